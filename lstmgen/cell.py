@@ -1,0 +1,106 @@
+"""A cell: its declared equations, and each stage that is derived from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sympy
+
+from lstmgen.normal_form import NormalForm
+from lstmgen.reading import read
+
+if TYPE_CHECKING:
+    from lstmgen.gradients import Gradients
+    from lstmgen.schedule import Schedule
+
+
+class Cell:
+    """A recurrent cell, declared as equations in the order of the paper.
+
+    Args:
+        name: an identifier; generated files and kernels carry it.
+        equations: `Eq(f[t], sigma(W_f @ [h[t-1], x[t]] + b_f))`, in order of evaluation.
+        output: the vector that `forward` returns at every step; `h` unless said otherwise.
+        sizes: sizes other than the hidden size, as `{"r": "P"}` or `{r: "P"}`.
+        source: the paper, for `show` and the header of generated files; a cell file's docstring
+            serves when it is not given.
+
+    Raises:
+        EquationError: the equations cannot be built; the message names the equation and the cure.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *equations: sympy.Eq,
+        output: Any = "h",
+        sizes: Mapping[Any, str] | None = None,
+        source: str = "",
+    ) -> None:
+        self.name = name
+        self.equations: tuple[sympy.Eq, ...] = equations
+        self.source = source
+        self._normal_form = read(
+            name, equations, str(output), {str(v): s for v, s in (sizes or {}).items()}
+        )
+
+    @property
+    def normal_form(self) -> NormalForm:
+        """The equations cut so that each matrix product stands in one place."""
+        return self._normal_form
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """The derived gradient equations."""
+        from lstmgen.gradients import derive
+
+        return derive(self.normal_form)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """The target-independent program: products, fused blocks, what is kept."""
+        from lstmgen.schedule import schedule
+
+        return schedule(self.normal_form, self.gradients)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What a step hands to the next, the output first."""
+        return self.normal_form.states
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What a step takes from outside."""
+        return self.normal_form.inputs
+
+    @property
+    def output(self) -> str:
+        """The vector that `forward` returns at every step."""
+        return self.normal_form.output
+
+    @property
+    def parameters(self) -> dict[str, tuple[str, ...]]:
+        """Each parameter's symbolic shape, in order of appearance."""
+        return {p: self.normal_form.shape(p) for p in self.normal_form.parameters}
+
+    @property
+    def digest(self) -> str:
+        """A hash of the equations, sizes and output: the identity of the cell."""
+        form = self.normal_form
+        text = "\n".join([str(form), form.output, repr(sorted(form.sizes.items()))])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def latex(self, *, forward: bool = True, gradients: bool = True) -> str:
+        """The equations, and the derived gradients, as LaTeX in an align environment."""
+        from lstmgen.printing.latex import document_body
+
+        return document_body(self, forward=forward, gradients=gradients)
+
+    def _repr_latex_(self) -> str:
+        return self.latex(gradients=False)
+
+    def __repr__(self) -> str:
+        return f"Cell({self.name!r}, {len(self.equations)} equations)"

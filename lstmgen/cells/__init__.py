@@ -1,0 +1,1 @@
+"""The built-in cells, a file of equations each."""
