@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lstmgen.expression import (
     Add,
     Call,
@@ -17,8 +19,11 @@ from lstmgen.expression import (
     add,
     shifted,
 )
-from lstmgen.gradients import Gradients, VectorGradient
 from lstmgen.printing.precedence import ATOM, MUL, POW, precedence
+
+if TYPE_CHECKING:
+    from lstmgen.gradients import Gradients
+    from lstmgen.schedule import Fanout, Gather, Schedule, WeightGradient
 
 _TIME = {0: "t", -1: "t-1", 1: "t+1"}
 
@@ -64,6 +69,8 @@ def _at(level: int, expression: Expression) -> str:
 
 def gradients_text(gradients: Gradients) -> str:
     """One derived equation a line, with its label."""
+    from lstmgen.gradients import VectorGradient
+
     lines = []
     for adjoint in gradients.adjoints:
         terms = [*adjoint.here, *(shifted(term, 1) for term in adjoint.later)]
@@ -86,4 +93,60 @@ def gradients_text(gradients: Gradients) -> str:
     for initial in gradients.initial:
         later = gradients.adjoint(initial.state).later
         lines.append(f"({initial.label}) d_{initial.state}_0 = {text(add(*later))} at t = 1")
+    return "\n".join(lines)
+
+
+def fanout_text(product: Fanout) -> str:
+    """[W_f[0]; W_i[0]] · h_{t-1} -> W_f_h, W_i_h."""
+    stack = "; ".join(_block(row.weight, row.slot, row.transposed) for row in product.rows)
+    results = ", ".join(row.result for row in product.rows)
+    return f"{results} = [{stack}] · {text(product.operand)}"
+
+
+def gather_text(product: Gather) -> str:
+    """back_h = W_f[0]^T·d_a_f + W_i[0]^T·d_a_i."""
+    terms = [
+        ("- " if c.negative else "+ ") + _block(c.weight, c.slot, c.transposed) + f"·{c.operand}_t"
+        for c in product.columns
+    ]
+    return f"({product.label}) {product.result} = {' '.join(terms).removeprefix('+ ')}"
+
+
+def weight_gradient_text(product: WeightGradient) -> str:
+    """d W_f[0], d W_i[0] += sum_t [d_a_f; d_a_i] h_{t-1}^T."""
+    names = ", ".join(f"d {_block(r.weight, r.slot, False)}" for r in product.rows)
+    adjoints = "; ".join(
+        ("-" if r.negative else "") + r.adjoint + "_t" + ("(^T)" if r.transposed else "")
+        for r in product.rows
+    )
+    return f"{names} += sum_t [{adjoints}] {text(product.operand)}^T"
+
+
+def _block(weight: str, slot: int, transposed: bool) -> str:
+    return f"{weight}[{slot}]{'^T' if transposed else ''}"
+
+
+def schedule_text(schedule: Schedule) -> str:
+    """The whole program, a stage after the other."""
+    from lstmgen.schedule import Block
+
+    lines = []
+    for title, program in (("forward", schedule.forward), ("backward", schedule.backward)):
+        for part, stages in (
+            ("all steps at once", program.before),
+            ("each step", program.loop),
+            ("all steps at once", program.after),
+        ):
+            if stages:
+                lines.append(f"{title}, {part}:")
+            for stage in stages:
+                kind = "block" if isinstance(stage, Block) else "product"
+                lines += [f"  {kind:8}{line}" for line in str(stage).splitlines()]
+        if title == "forward":
+            lines.append(f"  kept for backward: {', '.join(schedule.kept)}")
+            again = ", ".join(d.name for d in schedule.recomputed)
+            lines.append(f"  evaluated again:   {again or 'nothing'}")
+    lines.append("parameters, all steps at once:")
+    lines += [f"  product {w}" for w in schedule.weight_gradients]
+    lines += [f"  sum     d {r.parameter} = sum_t {text(r.value)}" for r in schedule.reductions]
     return "\n".join(lines)

@@ -1,0 +1,378 @@
+"""The backward pass for NumPy: factors for a chunk of steps at once, then a short loop.
+
+The adjoints that other parts of the pass need have a slot in a second record, `adjoint`.  For a
+chunk of steps, all factors that hold no adjoint are computed first (where an adjoint is one factor
+times one source, the factor waits in the adjoint's own slot); the loop then goes from step to step
+with a few multiplications and one product each.  Parameters' gradients are single products after
+it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from lstmgen.expression import (
+    ONE,
+    ZERO,
+    Add,
+    Expression,
+    Neg,
+    Number,
+    Parameter,
+    Value,
+    add,
+    mul,
+    transform,
+    values,
+    walk,
+)
+from lstmgen.gradients import InputGradient
+from lstmgen.normal_form import Definition
+from lstmgen.schedule import Block, Column, Gather, Reduction, Schedule, Stage, WeightGradient
+from lstmgen.targets.numpy.forward import Forward
+from lstmgen.targets.numpy.fusion import allocate, best_order, fuse
+from lstmgen.targets.numpy.linear import Form, linear_form
+from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
+from lstmgen.targets.numpy.storage import Slots, runs, span
+
+ADJOINT = "adjoint"
+FACTOR = "factor"
+CARRY = "carry"
+
+
+@dataclass(frozen=True, slots=True)
+class BackPacked:
+    """Transposed blocks of weights side by side: the matrix of a `Gather`."""
+
+    name: str
+    columns: tuple[Column, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BackDot:
+    """A product of the backward pass: out = packed · operand, or out += with `accumulate`."""
+
+    packed: BackPacked
+    operand: View
+    out: View
+    labels: tuple[str, ...]
+    accumulate: bool
+
+
+BackInstruction = BackDot | Operation
+
+
+@dataclass(frozen=True, slots=True)
+class OuterRun:
+    """Neighbouring adjoints whose outer products with one operand are one product."""
+
+    gradient: WeightGradient
+    first: int
+    last: int
+    adjoints: View
+
+
+class Backward:
+    """Everything that the template of the backward pass prints."""
+
+    def __init__(self, schedule: Schedule, forward: Forward) -> None:
+        self.schedule = schedule
+        self.forward = forward
+        self._again = {d.name: d for d in schedule.recomputed}
+        outside = (*schedule.backward.before, *schedule.backward.after)
+        # Values of all steps that are arrays of their own.
+        self._whole_values = {n for s in outside for n in _made_by(s)} | {schedule.seed}
+        self._linearize()
+        sizes = schedule.sizes
+        names = [n for n in reversed(schedule.kept_adjoints)]
+
+        def arrange(order: tuple[str, ...]) -> None:
+            self.adjoint = Slots(ADJOINT, order, tuple(sizes[n] for n in order))
+
+        def cost(order: tuple[str, ...]) -> int:
+            arrange(order)
+            outer = sum(len(self.outer_runs(w)) for w in schedule.weight_gradients)
+            return 4 * len(self._loop()) + 2 * len(self._factors()) + 3 * outer
+
+        arrange(best_order(names, cost))
+        factors = allocate(self._factors())
+        self.factors: tuple[Operation, ...] = tuple(
+            op for op in factors.instructions if isinstance(op, Operation)
+        )
+        self.factor_scratch = _scratch(factors.sizes)
+        loop = allocate(self._loop())
+        self.loop = loop.instructions
+        self.scratch = _scratch(loop.sizes)
+
+    # Linear forms
+
+    def _linearize(self) -> None:
+        """Write every adjoint of the loop as a sum of factor * source."""
+        made: list[Definition] = []
+        gathered: set[str] = set()
+        operands: set[str] = set()
+        for stage in self.schedule.backward.loop:
+            if isinstance(stage, Block):
+                made += stage.assignments
+            elif isinstance(stage, Gather):
+                gathered.add(stage.result)
+                operands |= {c.operand for c in stage.columns}
+        carried = {n for pair in self.schedule.carried.values() for n in pair if n is not None}
+        wanted = {*self.schedule.kept_adjoints} | operands | carried
+        sources = {Value(n) for n in (*(d.name for d in made), *gathered, *carried)}
+        known: dict[Value, Form] = {}
+        self.forms: list[tuple[Definition, Form]] = []
+        for d in made:
+            form = linear_form(self._plain(d.value), lambda v: v in sources, known)
+            if d.name not in wanted and len(form) <= 1:
+                known[Value(d.name)] = form
+            else:
+                self.forms.append((d, form))
+        self.factor_values: dict[Expression, str] = {}  # factor -> its name
+        self.in_place: dict[str, str] = {}  # adjoint -> the factor that waits in its slot
+        self._sizes: dict[str, str] = {}
+        self._name_factors()
+
+    def _plain(self, expression: Expression) -> Expression:
+        """The expression with what is evaluated again written out."""
+
+        def change(node: Expression) -> Expression:
+            if isinstance(node, Value) and node.name in self._again:
+                return self._plain(self._again[node.name].value)
+            return node
+
+        return transform(expression, change)
+
+    def _name_factors(self) -> None:
+        uses: dict[Expression, list[Definition]] = {}
+        alone: dict[Expression, str] = {}
+        for d, form in self.forms:
+            for term in form:
+                if not self._is_at_hand(term.factor):
+                    uses.setdefault(term.factor, []).append(d)
+                    if len(form) == 1 and term.source is not None:
+                        alone[term.factor] = d.name
+        # A factor that is part of another is computed first.
+        for k, factor in enumerate(sorted(uses, key=lambda f: sum(1 for _ in walk(f)))):
+            name = f"factor {k}"
+            self.factor_values[factor] = name
+            self._sizes[name] = self.schedule.sizes[uses[factor][0].name]
+            if len(uses[factor]) == 1 and alone.get(factor) in self.schedule.kept_adjoints:
+                self.in_place[alone[factor]] = name
+
+    def _is_at_hand(self, factor: Expression) -> bool:
+        """Whether the loop can use the factor as it is: a number, a parameter or a stored value."""
+        inner = factor.argument if isinstance(factor, Neg) else factor
+        return isinstance(inner, (Number, Parameter, Value))
+
+    @cached_property
+    def factor(self) -> Slots:
+        """The factors that do not wait in an adjoint's slot."""
+        waiting = set(self.in_place.values())
+        names = [n for n in self.factor_values.values() if n not in waiting]
+        return Slots(FACTOR, tuple(names), tuple(self._sizes[n] for n in names))
+
+    @cached_property
+    def carry(self) -> Slots:
+        """What the loop hands from step to step, and adjoints that live within a step."""
+        names = [n for pair in self.schedule.carried.values() for n in pair if n is not None]
+        names += [d.name for d, _ in self.forms if d.name not in self.schedule.kept_adjoints]
+        names += [
+            s.result for s in self.schedule.backward.loop if isinstance(s, Gather)
+        ]
+        names = list(dict.fromkeys(names))
+        return Slots(CARRY, tuple(names), tuple(self.schedule.sizes[n] for n in names))
+
+    # Where things are
+
+    def _where(self, value: Value) -> View:
+        name = value.name
+        if name.startswith("factor "):
+            for adjoint, factor in self.in_place.items():
+                if factor == name:
+                    return self.adjoint.view(adjoint)
+            return self.factor.view(name)
+        if name in self.adjoint.names:
+            return self.adjoint.view(name)
+        if name in self.carry.names:
+            return self.carry.view(name)
+        if name in self._whole_values:
+            return View(f"whole {name}", 0)
+        return self.forward.view(value)
+
+    # The two halves
+
+    def _factors(self) -> list[Operation]:
+        """All factors, for a chunk of steps."""
+        label = {}
+        for d, form in self.forms:
+            for term in form:
+                label.setdefault(term.factor, d.label)
+        assignments = [
+            Assignment(label[factor], name, self._where(Value(name)), factor, self._sizes[name])
+            for factor, name in self.factor_values.items()
+        ]
+        return fuse(lower(assignments, self._where))
+
+    def _loop(self) -> list[BackInstruction]:
+        result: list[BackInstruction] = []
+        segment: list[Assignment] = []
+        forms = {d.name: form for d, form in self.forms}
+
+        def flush() -> None:
+            result.extend(fuse(lower(segment, self._where)))
+            segment.clear()
+
+        for stage in self.schedule.backward.loop:
+            if isinstance(stage, Gather):
+                flush()
+                result += self._dots(stage)
+                continue
+            assert isinstance(stage, Block)
+            for d in stage.assignments:
+                if d.name in forms:
+                    segment.append(self._in_loop(d, forms[d.name]))
+        flush()
+        return result
+
+    def _in_loop(self, d: Definition, form: Form) -> Assignment:
+        terms = []
+        for term in form:
+            name = self.factor_values.get(term.factor)
+            factor: Expression = Value(name) if name is not None else term.factor
+            terms.append(factor if term.source is None else mul(factor, term.source))
+        target = self._where(Value(d.name))
+        return Assignment(d.label, d.name, target, add(*terms), self.schedule.sizes[d.name])
+
+    def _dots(self, gather: Gather) -> list[BackInstruction]:
+        """A gather as one product for each run of neighbouring adjoints."""
+        columns = sorted(gather.columns, key=lambda c: self.adjoint.view(c.operand).slot)
+        views = [self.adjoint.view(c.operand) for c in columns]
+        found: list[BackInstruction] = []
+        pieces = runs(views)
+        for n, run in enumerate(pieces):
+            chosen = tuple(columns[k] for k in run)
+            name = f"w_{gather.result}" + (f"_{n + 1}" if len(pieces) > 1 else "")
+            operand = span(views[run[0]], views[run[-1]])
+            packed = BackPacked(name, chosen, (gather.label,))
+            out = self._where(Value(gather.result))
+            if n == 0:
+                found.append(BackDot(packed, operand, out, (gather.label,), False))
+                continue
+            # NumPy's products cannot add to their output: a second run goes by a temporary.
+            more = View(f"temporary of {name}", 0)
+            found.append(BackDot(packed, operand, more, (gather.label,), True))
+            size = self.schedule.sizes[gather.result]
+            found.append(Operation("add", (out, more), out, (gather.label,), size))
+        return found
+
+    # For all steps at once
+
+    def early(self) -> list[Gather | list[Operation]]:
+        """Adjoints of what runs after the forward loop."""
+        return [self._whole(s) for s in self.schedule.backward.before]
+
+    def late(self) -> list[Gather | list[Operation]]:
+        """Adjoints of what runs before the forward loop, without the inputs' own."""
+        found: list[Gather | list[Operation]] = []
+        for stage in self.schedule.backward.after:
+            if isinstance(stage, Block):
+                chosen = tuple(d for d in stage.assignments if d.name not in self._of_inputs)
+                if chosen:
+                    found.append(self._whole(replace(stage, assignments=chosen)))
+            elif isinstance(stage, Gather) and stage.result not in self._gathers_of_inputs:
+                found.append(stage)
+        return found
+
+    @cached_property
+    def _of_inputs(self) -> dict[str, Definition]:
+        """The assignments of the inputs' gradients."""
+        names = {g.name for g in self.schedule.gradients.inputs}
+        blocks = [s for s in self.schedule.backward.after if isinstance(s, Block)]
+        return {d.name: d for b in blocks for d in b.assignments if d.name in names}
+
+    @cached_property
+    def _gathers_of_inputs(self) -> dict[str, Gather]:
+        read = {v.name for d in self._of_inputs.values() for v in values(d.value)}
+        gathers = [s for s in self.schedule.backward.after if isinstance(s, Gather)]
+        return {g.result: g for g in gathers if g.result in read}
+
+    def _whole(self, stage: Stage) -> Gather | list[Operation]:
+        if isinstance(stage, Gather):
+            return stage
+        assert isinstance(stage, Block)
+        assignments = [
+            Assignment(
+                d.label,
+                d.name,
+                self._where(Value(d.name)),
+                self._plain(d.value),
+                self.schedule.sizes[d.name],
+            )
+            for d in stage.assignments
+        ]
+        return fuse(lower(assignments, self._where))
+
+    def input_gradient(
+        self, gradient: InputGradient
+    ) -> tuple[tuple[Column, ...], list[Operation]]:
+        """The products of an input's gradient, by slot, and the operations for the other terms."""
+        assignment = self._of_inputs[gradient.name]
+        terms = assignment.value.terms if isinstance(assignment.value, Add) else (assignment.value,)
+        columns: list[Column] = []
+        rest = []
+        for term in terms:
+            if isinstance(term, Value) and term.name in self._gathers_of_inputs:
+                columns += self._gathers_of_inputs[term.name].columns
+            elif term != ZERO:
+                rest.append(term)
+        columns.sort(key=lambda c: self.adjoint.view(c.operand).slot)
+        operations = []
+        if rest:
+            size = self.schedule.sizes[gradient.of]
+            operations = self._into_summand(gradient.label, add(*rest), size)
+        return tuple(columns), operations
+
+    def _into_summand(self, label: str, value: Expression, size: str) -> list[Operation]:
+        assignment = Assignment(label, "summand", View("summand", 0), self._plain(value), size)
+        return fuse(lower([assignment], self._where))
+
+    def evaluate_again(self, value: Value) -> list[Operation]:
+        """The operations for a value whose history is not kept; none if it is."""
+        if value.name not in self._again:
+            return []
+        d = self._again[value.name]
+        target = View(f"whole {value.name}_again", 0)
+        size = self.schedule.sizes[value.name]
+        assignment = Assignment(d.label, d.name, target, self._plain(d.value), size)
+        return fuse(lower([assignment], self._where))
+
+    def outer_runs(self, gradient: WeightGradient) -> list[OuterRun]:
+        """The outer products with one operand as products over runs of neighbouring adjoints."""
+        rows = sorted(gradient.rows, key=lambda r: self.adjoint.view(r.adjoint).slot)
+        ordered = replace(gradient, rows=tuple(rows))
+        views = [self.adjoint.view(r.adjoint) for r in rows]
+        return [
+            OuterRun(ordered, run[0], run[-1], span(views[run[0]], views[run[-1]]))
+            for run in runs(views)
+        ]
+
+    def reduction(self, reduction: Reduction) -> tuple[View | None, list[Operation]]:
+        """The adjoint that is summed, or the operations that make the summand."""
+        if isinstance(reduction.value, Value):
+            return self.adjoint.view(reduction.value.name), []
+        return None, self._into_summand(reduction.label, reduction.value, reduction.size)
+
+
+def _made_by(stage: Stage) -> tuple[str, ...]:
+    if isinstance(stage, Gather):
+        return (stage.result,)
+    if isinstance(stage, Block):
+        return tuple(d.name for d in stage.assignments)
+    return ()
+
+
+def _scratch(sizes: tuple[str, ...]) -> Slots:
+    return Slots("scratch", tuple(f"tmp{k}" for k in range(len(sizes))), sizes)

@@ -1,0 +1,230 @@
+"""Horizontal fusion of operations, and places for temporaries.
+
+Operations of one kind over neighbouring slots become one: sigma of three gates, or i * C~ and
+f * C_{t-1} where [i, f] and [C~, C_{t-1}] are neighbours.  Which slots are neighbours is a choice;
+`best_order` looks for the order of slots that leaves the fewest operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from lstmgen.targets.numpy.operations import Operand, Operation, View
+
+SCRATCH = "scratch"
+S = TypeVar("S")
+_ORDER_TRIALS = 240
+
+
+def fuse(operations: Sequence[Operation]) -> list[Operation]:
+    """Merge operations of one kind over neighbouring slots, as far as their order allows."""
+    result = list(operations)
+    i = 0
+    while i < len(result):
+        for j in range(i + 1, len(result)):
+            if not _alike(result[i], result[j]) or not _movable(result, i, j):
+                continue
+            if fused := _either_way(result, i, j):
+                result = fused
+                break
+        else:
+            i += 1
+    return result
+
+
+def _alike(first: Operation, second: Operation) -> bool:
+    return (
+        first.ufunc == second.ufunc
+        and first.size == second.size
+        and len(first.inputs) == len(second.inputs)
+        and first.out != second.out
+    )
+
+
+def _either_way(operations: list[Operation], i: int, j: int) -> list[Operation] | None:
+    """The operations with j merged into i, in whichever order their slots are neighbours."""
+    for first, second in ((i, j), (j, i)):
+        neighbours = _Neighbours(operations)
+        merged = _merge(operations[first], operations[second], neighbours)
+        if merged is not None:
+            fused = [*operations[:i], merged, *operations[i + 1 : j], *operations[j + 1 :]]
+            return [_moved(op, neighbours.moves) for op in fused]
+    return None
+
+
+class _Neighbours:
+    """Temporaries that a merge would make neighbours: each moves to a place in another's array."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+        self.moves: dict[str, tuple[str, int]] = {}
+
+    def now(self, view: View) -> View:
+        array, offset = self.moves.get(view.array, (view.array, 0))
+        return replace(view, array=array, slot=view.slot + offset)
+
+    def _width(self, array: str) -> int:
+        views = (v for op in self._operations for v in (*op.reads, op.out))
+        return max(self.now(v).end for v in views if self.now(v).array == array)
+
+    def join(self, first: View, second: View) -> bool:
+        """Make the second view follow the first; False if they have other neighbours."""
+        a, b = self.now(first), self.now(second)
+        if a.array == b.array:
+            return a.end == b.slot
+        if b.slot != 0 or a.end != self._width(a.array) or b.array in self.moves.values():
+            return False
+        for array, (leader, offset) in list(self.moves.items()):
+            if leader == b.array:
+                self.moves[array] = (a.array, offset + a.end)
+        self.moves[b.array] = (a.array, a.end)
+        return True
+
+
+def _merge(first: Operation, second: Operation, neighbours: _Neighbours) -> Operation | None:
+    kinds = first.kinds + second.kinds
+    if kinds != tuple(sorted(kinds)):
+        return None
+    out = _join(first.out, second.out, neighbours)
+    if out is None:
+        return None
+    inputs: list[Operand] = []
+    for a, b in zip(first.inputs, second.inputs, strict=True):
+        joined = _join_inputs(a, b, first, second, neighbours)
+        if joined is None:
+            return None
+        inputs.append(joined)
+    labels = tuple(dict.fromkeys(first.labels + second.labels))
+    return Operation(first.ufunc, tuple(inputs), out, labels, first.size, kinds)
+
+
+def _join(a: View, b: View, neighbours: _Neighbours) -> View | None:
+    """The view that covers both, if b follows a or can be made to."""
+    if a.temporary and b.temporary:
+        return replace(a, count=a.count + b.count) if neighbours.join(a, b) else None
+    if a.array != b.array or a.shift != b.shift or a.end != b.slot:
+        return None
+    return replace(a, count=a.count + b.count)
+
+
+def _join_inputs(
+    a: Operand, b: Operand, first: Operation, second: Operation, neighbours: _Neighbours
+) -> Operand | None:
+    if not isinstance(a, View) or not isinstance(b, View):
+        return a if a == b else None
+    if a == b:
+        # The same for both: one slot, which broadcasts.
+        return a if a.count == 1 else None
+    if a.count != first.out.count or b.count != second.out.count:
+        return None
+    return _join(a, b, neighbours)
+
+
+def _moved(operation: Operation, moves: dict[str, tuple[str, int]]) -> Operation:
+    def move(operand: Operand) -> Operand:
+        if isinstance(operand, View) and operand.array in moves:
+            array, offset = moves[operand.array]
+            return replace(operand, array=array, slot=operand.slot + offset)
+        return operand
+
+    out = move(operation.out)
+    assert isinstance(out, View)
+    return replace(operation, inputs=tuple(map(move, operation.inputs)), out=out)
+
+
+def _movable(operations: list[Operation], i: int, j: int) -> bool:
+    """Whether operation j can run right at i: nothing in between touches what it touches."""
+    moved = operations[j]
+    for other in operations[i:j]:
+        if any(other.out.overlaps(view) for view in (*moved.reads, moved.out)):
+            return False
+        if any(moved.out.overlaps(view) for view in other.reads):
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch(Generic[S]):
+    """Instructions whose temporaries have places in one scratch array, and its slots' sizes."""
+
+    instructions: tuple[S, ...]
+    sizes: tuple[str, ...]
+
+
+def allocate(instructions: Sequence[Operation | S]) -> Scratch[Operation | S]:
+    """Give temporaries the lowest free slots; an operation may write where it last read.
+
+    Only operations have temporaries; other instructions pass through.
+    """
+    last: dict[str, int] = {}
+    width: dict[str, int] = {}
+    size: dict[str, str] = {}
+    for k, op in enumerate(instructions):
+        if not isinstance(op, Operation):
+            continue
+        for view in (*op.reads, op.out):
+            if view.temporary:
+                last[view.array] = k
+                width[view.array] = max(width.get(view.array, 0), view.end)
+                size.setdefault(view.array, op.size)
+    slots: list[str] = []
+    busy: list[int] = []  # slot -> last operation that needs it
+    at: dict[str, int] = {}
+
+    def place(name: str, free_from: int) -> int:
+        for start in range(len(slots) + 1):
+            span = range(start, start + width[name])
+            if all(
+                s >= len(slots) or (slots[s] == size[name] and busy[s] <= free_from) for s in span
+            ):
+                for s in span:
+                    if s >= len(slots):
+                        slots.append(size[name])
+                        busy.append(-1)
+                    busy[s] = last[name]
+                return start
+        raise AssertionError("a new slot is always free")
+
+    result: list[Operation | S] = []
+    for k, op in enumerate(instructions):
+        if not isinstance(op, Operation):
+            result.append(op)
+            continue
+        if op.out.temporary and op.out.array not in at:
+            at[op.out.array] = place(op.out.array, k if _may_overwrite(op) else k - 1)
+        inputs = tuple(_placed(x, at) if isinstance(x, View) else x for x in op.inputs)
+        result.append(replace(op, inputs=inputs, out=_placed(op.out, at)))
+    return Scratch(tuple(result), tuple(slots))
+
+
+def _may_overwrite(operation: Operation) -> bool:
+    """Whether the output may take a slot that the operation reads: only the same single slot."""
+    return operation.out.count == 1 and operation.out.slot == 0
+
+
+def _placed(view: View, at: dict[str, int]) -> View:
+    if view.temporary:
+        return View(SCRATCH, at[view.array] + view.slot, view.count)
+    return view
+
+
+def best_order(items: Sequence[str], cost: Callable[[tuple[str, ...]], int]) -> tuple[str, ...]:
+    """An order of the items with low cost: moves of one item, as long as one helps."""
+    best = tuple(items)
+    lowest = cost(best)
+    trials = 0
+    improved = True
+    while improved and trials < _ORDER_TRIALS:
+        improved = False
+        for i in range(len(best)):
+            for j in range(len(best)):
+                if i == j or trials >= _ORDER_TRIALS:
+                    continue
+                rest = [*best[:i], *best[i + 1 :]]
+                candidate = (*rest[:j], best[i], *rest[j:])
+                trials += 1
+                if (found := cost(candidate)) < lowest:
+                    best, lowest, improved = candidate, found, True
+    return best

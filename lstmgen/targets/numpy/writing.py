@@ -1,0 +1,228 @@
+"""Views and operations as lines of Python, in each of the places where code runs.
+
+The same view is written differently where it stands: in the loop it is a variable that was bound
+ahead, for a chunk of steps or for all steps it is a slice of an array of (steps, rows, batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from lstmgen.expression import Number
+from lstmgen.normal_form import NormalForm
+from lstmgen.targets.interface import Identifiers
+from lstmgen.targets.numpy.operations import Operand, Operation, View
+from lstmgen.targets.numpy.storage import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of code and the labels of the equations that it computes."""
+
+    code: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def comment(self) -> str:
+        """The labels as they stand in the equations: (1) (2)."""
+        return " ".join(f"({label})" for label in sorted(set(self.labels), key=_by_number))
+
+
+def _by_number(label: str) -> tuple[bool, int, str]:
+    """Equations in order, then the derived ones: 1a, 1, 2, ..., δ1, δ2."""
+    digits = "".join(filter(str.isdigit, label))
+    return label.startswith("δ"), int(digits), label.strip(digits) or "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A variable of a loop and the expression that it is bound to: once, or for each step."""
+
+    name: str
+    expression: str
+
+
+def number(value: Number) -> str:
+    """A constant, as the float that it is in the code."""
+    return repr(float(value.value))
+
+
+def stack(blocks: list[str]) -> str:
+    """Blocks one below the other."""
+    if len(blocks) == 1:
+        return f"np.ascontiguousarray({blocks[0]})"
+    return f"np.concatenate(({', '.join(blocks)}))"
+
+
+Names = Callable[[Operand, bool], str]
+"""Writes an operand; as blocks of one slot each, if so asked."""
+
+
+def operation_line(operation: Operation, names: Names) -> Line:
+    """One operation as a line."""
+    if operation.ufunc == "activate":
+        return Line(_activate(operation, names), operation.labels)
+    blocks = any(
+        view.count < operation.out.count and not view.array.startswith("parameter ")
+        for view in operation.reads
+    )
+    inputs = [names(x, blocks) for x in operation.inputs]
+    out = names(operation.out, blocks)
+    if operation.ufunc == "copyto":
+        return Line(f"np.copyto({out}, {inputs[0]})", operation.labels)
+    if operation.ufunc == "fill":
+        return Line(f"{out}[...] = {inputs[0]}", operation.labels)
+    return Line(f"np.{operation.ufunc}({', '.join(inputs)}, out={out})", operation.labels)
+
+
+def _activate(operation: Operation, names: Names) -> str:
+    """All sigmas of the run stand before all tanhs."""
+    view = operation.out
+    assert operation.inputs == (view,), "a scaled pre-activation shares its activation's slot"
+    sigmas = operation.kinds.count("sigma")
+    parts = []
+    for start, count in ((0, sigmas), (sigmas, view.count - sigmas)):
+        part = replace(view, slot=view.slot + start, count=count)
+        parts.append(names(part, False) if count else "None")
+    return f"activate({names(view, False)}, {parts[0]}, {parts[1]})"
+
+
+class Storage:
+    """Which slots each array has, and how its views are written outside of a loop.
+
+    Arrays named "input x", "parameter p" and "whole v" stand for an input, a parameter, and a value
+    of all steps that is a variable of its own.
+    """
+
+    def __init__(self, form: NormalForm, slots: Mapping[str, Slots]) -> None:
+        self._form = form
+        self._slots = dict(slots)
+
+    def slots(self, array: str) -> Slots | None:
+        return self._slots.get(array)
+
+    def is_per_step(self, view: View) -> bool:
+        """Whether the array has an axis of steps."""
+        slots = self.slots(view.array)
+        if slots is not None:
+            return slots.array in ("record", "adjoint", "factor")
+        return view.array.startswith(("input ", "whole "))
+
+    def size(self, view: View) -> str:
+        slots = self.slots(view.array)
+        return slots.sizes[view.slot] if slots is not None else ""
+
+    def all_steps(self, view: View) -> str:
+        """The view at all steps, (T, rows, B)."""
+        return self._steps(view, "", "")
+
+    def chunk(self, view: View) -> str:
+        """The view at the steps from lo to hi."""
+        return self._steps(view, "lo", "hi")
+
+    def _steps(self, view: View, lo: str, hi: str) -> str:
+        kind, _, name = view.array.partition(" ")
+        if kind == "parameter":
+            return self.parameter(name)
+        if kind == "input":
+            array = self.input(name) + (f"[{lo}:{hi}]" if lo else "")
+            return f"{array}.transpose(0, 2, 1)"
+        if kind == "summand":
+            return kind
+        if kind == "whole":
+            return name + (f"[{lo}:{hi}]" if lo else "")
+        slots = self._slots[view.array]
+        steps = f"{lo}:{hi}"
+        if slots.array == "record":
+            shifted = f"{lo} + 1:{hi} + 1" if lo else "1:"
+            steps = shifted if view.shift else (steps if lo else ":-1")
+        elif slots.array != "adjoint":  # factors and scratch hold one chunk
+            steps = ":n" if lo else ":"
+        rows = slots.rows_of(view)
+        if (steps, rows) == (":", ":"):
+            return slots.array
+        return f"{slots.array}[{steps}]" if rows == ":" else f"{slots.array}[{steps}, {rows}]"
+
+    def once(self, view: View) -> str:
+        """A view without an axis of steps."""
+        slots = self.slots(view.array)
+        if slots is None:
+            return self.parameter(view.array.removeprefix("parameter "))
+        rows = slots.rows_of(view)
+        return slots.array if rows == ":" else f"{slots.array}[{rows}]"
+
+    def parameter(self, name: str) -> str:
+        """A parameter as it stands beside (units, batch): per unit as a column."""
+        return f'params["{name}"]' + ("[:, None]" if name in self._form.vectors else "")
+
+    def input(self, name: str) -> str:
+        """An input: x, or its place in the dict of several inputs."""
+        return "x" if len(self._form.inputs) == 1 else f'x["{name}"]'
+
+    def names(self, steps: str) -> Names:
+        """Writes operands for all steps (`steps` is "T") or a chunk of them ("n")."""
+        write = self.all_steps if steps == "T" else self.chunk
+
+        def name(operand: Operand, blocks: bool) -> str:
+            if isinstance(operand, Number):
+                return number(operand)
+            text = write(operand)
+            if not blocks or operand.array.startswith("parameter "):
+                return text
+            if operand.count == 1:
+                return f"{text}[:, None]"
+            return f"{text}.reshape({steps}, {operand.count}, {self.size(operand)}, B)"
+
+        return name
+
+    def title(self, view: View) -> str:
+        """A variable name for a view."""
+        slots = self.slots(view.array)
+        if slots is None:
+            kind, _, name = view.array.partition(" ")
+            return f"{name}_t" if kind in ("input", "whole") else name
+        title = slots.title(view)
+        if view.count == len(slots.names) and view.count > 1:
+            if self.is_per_step(view):
+                title = f"{slots.array}_t"
+            elif slots.array.startswith("p_"):
+                title = slots.array
+        if slots.array != "record":
+            return title
+        if view.count > 1:
+            return f"{title}_next" if view.shift else title
+        is_previous = not view.shift and title in self._form.states
+        return f"{title}_prev" if is_previous else title
+
+
+class LoopNames:
+    """Binds the views of a loop to variables: those of a step in one list, the others once."""
+
+    def __init__(self, identifiers: Identifiers, storage: Storage) -> None:
+        self._identifiers = identifiers
+        self._storage = storage
+        self.steps: dict[tuple[View, bool], Bound] = {}
+        self.once: dict[tuple[View, bool], Bound] = {}
+
+    def __call__(self, operand: Operand, blocks: bool) -> str:
+        if isinstance(operand, Number):
+            return number(operand)
+        # Only a run of slots looks different in blocks.
+        key = (operand, blocks and operand.count > 1)
+        known = self.steps.get(key) or self.once.get(key)
+        return (known or self._bind(*key)).name
+
+    def _bind(self, view: View, blocks: bool) -> Bound:
+        storage = self._storage
+        title = storage.title(view) + ("_blocks" if blocks else "")
+        name = self._identifiers(title, f"{view} {blocks}")
+        shape = f"{view.count}, {storage.size(view)}, B"
+        if storage.is_per_step(view):
+            steps = "chunk" if view.array == "factor" else "T"
+            expression = storage.all_steps(view) + (f".reshape({steps}, {shape})" * blocks)
+            bound = self.steps[(view, blocks)] = Bound(name, expression)
+        else:
+            expression = storage.once(view) + (f".reshape({shape})" * blocks)
+            bound = self.once[(view, blocks)] = Bound(name, expression)
+        return bound
