@@ -219,6 +219,16 @@ class Interface:
         known = {s.size for s in self.size_sources}
         return tuple(size for size in self.sizes if size not in known)
 
+    @property
+    def unknown_sources(self) -> tuple[tuple[str, str, str], ...]:
+        """For each size that no parameter tells: an input ("x") or a state that does."""
+        found = []
+        for size in self.unknown_sizes:
+            inputs = [x for x, s in self.input_sizes.items() if s == size]
+            states = [x for x, s in self.state_sizes.items() if s == size]
+            found.append((size, "x", inputs[0]) if inputs else (size, "state", states[0]))
+        return tuple(found)
+
     def columns(self, weight: str, slot: int) -> str:
         """The columns of a block of a weight, as a slice."""
         return columns(self.form.weights[weight].columns, slot)

@@ -52,13 +52,13 @@ class BackPacked:
 
 @dataclass(frozen=True, slots=True)
 class BackDot:
-    """A product of the backward pass: out = packed · operand, or out += with `accumulate`."""
+    """A product of the backward loop: out = packed · operand, for the gather `gathered`."""
 
     packed: BackPacked
     operand: View
     out: View
     labels: tuple[str, ...]
-    accumulate: bool
+    gathered: str
 
 
 BackInstruction = BackDot | Operation
@@ -259,11 +259,11 @@ class Backward:
             packed = BackPacked(name, chosen, (gather.label,))
             out = self._where(Value(gather.result))
             if n == 0:
-                found.append(BackDot(packed, operand, out, (gather.label,), False))
+                found.append(BackDot(packed, operand, out, (gather.label,), gather.result))
                 continue
             # NumPy's products cannot add to their output: a second run goes by a temporary.
-            more = View(f"temporary of {name}", 0)
-            found.append(BackDot(packed, operand, more, (gather.label,), True))
+            more = View(f"partial {name[2:]}", 0)
+            found.append(BackDot(packed, operand, more, (gather.label,), gather.result))
             size = self.schedule.sizes[gather.result]
             found.append(Operation("add", (out, more), out, (gather.label,), size))
         return found

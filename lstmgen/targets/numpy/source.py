@@ -96,7 +96,8 @@ class ForwardSource:
         record: the slots of a step's record.
         packs: the weights of the loop.
         ahead, behind: what runs for all steps before and after the loop.
-        steps, once: the variables of the loop, bound for each step or once.
+        steps, call_steps, once: the variables of the loop: views of the tape's memory for each
+            step, views of what only the call has for each step, and what is bound once.
         loop: the lines of the loop.
         products, scratch: the arrays that the loop works in.
         temporaries: rows of the scratch array of `ahead` and `behind`, or "".
@@ -123,7 +124,9 @@ class ForwardSource:
         )
         names = LoopNames(identifiers, self._storage)
         self.loop = tuple(self._instruction(i, names) for i in plan.loop)
-        self.steps = tuple(names.steps.values())
+        bound = names.steps.items()
+        self.steps = tuple(b for (view, _), b in bound if view.array == "record")
+        self.call_steps = tuple(b for (view, _), b in bound if view.array != "record")
         self.once = tuple(names.once.values())
         dots = [i for i in plan.loop if isinstance(i, Dot)]
         self.packs = tuple(self._weights.packed(d.packed) for d in dots)
@@ -155,18 +158,21 @@ class ForwardSource:
         scratch = Slots("temporaries", tuple(map(str, range(len(sizes)))), sizes)
         storage = Storage(self._interface.form, {"record": self.record, "scratch": scratch})
         lines: list[Line] = []
+        packed: set[str] = set()
         for item in items:
             if isinstance(item, InputProduct):
-                lines += self._input_product(item, storage)
+                if item.packed.name not in packed:
+                    packed.add(item.packed.name)
+                    lines.append(self._weights.packed(item.packed))
+                lines.append(self._input_product(item, storage))
             elif isinstance(item, Constant):
                 lines.append(self._constant(item, storage))
             else:
                 lines.append(operation_line(item, storage.names("T")))
         return tuple(lines)
 
-    def _input_product(self, item: InputProduct, storage: Storage) -> list[Line]:
+    def _input_product(self, item: InputProduct, storage: Storage) -> Line:
         packed = item.packed
-        lines = [self._weights.packed(packed)] if item.first == 0 and not item.accumulate else []
         sizes = tuple(self._plan.schedule.sizes[row.result] for row in packed.rows)
         rows = column_slice(sizes, item.first, item.last - item.first + 1)
         weight = packed.name + (f"[{rows}]" * (rows != ":"))
@@ -176,7 +182,7 @@ class ForwardSource:
             code = f"{target} += np.matmul({weight}, {operand})"
         else:
             code = f"np.matmul({weight}, {operand}, out={target})"
-        return [*lines, Line(code, packed.labels)]
+        return Line(code, packed.labels)
 
     def _constant(self, item: Constant, storage: Storage) -> Line:
         python = Python(lambda leaf: f'params["{leaf.name}"]' if hasattr(leaf, "name") else "")
@@ -203,7 +209,7 @@ class BackwardSource:
             loop hands from step to step.
         early: adjoints of what runs after the forward loop, for all steps.
         factors: the factors, for the steps from lo to hi; chunk_scratch is what they work in.
-        packs, steps, factor_steps, once, loop, scratch: as in `ForwardSource`.
+        packs, steps, call_steps, factor_steps, once, loop, scratch: as in `ForwardSource`.
         late: adjoints of what runs before the forward loop, for all steps.
         operands, outer, sums, inputs: the gradients of parameters and inputs.
     """
@@ -229,12 +235,23 @@ class BackwardSource:
             "carry": self.carry,
         }
         self._arrays = arrays
-        loop = Storage(self._form, {**arrays, "scratch": self.scratch})
+        # Gathers whose adjoints are no neighbours need a place for each further part.
+        self.parts = tuple(
+            (i.packed.name.removeprefix("w_"), plan.schedule.sizes[i.gathered])
+            for i in plan.loop
+            if isinstance(i, BackDot) and i.out.array.startswith("partial ")
+        )
+        parts = {f"partial {name}": Slots(name, (name,), (size,)) for name, size in self.parts}
+        loop = Storage(self._form, {**arrays, **parts, "scratch": self.scratch})
         names = LoopNames(identifiers, loop)
         self.loop = tuple(self._instruction(i, names) for i in plan.loop)
-        bound = [(view.array == "factor", b) for (view, _), b in names.steps.items()]
-        self.steps = tuple(b for is_factor, b in bound if not is_factor)
-        self.factor_steps = tuple(b for is_factor, b in bound if is_factor)
+        kept = {"record", "adjoint", f"whole {self.schedule.seed}"}
+        bound = names.steps.items()
+        self.steps = tuple(b for (view, _), b in bound if view.array in kept)
+        self.factor_steps = tuple(b for (view, _), b in bound if view.array == "factor")
+        self.call_steps = tuple(
+            b for (view, _), b in bound if view.array not in kept and view.array != "factor"
+        )
         self.once = tuple(names.once.values())
         self.packs = tuple(
             Line(f"{i.packed.name} = {self._weights.gathered(i.packed.columns)}", i.labels)
@@ -246,11 +263,6 @@ class BackwardSource:
         )
         chunk = Storage(self._form, {**arrays, "scratch": self.chunk_scratch})
         self.factors = tuple(operation_line(o, chunk.names("n")) for o in plan.factors)
-        self.more = tuple(
-            (i.packed.name[2:], plan.schedule.sizes[i.packed.name[2:].rsplit("_", 1)[0]])
-            for i in plan.loop
-            if isinstance(i, BackDot) and i.accumulate
-        )
         self.early = self._stages(plan.early())
         self.late = self._stages(plan.late())
         self.operands: list[Line] = []
@@ -412,12 +424,6 @@ class BackwardSource:
         return lines
 
     @property
-    def early_names(self) -> tuple[str, ...]:
-        """Values of `early` that the loop reads."""
-        made = {line.code.split(" = ")[0] for line in self.early if " = " in line.code}
-        return tuple(b.name for b in self.steps if b.expression in made)
-
-    @property
     def uses_count(self) -> bool:
         """Whether the factors' lines need the number of steps in a chunk."""
         return any(":n" in line.code or "(n," in line.code for line in self.factors)
@@ -425,8 +431,8 @@ class BackwardSource:
     def carried(self, state: str) -> list[str]:
         """The slots of what reaches a state's adjoint from the step after."""
         names = [n for n in self.schedule.carried[state] if n is not None]
-        storage = Storage(self._form, self._arrays)
-        return [storage.once(self.carry.view(n)) for n in names]
+        views = [self.carry.view(n) for n in names]
+        return [f"carry[{self.carry.rows_of(view)}]" for view in views]
 
 
 __all__ = ["Bound", "NumpyModule", "View", "numpy_module"]
