@@ -93,6 +93,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["library"] = lambda name: {"np": "numpy", "cp": "cupy"}[name]
     environment.filters["commented"] = _commented
+    environment.filters["out"] = lambda name: f"{name}_out"
     return environment
 
 

@@ -15,7 +15,7 @@ The backward program mirrors the forward one: adjoints of `after` come first, th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from lstmgen.expression import (
     Expression,
@@ -23,13 +23,9 @@ from lstmgen.expression import (
     Neg,
     Value,
     add,
-    children,
     matvecs,
-    neg,
-    parameters,
     transform,
     values,
-    walk,
 )
 from lstmgen.gradients import Gradients, MatrixGradient, VectorGradient
 from lstmgen.normal_form import Definition, Names, NormalForm, uses_product
@@ -415,6 +411,7 @@ class _Backward:
         self._sizes = sizes
         self._seed = Value(seed)
         self._value_of = {a.name: a.of for a in gradients.adjoints}
+        self._hoistable: set[str] = set()  # gathers of the loop that can run before it
         self._round: dict[str, int] = {}  # adjoint or assignment -> round within its part
 
     def program(self) -> tuple[Program, dict[str, tuple[str | None, str | None]]]:
@@ -446,7 +443,6 @@ class _Backward:
     def _part(
         self, part: str, carried: dict[str, tuple[str | None, str | None]]
     ) -> list[Stage]:
-        self._hoistable: set[str] = getattr(self, "_hoistable", set())
         pending: list[tuple[int, Definition]] = []  # round, assignment
         gathers: list[tuple[int, Gather]] = []  # runs before the blocks of this round
         for adjoint in self._gradients.adjoints:
@@ -484,8 +480,7 @@ class _Backward:
 
     def _place(self, assignment: Definition, pending: list[tuple[int, Definition]]) -> None:
         rounds = [self._round.get(v.name, 0) for v in values(assignment.value)]
-        part_rounds = [r for r in rounds]
-        self._round[assignment.name] = max([0, *part_rounds])
+        self._round[assignment.name] = max([0, *rounds])
         pending.append((self._round[assignment.name], assignment))
 
     def _split(self, terms: tuple[Expression, ...]) -> list[list[Expression]]:
@@ -529,14 +524,15 @@ class _Backward:
         """What the step hands to δs of the step before."""
         elementwise, products = names
         adjoint = self._gradients.adjoint(state)
+        # Not before δs has read what the step after it handed over.
         mine = self._round[adjoint.name]
         if elementwise is not None:
             terms = [term for term in adjoint.later if not uses_product(term)]
             value = add(*terms)
-            # Not before δs has read what the step after it handed over.
-            used = max([mine, *(self._round.get(v.name, 0) for v in values(value))])
-            pending.append((used, Definition(adjoint.label, elementwise, value)))
+            mine = max([mine, *(self._round.get(v.name, 0) for v in values(value))])
+            pending.append((mine, Definition(adjoint.label, elementwise, value)))
         if products is not None:
+            # After the element-wise part, so that a target may add the product to it.
             gather = self._gather_into(
                 products, [term for term in adjoint.later if uses_product(term)], adjoint.label
             )
@@ -641,4 +637,3 @@ __all__ = [
     "WeightGradient",
     "schedule",
 ]
-_ = (children, neg, parameters, replace, walk)

@@ -31,10 +31,11 @@ from lstmgen.gradients import InputGradient
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Column, Gather, Reduction, Schedule, Stage, WeightGradient
 from lstmgen.targets.numpy.forward import Forward
-from lstmgen.targets.numpy.fusion import allocate, best_order, fuse
+from lstmgen.targets.numpy.fusion import allocate, fuse
 from lstmgen.targets.numpy.linear import Form, linear_form
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.storage import Slots, runs, span
+from lstmgen.targets.ordering import best_order
 
 ADJOINT = "adjoint"
 FACTOR = "factor"

@@ -14,9 +14,10 @@ from functools import cached_property
 from lstmgen.expression import Add, Call, Expression, Neg, Value, add, values
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Fanout, Row, Schedule, Stage
-from lstmgen.targets.numpy.fusion import allocate, best_order, fuse
+from lstmgen.targets.numpy.fusion import allocate, fuse
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.storage import Slots, runs, span
+from lstmgen.targets.ordering import best_order
 
 RECORD = "record"
 

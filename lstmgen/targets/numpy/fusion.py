@@ -1,13 +1,13 @@
 """Horizontal fusion of operations, and places for temporaries.
 
 Operations of one kind over neighbouring slots become one: sigma of three gates, or i * C~ and
-f * C_{t-1} where [i, f] and [C~, C_{t-1}] are neighbours.  Which slots are neighbours is a choice;
-`best_order` looks for the order of slots that leaves the fewest operations.
+f * C_{t-1} where [i, f] and [C~, C_{t-1}] are neighbours.  Which slots are neighbours is a choice:
+`lstmgen.targets.ordering` looks for the order of slots that leaves the fewest operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -15,7 +15,6 @@ from lstmgen.targets.numpy.operations import Operand, Operation, View
 
 SCRATCH = "scratch"
 S = TypeVar("S")
-_ORDER_TRIALS = 240
 
 
 def fuse(operations: Sequence[Operation]) -> list[Operation]:
@@ -208,23 +207,3 @@ def _placed(view: View, at: dict[str, int]) -> View:
     if view.temporary:
         return View(SCRATCH, at[view.array] + view.slot, view.count)
     return view
-
-
-def best_order(items: Sequence[str], cost: Callable[[tuple[str, ...]], int]) -> tuple[str, ...]:
-    """An order of the items with low cost: moves of one item, as long as one helps."""
-    best = tuple(items)
-    lowest = cost(best)
-    trials = 0
-    improved = True
-    while improved and trials < _ORDER_TRIALS:
-        improved = False
-        for i in range(len(best)):
-            for j in range(len(best)):
-                if i == j or trials >= _ORDER_TRIALS:
-                    continue
-                rest = [*best[:i], *best[i + 1 :]]
-                candidate = (*rest[:j], best[i], *rest[j:])
-                trials += 1
-                if (found := cost(candidate)) < lowest:
-                    best, lowest, improved = candidate, found, True
-    return best

@@ -13,13 +13,14 @@ from lstmgen.schedule import Column, Gather, Outer, Reduction, WeightGradient
 from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.extents import extent
 from lstmgen.targets.interface import Identifiers, Interface
+from lstmgen.targets.lines import Line
 from lstmgen.targets.numpy.backward import BackDot, Backward
 from lstmgen.targets.numpy.forward import Ahead, Constant, Dot, Forward, InputProduct, Packed
 from lstmgen.targets.numpy.fusion import allocate
 from lstmgen.targets.numpy.operations import Operation, View
 from lstmgen.targets.numpy.stepping import Step, Stepping
 from lstmgen.targets.numpy.storage import Slots, runs, span
-from lstmgen.targets.numpy.writing import Bound, Line, LoopNames, Storage, operation_line, stack
+from lstmgen.targets.numpy.writing import Bound, LoopNames, Storage, operation_line, stack
 
 RESERVED = frozenset(
     """np sys params x y state tape dy dstate T B t reuse record scratch adjoint factor carry steps

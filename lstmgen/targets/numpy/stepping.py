@@ -8,7 +8,7 @@ from lstmgen.expression import Add, Expression, MatVec, Parameter, Value, add, m
 from lstmgen.normal_form import Definition, NormalForm
 from lstmgen.printing.python import Python
 from lstmgen.targets.interface import Identifiers, Interface
-from lstmgen.targets.numpy.writing import Line
+from lstmgen.targets.lines import Line
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,279 @@
+"""A fused kernel: the element-wise assignments of one block, with what it loads and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lstmgen.expression import Call, Expression, Parameter, Value, transform, walk
+from lstmgen.normal_form import Definition
+from lstmgen.printing.cuda import Cuda
+from lstmgen.targets.interface import Identifiers
+from lstmgen.targets.lines import Line
+
+C_RESERVED = frozenset(
+    """real REAL WIDE V v j row rows at Pack load store sigmoid softplus positive step sign exp log
+    tanh sqrt fabs fmax fmin sin cos pow log1p threadIdx blockIdx blockDim gridDim abs max min t
+    y0 y1 yn j0 j1 jn gamma erf expm1 floor ceil round fma isnan rsqrt""".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Columns of an array of rows: unit j of row r is at r * stride + offset + j.
+
+    Attributes:
+        array: what the array is called in the module's plan, like "state C" or "product w_x".
+        shift: time steps later; 0 or 1 for states, else 0.
+        stride, offset: expressions in the sizes; "" as stride stands for a vector of units without
+            rows, "1" as both for a scalar.
+    """
+
+    array: str
+    shift: int
+    stride: str
+    offset: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A pointer that a kernel takes: its name there, and the array that it points to."""
+
+    name: str
+    array: str
+    shift: int
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A load or store of a variable: all its units, through an argument."""
+
+    variable: str
+    argument: str
+    place: Place
+
+    @property
+    def address(self) -> str:
+        """The address of the thread's first unit."""
+        parts = [self.argument]
+        if self.place.stride:
+            parts.append(f"at * ({self.place.stride})" if " " in self.place.stride else
+                         f"at * {self.place.stride}")
+        if self.place.offset != "0":
+            parts.append(self.place.offset)
+        return " + ".join([*parts, "j"])
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A line of the kernel's inner loop."""
+
+    code: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel: loads once per thread, loads per row, statements, stores."""
+
+    name: str
+    size: str
+    sizes: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+    scalars: tuple[tuple[str, str], ...]  # variable, argument
+    vectors: tuple[Access, ...]
+    loads: tuple[Access, ...]
+    statements: tuple[Statement, ...]
+    stores: tuple[Access, ...]
+    functions: tuple[str, ...]
+    labels: tuple[str, ...] = field(default=())
+
+    @property
+    def parameters(self) -> str:
+        """The parameter list of the kernel."""
+        pointers = [
+            f"{'' if a.written else 'const '}real* __restrict__ {a.name}" for a in self.arguments
+        ]
+        return _filled([*pointers, "int rows", *(f"int {s}" for s in self.sizes)])
+
+    @property
+    def comment(self) -> str:
+        """The equations that it computes."""
+        return Line("", self.labels).comment
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The variables that are stored."""
+        return tuple(dict.fromkeys(access.variable for access in self.stores))
+
+    @property
+    def passed(self) -> str:
+        """The same list as passed on."""
+        return _filled([*(a.name for a in self.arguments), "rows", *self.sizes])
+
+
+_WIDTH = 92
+
+
+def _filled(items: Sequence[str]) -> str:
+    """The items with commas, on lines of their own if they do not fit one."""
+    whole = ", ".join(items)
+    if len(whole) <= _WIDTH // 2:
+        return whole
+    lines = [""]
+    for item in items:
+        if lines[-1] and len(lines[-1]) + len(item) + 2 > _WIDTH:
+            lines.append("")
+        lines[-1] += item + ", "
+    return "\n    " + "\n    ".join(line.rstrip() for line in lines).rstrip(",")
+
+
+def build(
+    name: str,
+    size: str,
+    assignments: Sequence[Definition],
+    where: Callable[[Value], Place],
+    parameter: Callable[[str], Place],
+    stores: Callable[[str], Iterable[Place]],
+    title: Callable[[str, int], str],
+    rank: Callable[[str], int],
+) -> Kernel:
+    """The kernel for some assignments.
+
+    `where` tells where a value that is not assigned here lives; `parameter` does so for element-wise
+    parameters, `stores` where an assigned value is wanted; `title` names an array's argument.
+    Arguments come in the order of their array's `rank`.
+    """
+    return _Builder(name, size, where, parameter, stores, title, rank).build(assignments)
+
+
+class _Builder:
+    def __init__(
+        self,
+        name: str,
+        size: str,
+        where: Callable[[Value], Place],
+        parameter: Callable[[str], Place],
+        stores: Callable[[str], Iterable[Place]],
+        title: Callable[[str, int], str],
+        rank: Callable[[str], int],
+    ) -> None:
+        self._name, self._size = name, size
+        self._where, self._parameter, self._stores = where, parameter, stores
+        self._title, self._rank = title, rank
+        self._identifiers = Identifiers(C_RESERVED)
+        self._arguments: dict[tuple[str, int], str] = {}
+        self._written: set[tuple[str, int]] = set()
+        self._variables: dict[Value | Parameter, str] = {}
+        self._calls: dict[Expression, str] = {}
+        self._loads: list[Access] = []
+        self._vectors: list[Access] = []
+        self._scalars: list[tuple[str, str]] = []
+        self._made: dict[str, str] = {}
+        self._statements: list[Statement] = []
+        self._sizes: set[str] = {size}
+
+    def build(self, assignments: Sequence[Definition]) -> Kernel:
+        functions = tuple(
+            sorted({n.function for d in assignments for n in walk(d.value) if isinstance(n, Call)})
+        )
+        cuda = Cuda(self._leaf)
+        repeated = _repeated_calls(d.value for d in assignments)
+        for d in assignments:
+            self._name_calls(d, repeated, cuda)
+            value = transform(d.value, self._with_named_calls)
+            code = cuda.text(value)
+            variable = self._identifiers(d.name, "made")
+            self._made[d.name] = variable
+            self._statements.append(Statement(f"const real {variable} = {code};", d.label))
+        stores = []
+        for d in assignments:
+            for place in self._stores(d.name):
+                stores.append(Access(self._made[d.name], self._argument(place, True), place))
+                self._note_sizes(place)
+        return Kernel(
+            name=self._name,
+            size=self._size,
+            sizes=tuple(sorted(self._sizes)),
+            arguments=tuple(
+                Argument(name, array, shift, (array, shift) in self._written)
+                for (array, shift), name in sorted(
+                    self._arguments.items(), key=lambda item: self._rank(item[0][0])
+                )
+            ),
+            scalars=tuple(self._scalars),
+            vectors=tuple(self._vectors),
+            loads=tuple(self._loads),
+            statements=tuple(self._statements),
+            stores=tuple(stores),
+            functions=functions,
+            labels=tuple(dict.fromkeys(d.label for d in assignments)),
+        )
+
+    def _name_calls(self, d: Definition, repeated: set[Expression], cuda: Cuda) -> None:
+        for node in reversed(list(walk(d.value))):
+            if node in repeated and node not in self._calls:
+                assert isinstance(node, Call)
+                inner = node.arguments[0]
+                about = inner.name if isinstance(inner, (Value, Parameter)) else "value"
+                variable = self._identifiers(f"{node.function}_{about}", f"call {node}")
+                code = cuda.text(transform_below(node, self._with_named_calls))
+                self._statements.append(Statement(f"const real {variable} = {code};", d.label))
+                self._calls[node] = variable
+
+    def _with_named_calls(self, node: Expression) -> Expression:
+        return Parameter(f"={self._calls[node]}") if node in self._calls else node
+
+    def _leaf(self, node: Value | Parameter) -> str:
+        if isinstance(node, Parameter) and node.name.startswith("="):
+            return node.name[1:]
+        if isinstance(node, Value) and node.shift == 0 and node.name in self._made:
+            return self._made[node.name]
+        if node not in self._variables:
+            self._variables[node] = self._load(node)
+        return self._variables[node]
+
+    def _load(self, node: Value | Parameter) -> str:
+        place = self._where(node) if isinstance(node, Value) else self._parameter(node.name)
+        self._note_sizes(place)
+        argument = self._argument(place, False)
+        earlier = isinstance(node, Value) and node.shift < 0
+        variable = self._identifiers(node.name + ("_prev" if earlier else ""), f"load {node}")
+        if place.stride == "1" and place.offset == "1":
+            self._scalars.append((variable, argument))
+            return variable
+        access = Access(variable, argument, place)
+        (self._loads if place.stride else self._vectors).append(access)
+        return f"{variable}.at[v]"
+
+    def _argument(self, place: Place, written: bool) -> str:
+        key = (place.array, place.shift)
+        if written:
+            self._written.add(key)
+        if key not in self._arguments:
+            self._arguments[key] = self._identifiers(
+                "p_" + self._title(*key), f"argument {key}"
+            )
+        return self._arguments[key]
+
+    def _note_sizes(self, place: Place) -> None:
+        words = f"{place.stride} {place.offset}".replace("*", " ").replace("+", " ").split()
+        self._sizes.update(word for word in words if not word.isdigit())
+
+
+def transform_below(
+    expression: Call, change: Callable[[Expression], Expression]
+) -> Expression:
+    """Apply `change` to what is inside the call, not to the call itself."""
+    return Call(expression.function, tuple(transform(a, change) for a in expression.arguments))
+
+
+def _repeated_calls(expressions: Iterable[Expression]) -> set[Expression]:
+    """Function calls that occur more than once."""
+    count: dict[Expression, int] = {}
+    for expression in expressions:
+        for node in walk(expression):
+            if isinstance(node, Call):
+                count[node] = count.get(node, 0) + 1
+    return {node for node, uses in count.items() if uses > 1}

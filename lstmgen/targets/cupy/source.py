@@ -1,0 +1,346 @@
+"""The plan of a CuPy module as the lines that its template prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lstmgen.cell import Cell
+from lstmgen.gradients import MatrixGradient
+from lstmgen.printing.cuda import HELPERS
+from lstmgen.schedule import Outer, Reduction, WeightGradient
+from lstmgen.targets.cupy.kernel import Kernel, Place
+from lstmgen.targets.cupy.plan import CupyStage, Plan, Product, StackedWeights
+from lstmgen.targets.extents import columns as column_slice
+from lstmgen.targets.interface import Interface
+from lstmgen.targets.lines import Line
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop over the time steps.
+
+    Attributes:
+        steps: variables of a step and the views of the tape's and workspace's arrays that they are.
+        call: variables of a step and the arrays of the call that they are a step of.
+        once: what is bound before the loop.
+        body: the launches and products.
+    """
+
+    steps: tuple[tuple[str, str], ...]
+    call: tuple[tuple[str, str], ...]
+    once: tuple[Line, ...]
+    body: tuple[Line, ...]
+
+
+class CupyModule:
+    """Everything that the template of a CuPy module prints.
+
+    Attributes:
+        kernels, helpers: the kernels, and the device functions that they call.
+        tape, work: the arrays of a forward pass, and of a backward pass.
+        forward_loop, backward_loop: the loops; the packs are their weights.
+        ahead, behind, early, late: lines for all steps, before and after each loop.
+        operands, outer, sums, inputs: the lines for the parameters' and inputs' gradients.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self.interface = Interface(cell, "cupy")
+        self.form = cell.normal_form
+        self.schedule = cell.schedule
+        self.plan = Plan(cell.schedule)
+        self.kernels = self.plan.kernels
+        used = {f for k in self.kernels for f in k.functions}
+        self.helpers = tuple(text for name, text in HELPERS.items() if name in used)
+        arrays = self.plan.arrays
+        forward = ("state", "product", "value")
+        self.tape = tuple(a for k, a in arrays.items() if k.split()[0] in forward)
+        self.work = tuple(
+            a for k, a in arrays.items() if k.split()[0] not in (*forward, "whole")
+        )
+        self.forward_loop = self._loop(self.plan.forward_loop)
+        self.backward_loop = self._loop(self.plan.backward_loop)
+        self.forward_packs = self._packs(self.plan.forward_loop)
+        self.backward_packs = self._packs(self.plan.backward_loop)
+        self.ahead = self._all_steps(self.plan.forward_before)
+        self.behind = self._all_steps(self.plan.forward_after)
+        self.early = self._all_steps(self.plan.backward_before)
+        self.late = self._all_steps(self.plan.backward_after)
+        self.operands: list[Line] = []
+        self.outer: list[Line] = []
+        self._outer()
+        self.sums: list[Line] = []
+        self.needs_sums = False
+        self._sums()
+        self.inputs = tuple(self._input(x) for x in self.form.inputs)
+
+    # Names of arrays
+
+    def _name(self, array: str) -> str:
+        kind, _, name = array.partition(" ")
+        if kind == "seed":
+            return "dy"
+        if kind == "input":
+            return "x" if len(self.form.inputs) == 1 else f'x["{name}"]'
+        if kind == "parameter":
+            return f'params["{name}"]'
+        if array in self.plan.arrays:
+            found = self.plan.arrays[array]
+            return found.name if kind == "whole" else (
+                f"tape.{found.name}" if found in self.tape else f"work.{found.name}"
+            )
+        return "summand" if kind == "summand" else f"{name}_again"
+
+    def _at_step(self, array: str, shift: int) -> str:
+        """An array at step t, or all of it if it has no steps."""
+        name = self._name(array)
+        if self.plan.rank(array) == 2:
+            return name
+        return f"{name}[t + 1]" if shift else f"{name}[t]"
+
+    def _all(self, array: str, shift: int) -> str:
+        """An array at all steps."""
+        name = self._name(array)
+        if array.startswith("state "):
+            return f"{name}[1:]" if shift else f"{name}[:-1]"
+        return name
+
+    def _matrix(self, array: str, shift: int, width: str) -> str:
+        """An array at all steps as a matrix of (T * B, width)."""
+        return f"{self._all(array, shift)}.reshape(T * B, {width})"
+
+    def states(self, step: str) -> dict[str, str]:
+        """Each state's array at a step."""
+        return {s: f"tape.{self.plan.arrays[f'state {s}'].name}[{step}]" for s in self.form.states}
+
+    @property
+    def output(self) -> str:
+        """The output's array at all steps."""
+        name = self.form.output
+        return self._all(f"state {name}" if name in self.form.states else f"value {name}", 1)
+
+    @property
+    def adjoints(self) -> str:
+        """The width of the adjoints' array."""
+        return self.plan.arrays["adjoint"].width
+
+    # Products and launches
+
+    def _loop(self, stages: Sequence[CupyStage]) -> Loop:
+        steps: dict[str, str] = {}
+        call: dict[str, str] = {}
+        once: list[Line] = []
+        body: list[Line] = []
+        for stage in stages:
+            if isinstance(stage, Product):
+                operand, out = (
+                    self._variable(place, steps, call, once) for place in (stage.operand, stage.out)
+                )
+                trans = '"N", "N"' if stage.back else '"N", "T"'
+                beta = ", beta=1.0" if stage.accumulate else ""
+                code = f"gemm({trans}, {operand}, {stage.weights.name}, out={out}{beta})"
+                body.append(Line(code, stage.labels))
+                continue
+            parts = []
+            ranked: dict[int, list[str]] = {0: [], 1: [], 2: []}
+            for a in stage.arguments:
+                rank = self.plan.rank(a.array)
+                if rank == 1:
+                    call[f"{self.plan.title(a.array, 0)}_t"] = self._name(a.array)
+                    ranked[1].append(f"{self.plan.title(a.array, 0)}_t")
+                else:
+                    ranked[rank].append(self._at_step(a.array, a.shift))
+            if ranked[0]:
+                steps[f"arrays_{stage.name}"] = _tuple(ranked[0])
+                parts.append(f"arrays_{stage.name}")
+            if ranked[1]:
+                parts.append(_tuple(ranked[1]))
+            sizes = [f"np.int32({n})" for n in ("B", *stage.sizes)]
+            run = f'run.kernel("{stage.name}", B, {stage.size}, {_tuple(stage.sizes)})'
+            once.append(Line(f"{stage.name}, *shape_{stage.name} = {run}"))
+            once.append(Line(f"fixed_{stage.name} = {_tuple([*ranked[2], *sizes])}"))
+            parts.append(f"fixed_{stage.name}")
+            code = f"{stage.name}(*shape_{stage.name}, {' + '.join(parts)})"
+            body.append(Line(code, stage.labels))
+        return Loop(tuple(steps.items()), tuple(call.items()), tuple(once), tuple(body))
+
+    def _variable(
+        self, place: Place, steps: dict[str, str], call: dict[str, str], once: list[Line]
+    ) -> str:
+        """The variable for an operand or result of a product in the loop."""
+        rank = self.plan.rank(place.array)
+        name = self.plan.title(place.array, place.shift)
+        if rank == 2:
+            line = Line(f"{name} = {self._name(place.array)}")
+            if line not in once:
+                once.append(line)
+            return name
+        name += "_t" if not place.array.startswith("state ") else ""
+        if rank == 1:
+            call[name] = self._name(place.array)
+        else:
+            steps[name] = self._at_step(place.array, place.shift)
+        return name
+
+    def _packs(self, stages: Sequence[CupyStage]) -> tuple[Line, ...]:
+        return tuple(self._pack(s.weights) for s in stages if isinstance(s, Product))
+
+    def _pack(self, weights: StackedWeights) -> Line:
+        return Line(f"{weights.name} = {self._stack(weights)}", weights.labels)
+
+    def _stack(self, weights: StackedWeights) -> str:
+        blocks = []
+        for weight, slot, transposed, negative in weights.blocks:
+            columns = self.interface.columns(weight, slot)
+            block = f'params["{weight}"]' + (f"[:, {columns}]" * (columns != ":"))
+            block += ".T" if transposed else ""
+            blocks.append(f"-{block}" if negative else block)
+        if len(blocks) == 1:
+            return f"cp.ascontiguousarray({blocks[0]})"
+        return f"cp.concatenate(({', '.join(blocks)}))"
+
+    def _all_steps(self, stages: Sequence[CupyStage]) -> tuple[Line, ...]:
+        lines: list[Line] = []
+        made: set[str] = set()
+        for stage in stages:
+            written = (
+                [a.array for a in stage.arguments if a.written]
+                if isinstance(stage, Kernel)
+                else [stage.out.array]
+            )
+            for array in written:
+                if array.startswith("whole ") and array not in made:
+                    made.add(array)
+                    found = self.plan.arrays[array]
+                    lines.append(Line(f"{found.name} = cp.empty((T, B, {found.width}), dtype)"))
+            if isinstance(stage, Kernel):
+                lines.append(self._run(stage))
+            else:
+                lines += self._product(stage)
+        return tuple(lines)
+
+    def _run(self, kernel: Kernel) -> Line:
+        """A kernel over all steps."""
+        arguments = [self._all(a.array, a.shift) for a in kernel.arguments]
+        return Line(
+            f'run("{kernel.name}", T * B, {kernel.size}, {_tuple(kernel.sizes)}, '
+            f"{_tuple(arguments)})",
+            kernel.labels,
+        )
+
+    def _product(self, product: Product) -> list[Line]:
+        """A product over all steps."""
+        width = self.plan.arrays[product.out.array].width
+        out = self._matrix(product.out.array, product.out.shift, width)
+        lines = [self._pack(product.weights)]
+        if product.back:
+            operand = self._adjoint_matrix(product.columns)
+            trans = '"N", "N"'
+        else:
+            operand = self._matrix(
+                product.operand.array, product.operand.shift, product.operand.stride
+            )
+            trans = '"N", "T"'
+        code = f"gemm({trans}, {operand}, {product.weights.name}, out={out})"
+        return [*lines, Line(code, product.labels)]
+
+    def _adjoint_matrix(self, names: tuple[str, ...]) -> str:
+        """The columns of some adjoints as a contiguous matrix of (T * B, width)."""
+        slices = self.plan.adjoint_runs(names)
+        if slices == [":"]:
+            return "adjoints"
+        parts = [f"adjoints[:, {s}]" for s in slices]
+        if len(parts) == 1:
+            return f"cp.ascontiguousarray({parts[0]})"
+        return f"cp.concatenate(({', '.join(parts)}), axis=1)"
+
+    # Gradients of the parameters
+
+    def _outer(self) -> None:
+        started: set[tuple[str, int]] = set()
+        for gradient in self.schedule.weight_gradients:
+            rows = sorted(gradient.rows, key=lambda r: self.plan.adjoints.index(r.adjoint))
+            operand = self._operand(gradient)
+            names = tuple(row.adjoint for row in rows)
+            labels = tuple(dict.fromkeys(row.label for row in rows))
+            adjoints = self._adjoint_matrix(names)
+            self.outer.append(Line(f'outer = gemm("T", "N", {adjoints}, {operand})', labels))
+            sizes = tuple(self.schedule.sizes[name] for name in dict.fromkeys(names))
+            positions = list(dict.fromkeys(names))
+            for row in rows:
+                part = column_slice(sizes, positions.index(row.adjoint))
+                self.outer.append(self._store(row, part, started))
+        for gradient_ in self.schedule.gradients.parameters:
+            if isinstance(gradient_, MatrixGradient):
+                for slot in range(len(gradient_.blocks)):
+                    if (gradient_.parameter, slot) not in started:
+                        target = self._target(gradient_.parameter, slot)
+                        self.outer.append(Line(f"{target} = 0", (gradient_.label,)))
+
+    def _target(self, weight: str, slot: int) -> str:
+        columns = self.interface.columns(weight, slot)
+        return f'dparams["{weight}"][' + (f":, {columns}]" if columns != ":" else "...]")
+
+    def _store(self, row: Outer, rows: str, started: set[tuple[str, int]]) -> Line:
+        target = self._target(row.weight, row.slot)
+        value = ("outer" if rows == ":" else f"outer[{rows}]") + (".T" if row.transposed else "")
+        again = (row.weight, row.slot) in started
+        started.add((row.weight, row.slot))
+        sign = ("-= " if row.negative else "+= ") if again else ("= -" if row.negative else "= ")
+        return Line(f"{target} {sign}{value}", (row.label,))
+
+    def _operand(self, gradient: WeightGradient) -> str:
+        value = gradient.operand
+        size = self.schedule.sizes[value.name]
+        kernel = self.plan.again_kernels.get(value.name)
+        if kernel is None:
+            place = self.plan.place(value)
+            return self._matrix(place.array, place.shift, size)
+        name = f"{value.name}_again"
+        self.operands.append(Line(f"{name} = cp.empty((T, B, {size}), dtype)"))
+        self.operands.append(self._run(kernel))
+        return f"{name}.reshape(T * B, {size})"
+
+    def _sums(self) -> None:
+        started: set[str] = set()
+        for k, reduction in enumerate(self.schedule.reductions):
+            scalar = reduction.parameter in self.form.scalars
+            kernel = self.plan.summand_kernels.get(k)
+            if kernel is None:
+                self.needs_sums = True
+                name = str(getattr(reduction.value, "name", ""))
+                rows = self.plan.adjoint_runs((name,))[0]
+                value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if scalar else "")
+            else:
+                size = reduction.size
+                self.sums.append(Line(f"summand = cp.empty((T, B, {size}), dtype)"))
+                self.sums.append(self._run(kernel))
+                value = "summand.sum()" if scalar else f"summand.reshape(T * B, {size}).sum(axis=0)"
+            self.sums.append(self._add_sum(reduction, value, started))
+        for gradient in self.schedule.gradients.parameters:
+            name = gradient.parameter
+            if not isinstance(gradient, MatrixGradient) and name not in started:
+                self.sums.append(Line(f'dparams["{name}"][...] = 0', (gradient.label,)))
+
+    def _add_sum(self, reduction: Reduction, value: str, started: set[str]) -> Line:
+        sign = "+=" if reduction.parameter in started else "="
+        started.add(reduction.parameter)
+        return Line(f'dparams["{reduction.parameter}"][...] {sign} {value}', (reduction.label,))
+
+    def _input(self, name: str) -> tuple[str, str]:
+        """The name of an input and the array that holds its gradient."""
+        gradient = next(g for g in self.schedule.gradients.inputs if g.of == name)
+        return name, self.plan.arrays[f"whole {gradient.name}"].name
+
+
+def _tuple(items: Sequence[str]) -> str:
+    """The items as a tuple in Python."""
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+def cupy_module(cell: Cell) -> CupyModule:
+    """The plan of a cell's CuPy module."""
+    return CupyModule(cell)
+
+
+__all__ = ["CupyModule", "cupy_module"]
