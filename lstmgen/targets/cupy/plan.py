@@ -17,7 +17,7 @@ from functools import cached_property
 
 from lstmgen.expression import Add, Call, Expression, Neg, Value, add, transform, values
 from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Column, Fanout, Gather, Schedule, Stage
+from lstmgen.schedule import Block, Fanout, Gather, Schedule, Stage
 from lstmgen.targets.cupy.kernel import Kernel, Place, build
 from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.extents import extent
@@ -25,11 +25,21 @@ from lstmgen.targets.ordering import best_order
 
 
 @dataclass(frozen=True, slots=True)
+class WeightBlock:
+    """A block of columns of a weight, or its transpose or negative."""
+
+    weight: str
+    slot: int
+    transposed: bool
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StackedWeights:
-    """Blocks of weights one below the other; `negative` ones change their sign."""
+    """Sums of blocks of weights, one below the other."""
 
     name: str
-    blocks: tuple[tuple[str, int, bool, bool], ...]  # weight, slot, transposed, negative
+    sums: tuple[tuple[WeightBlock, ...], ...]
     labels: tuple[str, ...]
 
 
@@ -261,7 +271,7 @@ class Plan:
         weights = StackedWeights(
             f"w_{self._names[stage]}",
             tuple(
-                (row.weight, row.slot, row.transposed, negative)
+                (WeightBlock(row.weight, row.slot, row.transposed, negative),)
                 for row, negative in zip(rows, signs, strict=True)
             ),
             labels,
@@ -365,14 +375,22 @@ class Plan:
         for state in self.form.states:
             self.arrays[f"carry {state}"] = Array(f"carry_{state}", "", sizes[state])
         # A product over some of the adjoints reads them from a compact copy.
-        self.compact: dict[str, Gather] = {}
+        self.compact: dict[str, tuple[str, ...]] = {}
+        made_in_loop = {
+            d.name
+            for s in self.schedule.backward.loop
+            if isinstance(s, Block)
+            for d in s.assignments
+        }
         for stage in self.schedule.backward.loop:
             if isinstance(stage, Gather):
                 if {c.operand for c in stage.columns} != {*self.adjoints}:
-                    self.compact[stage.result] = stage
-                    widths = tuple(sizes[c.operand] for c in stage.columns)
+                    operands = tuple(dict.fromkeys(c.operand for c in stage.columns))
+                    self.compact[stage.result] = operands
+                    # An adjoint that is known before the loop is copied for all steps.
+                    rows = "" if {*operands} <= made_in_loop else "T"
                     self.arrays[f"compact {stage.result}"] = Array(
-                        f"g_{stage.result}", "", extent(widths)
+                        f"g_{stage.result}", rows, extent([sizes[n] for n in operands])
                     )
                 if stage.result not in self._carried:
                     self.arrays[f"gathered {stage.result}"] = Array(
@@ -382,7 +400,7 @@ class Plan:
         for stage in self.schedule.backward.after:
             if isinstance(stage, Block):
                 for d in stage.assignments:
-                    if isinstance(d.value, Value) and d.value.name not in self.adjoints:
+                    if isinstance(d.value, Value) and not {d.name, d.value.name} & {*self.adjoints}:
                         self._same[d.value.name] = d.name
         self._loop_values = self._crossing(self.schedule.backward.loop)
         for name in self._loop_values:
@@ -450,10 +468,17 @@ class Plan:
         return tuple(found)
 
     def _gather(self, stage: Gather, rows: str) -> Product:
-        columns = self.gather_columns(stage)
+        operands = self._gathered_operands(stage)
         weights = StackedWeights(
             f"w_{stage.result}",
-            tuple((c.weight, c.slot, not c.transposed, c.negative) for c in columns),
+            tuple(
+                tuple(
+                    WeightBlock(c.weight, c.slot, not c.transposed, c.negative)
+                    for c in stage.columns
+                    if c.operand == operand
+                )
+                for operand in operands
+            ),
             (stage.label,),
         )
         if stage.result in self.compact and not rows:
@@ -471,14 +496,15 @@ class Plan:
             accumulate,
             True,
             (stage.label,),
-            tuple(c.operand for c in columns),
+            operands,
         )
 
-    def gather_columns(self, stage: Gather) -> tuple[Column, ...]:
-        """The columns in the order in which the adjoints lie."""
+    def _gathered_operands(self, stage: Gather) -> tuple[str, ...]:
+        """The adjoints that a gather multiplies, in the order in which they lie."""
+        operands = tuple(dict.fromkeys(c.operand for c in stage.columns))
         if stage.result in self.compact:
-            return stage.columns
-        return tuple(sorted(stage.columns, key=lambda c: self.adjoints.index(c.operand)))
+            return operands
+        return tuple(sorted(operands, key=self.adjoints.index))
 
     def _backward_kernel(self, stage: Block) -> Kernel:
         both = {
@@ -501,11 +527,11 @@ class Plan:
             return
         if name in self.adjoints or any(f"{k} {name}" in self.arrays for k in ("within", "whole")):
             yield self._where_backward(Value(name))
-        for result, gather in self.compact.items():
-            widths = tuple(sizes[c.operand] for c in gather.columns)
-            for k, column in enumerate(gather.columns):
-                if column.operand == name:
-                    yield Place(f"compact {result}", 0, extent(widths), extent(widths[:k]))
+        for result, operands in self.compact.items():
+            if name in operands:
+                widths = [sizes[operand] for operand in operands]
+                offset = extent(widths[: operands.index(name)])
+                yield Place(f"compact {result}", 0, extent(widths), offset)
 
     def plain(self, expression: Expression) -> Expression:
         """The expression with what is evaluated again written out."""

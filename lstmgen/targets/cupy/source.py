@@ -10,7 +10,7 @@ from lstmgen.gradients import MatrixGradient
 from lstmgen.printing.cuda import HELPERS
 from lstmgen.schedule import Outer, Reduction, WeightGradient
 from lstmgen.targets.cupy.kernel import Kernel, Place
-from lstmgen.targets.cupy.plan import CupyStage, Plan, Product, StackedWeights
+from lstmgen.targets.cupy.plan import CupyStage, Plan, Product, StackedWeights, WeightBlock
 from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.interface import Interface
 from lstmgen.targets.lines import Line
@@ -189,15 +189,16 @@ class CupyModule:
         return Line(f"{weights.name} = {self._stack(weights)}", weights.labels)
 
     def _stack(self, weights: StackedWeights) -> str:
-        blocks = []
-        for weight, slot, transposed, negative in weights.blocks:
-            columns = self.interface.columns(weight, slot)
-            block = f'params["{weight}"]' + (f"[:, {columns}]" * (columns != ":"))
-            block += ".T" if transposed else ""
-            blocks.append(f"-{block}" if negative else block)
+        blocks = [" + ".join(map(self._block, terms)) for terms in weights.sums]
+        blocks = [block.replace("+ -", "- ") for block in blocks]
         if len(blocks) == 1:
             return f"cp.ascontiguousarray({blocks[0]})"
         return f"cp.concatenate(({', '.join(blocks)}))"
+
+    def _block(self, block: WeightBlock) -> str:
+        columns = self.interface.columns(block.weight, block.slot)
+        text = f'params["{block.weight}"]' + (f"[:, {columns}]" * (columns != ":"))
+        return f"{'-' * block.negative}{text}{'.T' * block.transposed}"
 
     def _all_steps(self, stages: Sequence[CupyStage]) -> tuple[Line, ...]:
         lines: list[Line] = []
