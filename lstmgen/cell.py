@@ -62,7 +62,7 @@ class Cell:
     @cached_property
     def schedule(self) -> Schedule:
         """The target-independent program: products, fused blocks, what is kept."""
-        from lstmgen.schedule import schedule
+        from lstmgen.scheduling import schedule
 
         return schedule(self.normal_form, self.gradients)
 

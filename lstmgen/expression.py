@@ -50,27 +50,37 @@ class MatVec:
 
 @dataclass(frozen=True, slots=True)
 class Add:
+    """A sum, in its order."""
+
     terms: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Mul:
+    """An element-wise product, in its order."""
+
     factors: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Neg:
+    """- argument."""
+
     argument: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Div:
+    """numerator / denominator."""
+
     numerator: Expression
     denominator: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Pow:
+    """base ** exponent."""
+
     base: Expression
     exponent: Expression
 
@@ -139,11 +149,7 @@ def mul(*factors: Expression) -> Expression:
             flat.extend(factor.factors)
         elif factor != ONE:
             flat.append(factor)
-    product: Expression
-    if not flat:
-        product = ONE
-    else:
-        product = flat[0] if len(flat) == 1 else Mul(tuple(flat))
+    product = Mul(tuple(flat)) if len(flat) > 1 else flat[0] if flat else ONE
     return neg(product) if negative else product
 
 

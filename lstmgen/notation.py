@@ -140,14 +140,14 @@ class Name(Ordered, sympy.Symbol):  # type: ignore[misc]
     __slots__ = ()
     is_scalar_parameter = False
 
-    def __getitem__(self, index: Any) -> At:
+    def __getitem__(self, index: Any) -> Any:
         return At(self, index)
 
-    def __matmul__(self, operand: Any) -> MatrixProduct:
+    def __matmul__(self, operand: Any) -> Any:
         return MatrixProduct(self, operand)
 
     @property
-    def T(self) -> Transpose:
+    def T(self) -> Any:
         """The transpose, for `W.T @ h[t]`."""
         return Transpose(self)
 
@@ -165,7 +165,7 @@ class Transpose(sympy.Expr):  # type: ignore[misc]
     def __new__(cls, weight: Any) -> Any:
         return super().__new__(cls, sympy.sympify(weight))
 
-    def __matmul__(self, operand: Any) -> MatrixProduct:
+    def __matmul__(self, operand: Any) -> Any:
         return MatrixProduct(self, operand)
 
     @property

@@ -41,8 +41,8 @@ HELPERS: dict[str, str] = {
     "sigma": "real sigmoid(real a) { return real(1) / (real(1) + exp(-a)); }",
     "softplus": "real softplus(real a) { return fmax(a, real(0)) + log1p(exp(-fabs(a))); }",
     "positive": "real positive(real a) { return a > real(0) ? real(1) : real(0); }",
-    "step": "real step(real a) { return a > real(0) ? real(1) : a < real(0) ? real(0) : real(0.5); }",
-    "sign": "real sign(real a) { return a > real(0) ? real(1) : a < real(0) ? real(-1) : real(0); }",
+    "step": "real step(real a) { return real(0.5) * (real(a > real(0)) + real(a >= real(0))); }",
+    "sign": "real sign(real a) { return real(a > real(0)) - real(a < real(0)); }",
 }
 """Device functions that CUDA does not have, by the function of `lstmgen.functions`."""
 

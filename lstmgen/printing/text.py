@@ -1,4 +1,4 @@
-"""Expressions as plain text, in the notation of the paper: f_t = sigma(W_f·[h_{t-1}, x_t] + b_f)."""
+"""Every stage as plain text: f_t = sigma(a_f_t), W_f[0]·h_{t-1}."""
 
 from __future__ import annotations
 

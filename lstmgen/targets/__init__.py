@@ -1,0 +1,1 @@
+"""What modules are generated for: from a schedule to the lines that a template prints."""

@@ -1,0 +1,1 @@
+"""Modules for CuPy: fused CUDA kernels and products by cuBLAS."""

@@ -171,9 +171,8 @@ class Plan:
     @cached_property
     def _lasting(self) -> set[str]:
         """Values whose history is needed: kept, or computed or read outside of the loop."""
-        loop = {
-            d.name for s in self.schedule.forward.loop if isinstance(s, Block) for d in s.assignments
-        }
+        blocks = [s for s in self.schedule.forward.loop if isinstance(s, Block)]
+        loop = {d.name for b in blocks for d in b.assignments}
         found = ({*self.form.by_name} - loop) | {*self.schedule.kept, self.form.output}
         for d in self.form.definitions:
             if d.name not in loop:
@@ -299,7 +298,8 @@ class Plan:
     def _forward_kernel(self, stage: Block) -> Kernel:
         """A block; what cuBLAS has added to an input product is there already."""
         assignments = [
-            Definition(d.label, d.name, _without(d.value, self._added(d))) for d in stage.assignments
+            Definition(d.label, d.name, _without(d.value, self._added(d)))
+            for d in stage.assignments
         ]
 
         def stores(name: str) -> Iterable[Place]:

@@ -271,12 +271,12 @@ class CupyModule:
             for row in rows:
                 part = column_slice(sizes, positions.index(row.adjoint))
                 self.outer.append(self._store(row, part, started))
-        for gradient_ in self.schedule.gradients.parameters:
-            if isinstance(gradient_, MatrixGradient):
-                for slot in range(len(gradient_.blocks)):
-                    if (gradient_.parameter, slot) not in started:
-                        target = self._target(gradient_.parameter, slot)
-                        self.outer.append(Line(f"{target} = 0", (gradient_.label,)))
+        for derived in self.schedule.gradients.parameters:
+            if isinstance(derived, MatrixGradient):
+                for slot in range(len(derived.blocks)):
+                    if (derived.parameter, slot) not in started:
+                        target = self._target(derived.parameter, slot)
+                        self.outer.append(Line(f"{target} = 0", (derived.label,)))
 
     def _target(self, weight: str, slot: int) -> str:
         columns = self.interface.columns(weight, slot)

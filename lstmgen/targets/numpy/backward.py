@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lstmgen.expression import (
-    ONE,
     ZERO,
     Add,
     Expression,
@@ -87,7 +86,7 @@ class Backward:
         self._whole_values = {n for s in outside for n in _made_by(s)} | {schedule.seed}
         self._linearize()
         sizes = schedule.sizes
-        names = [n for n in reversed(schedule.kept_adjoints)]
+        names = schedule.kept_adjoints[::-1]
 
         def arrange(order: tuple[str, ...]) -> None:
             self.adjoint = Slots(ADJOINT, order, tuple(sizes[n] for n in order))
@@ -207,7 +206,7 @@ class Backward:
 
     def _factors(self) -> list[Operation]:
         """All factors, for a chunk of steps."""
-        label = {}
+        label: dict[Expression, str] = {}
         for d, form in self.forms:
             for term in form:
                 label.setdefault(term.factor, d.label)

@@ -225,7 +225,7 @@ class Forward:
 
     def _where(self, value: Value) -> View:
         if value.name in self._producer:
-            stage, part = self._producer[value.name]
+            stage, _ = self._producer[value.name]
             if self.direct(stage):
                 return self.view(Value(self._user[value.name]))
             packed = self.packed(stage)
@@ -301,9 +301,8 @@ class Forward:
 
     def _stored_ahead(self, term: Expression, name: str) -> bool:
         inner = term.argument if isinstance(term, Neg) else term
-        if isinstance(inner, Value) and inner.name in self._producer:
-            if self._adds_up(inner.name):
-                return True
+        if isinstance(inner, Value) and inner.name in self._producer and self._adds_up(inner.name):
+            return True
         return self._known_ahead(term, name)
 
     def _known_ahead(self, term: Expression, name: str) -> bool:
@@ -466,4 +465,4 @@ def _terms(expression: Expression) -> tuple[Expression, ...]:
     return expression.terms if isinstance(expression, Add) else (expression,)
 
 
-__all__ = ["Constant", "Dot", "Forward", "InputProduct", "Instruction", "Packed", "RECORD"]
+__all__ = ["RECORD", "Constant", "Dot", "Forward", "InputProduct", "Instruction", "Packed"]

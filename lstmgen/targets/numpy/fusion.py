@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lstmgen.targets.numpy.operations import Operand, Operation, View
 
@@ -73,7 +73,7 @@ class _Neighbours:
         a, b = self.now(first), self.now(second)
         if a.array == b.array:
             return a.end == b.slot
-        if b.slot != 0 or a.end != self._width(a.array) or b.array in self.moves.values():
+        if b.slot != 0 or a.end != self._width(a.array):
             return False
         for array, (leader, offset) in list(self.moves.items()):
             if leader == b.array:
@@ -152,7 +152,7 @@ class Scratch(Generic[S]):
     sizes: tuple[str, ...]
 
 
-def allocate(instructions: Sequence[Operation | S]) -> Scratch[Operation | S]:
+def allocate(instructions: Sequence[S]) -> Scratch[S]:
     """Give temporaries the lowest free slots; an operation may write where it last read.
 
     Only operations have temporaries; other instructions pass through.
@@ -186,7 +186,7 @@ def allocate(instructions: Sequence[Operation | S]) -> Scratch[Operation | S]:
                 return start
         raise AssertionError("a new slot is always free")
 
-    result: list[Operation | S] = []
+    result: list[Any] = []
     for k, op in enumerate(instructions):
         if not isinstance(op, Operation):
             result.append(op)

@@ -82,7 +82,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Store `value` at `target`; with `target` None it only lives while other assignments use it."""
+    """Store `value` at `target`, or if that is None keep it while other assignments use it."""
 
     label: str
     name: str

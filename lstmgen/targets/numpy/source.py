@@ -332,12 +332,12 @@ class BackwardSource:
                 sizes = tuple(self.schedule.sizes[row.adjoint] for row in rows)
                 for k, row in enumerate(rows):
                     self.outer.append(self._store(row, column_slice(sizes, k), started))
-        for gradient in self.schedule.gradients.parameters:
-            if isinstance(gradient, MatrixGradient):
-                for slot in range(len(gradient.blocks)):
-                    if (gradient.parameter, slot) not in started:
-                        target = self._target(gradient.parameter, slot)
-                        self.outer.append(Line(f"{target} = 0", (gradient.label,)))
+        for derived in self.schedule.gradients.parameters:
+            if isinstance(derived, MatrixGradient):
+                for slot in range(len(derived.blocks)):
+                    if (derived.parameter, slot) not in started:
+                        target = self._target(derived.parameter, slot)
+                        self.outer.append(Line(f"{target} = 0", (derived.label,)))
 
     def _target(self, weight: str, slot: int) -> str:
         columns = self._interface.columns(weight, slot)

@@ -1,0 +1,93 @@
+"""What is kept for later: values for the backward pass, adjoints for the parameters' gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lstmgen.expression import Expression, values
+from lstmgen.gradients import Gradients, MatrixGradient, VectorGradient
+from lstmgen.normal_form import Definition, NormalForm, uses_product
+from lstmgen.schedule import Block, Gather, Program, Reduction, WeightGradient
+
+
+def kept(
+    form: NormalForm, gradients: Gradients
+) -> tuple[tuple[str, ...], tuple[Definition, ...]]:
+    """The least set of histories from which all that the gradients read is cheap to evaluate.
+
+    A value is evaluated again if only element-wise operations lead to it from what is kept anyway;
+    a matrix product is never repeated.
+    """
+    adjoints = {a.name for a in gradients.adjoints}
+    needed: set[str] = set()
+    for expression in _gradient_terms(gradients):
+        needed.update(v.name for v in values(expression) if v.name not in adjoints)
+    for gradient in gradients.parameters:
+        if isinstance(gradient, MatrixGradient):
+            for block in gradient.blocks:
+                for outer in block:
+                    needed.update({outer.left.name, outer.right.name} - adjoints)
+    keeping = set(form.states)
+    again: set[str] = set()
+    available = set(form.inputs) | keeping
+
+    def reachable(d: Definition) -> bool:
+        """Whether element-wise operations lead from what is kept to the definition."""
+        return not uses_product(d.value) and all(
+            v.name in available or (v.name in form.by_name and reachable(form.by_name[v.name]))
+            for v in values(d.value)
+        )
+
+    def evaluate_again(d: Definition) -> None:
+        for v in values(d.value):
+            if v.name not in available:
+                evaluate_again(form.by_name[v.name])
+        available.add(d.name)
+        again.add(d.name)
+
+    for d in form.definitions:
+        if d.name not in needed or d.name in available:
+            continue
+        if reachable(d):
+            evaluate_again(d)
+        else:
+            keeping.add(d.name)
+            available.add(d.name)
+    order = [d.name for d in form.definitions]
+    return (
+        tuple(sorted(keeping, key=order.index)),
+        tuple(d for d in form.definitions if d.name in again),
+    )
+
+
+def _gradient_terms(gradients: Gradients) -> Iterable[Expression]:
+    for adjoint in gradients.adjoints:
+        yield from (*adjoint.here, *adjoint.later)
+    for parameter in gradients.parameters:
+        if isinstance(parameter, VectorGradient):
+            yield from parameter.terms
+    for inputs in gradients.inputs:
+        yield from inputs.terms
+
+
+def kept_adjoints(
+    gradients: Gradients,
+    backward: Program,
+    weight_gradients: tuple[WeightGradient, ...],
+    reductions: tuple[Reduction, ...],
+) -> tuple[str, ...]:
+    """Adjoints that something outside their own part of the program reads."""
+    read: set[str] = {row.adjoint for w in weight_gradients for row in w.rows}
+    for reduction in reductions:
+        read.update(v.name for v in values(reduction.value))
+    for stages in (backward.before, backward.loop, backward.after):
+        made = {d.name for s in stages if isinstance(s, Block) for d in s.assignments}
+        for stage in stages:
+            if isinstance(stage, Block):
+                used = {v.name for d in stage.assignments for v in values(d.value)}
+            elif isinstance(stage, Gather):
+                used = {column.operand for column in stage.columns}
+            else:
+                continue
+            read |= used - made
+    return tuple(a.name for a in gradients.adjoints if a.name in read)

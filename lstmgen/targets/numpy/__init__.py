@@ -1,0 +1,1 @@
+"""Modules for NumPy: one record per step, and few, large array operations."""
