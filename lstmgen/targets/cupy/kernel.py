@@ -141,9 +141,9 @@ def build(
 ) -> Kernel:
     """The kernel for some assignments.
 
-    `where` tells where a value that is not assigned here lives, `parameter` does so for parameters that
-    act element-wise; `stores` tells where an assigned value is wanted, `title` names an array's argument.
-    Arguments come in the order of their arrays' `rank`.
+    `where` tells where a value that is not assigned here lives, and `parameter` where an
+    element-wise parameter does; `stores` tells where an assigned value is wanted, `title` names an
+    array's argument.  Arguments come in the order of their arrays' `rank`.
     """
     return _Builder(name, size, where, parameter, stores, title, rank).build(assignments)
 

@@ -202,6 +202,9 @@ class Backward:
             return View(f"whole {name}", 0)
         return self.forward.view(value)
 
+    def _lower(self, assignments: list[Assignment]) -> list[Operation]:
+        return lower(assignments, self._where, known=self.forward.parts)
+
     # The two halves
 
     def _factors(self) -> list[Operation]:
@@ -214,7 +217,7 @@ class Backward:
             Assignment(label[factor], name, self._where(Value(name)), factor, self._sizes[name])
             for factor, name in self.factor_values.items()
         ]
-        return fuse(lower(assignments, self._where))
+        return fuse(self._lower(assignments))
 
     def _loop(self) -> list[BackInstruction]:
         result: list[BackInstruction] = []
@@ -222,7 +225,7 @@ class Backward:
         forms = {d.name: form for d, form in self.forms}
 
         def flush() -> None:
-            result.extend(fuse(lower(segment, self._where)))
+            result.extend(fuse(self._lower(segment)))
             segment.clear()
 
         for stage in self.schedule.backward.loop:
@@ -313,7 +316,7 @@ class Backward:
             )
             for d in stage.assignments
         ]
-        return fuse(lower(assignments, self._where))
+        return fuse(self._lower(assignments))
 
     def input_gradient(
         self, gradient: InputGradient
@@ -337,7 +340,7 @@ class Backward:
 
     def _into_summand(self, label: str, value: Expression, size: str) -> list[Operation]:
         assignment = Assignment(label, "summand", View("summand", 0), self._plain(value), size)
-        return fuse(lower([assignment], self._where))
+        return fuse(self._lower([assignment]))
 
     def evaluate_again(self, value: Value) -> list[Operation]:
         """The operations for a value whose history is not kept; none if it is."""
@@ -347,7 +350,7 @@ class Backward:
         target = View(f"whole {value.name}_again", 0)
         size = self.schedule.sizes[value.name]
         assignment = Assignment(d.label, d.name, target, self._plain(d.value), size)
-        return fuse(lower([assignment], self._where))
+        return fuse(self._lower([assignment]))
 
     def outer_runs(self, gradient: WeightGradient) -> list[OuterRun]:
         """The outer products with one operand as products over runs of neighbouring adjoints."""

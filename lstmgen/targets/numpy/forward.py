@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lstmgen.expression import Add, Call, Expression, Neg, Value, add, values
+from lstmgen.expression import Add, Call, Expression, Neg, Value, add, values, walk
+from lstmgen.functions import FUNCTIONS
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Fanout, Row, Schedule, Stage
 from lstmgen.targets.numpy.fusion import allocate, fuse
@@ -82,6 +83,37 @@ class Layout:
         self.after = _assigned(schedule.forward.after)
         self.owner: dict[str, tuple[str, int]] = {}  # value -> (slot, shift)
         self._assign_slots()
+        # A transcendental part of an equation that gradients need is kept beside the values: to
+        # read it costs a fraction of what it costs to compute.
+        self.parts = {
+            Call(function, (Value(name),)): f"{function}_{name}"
+            for function, name in self._inner_calls()
+        }
+
+    def _inner_calls(self) -> list[tuple[str, str]]:
+        """Functions of states or kept values in the loop that the gradients contain too."""
+        wanted = {
+            node
+            for adjoint in self.schedule.gradients.adjoints
+            for term in (*adjoint.here, *adjoint.later)
+            for node in walk(term)
+            if isinstance(node, Call)
+        }
+        found = []
+        for d in self.form.definitions:
+            for node in walk(d.value):
+                match node:
+                    case Call(function, (Value(name, 0),)) if (
+                        node in wanted
+                        and node != d.value
+                        and d.name in self.loop
+                        and FUNCTIONS[function].operations > 1
+                        and (function, name) not in found
+                        and f"{function}_{name}" not in self.owner
+                        and self.form.sizes[name] == self.form.sizes[d.name]
+                    ):
+                        found.append((function, name))
+        return found
 
     def _assign_slots(self) -> None:
         form = self.form
@@ -143,7 +175,16 @@ class Layout:
     @cached_property
     def slots(self) -> tuple[str, ...]:
         """The slots, in order of definition."""
-        return tuple(dict.fromkeys(name for name, _ in self.owner.values()))
+        owners = [name for name, _ in self.owner.values()]
+        return tuple(dict.fromkeys([*owners, *self.parts.values()]))
+
+    @property
+    def slot_sizes(self) -> dict[str, str]:
+        """The size of each slot."""
+        of_parts = {
+            slot: self.form.sizes[v.name] for call, slot in self.parts.items() for v in values(call)
+        }
+        return {s: of_parts.get(s) or self.schedule.sizes[s] for s in self.slots}
 
     def scale(self, name: str) -> str | None:
         """The activation whose factor the weights of a pre-activation carry, if any."""
@@ -189,7 +230,7 @@ class Forward:
             if value.name in self._producer
         }
         self._pack_names = self._name_packs()
-        sizes = {name: schedule.sizes[name] for name in self.layout.slots}
+        sizes = self.layout.slot_sizes
 
         def cost(order: tuple[str, ...]) -> int:
             self.record = Slots(RECORD, order, tuple(sizes[n] for n in order))
@@ -451,7 +492,12 @@ class Forward:
         return Assignment(d.label, d.name, target, self._remaining(d), self.schedule.sizes[d.name])
 
     def _lowered(self, assignments: list[Assignment]) -> list[Operation]:
-        return lower(assignments, self._where, self.scaled)
+        return lower(assignments, self._where, self.scaled, stored=self.parts)
+
+    @property
+    def parts(self) -> dict[Expression, View]:
+        """Where parts of equations are kept."""
+        return {call: self.record.view(slot) for call, slot in self.layout.parts.items()}
 
     @cached_property
     def scaled(self) -> frozenset[str]:

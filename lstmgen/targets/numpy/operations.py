@@ -7,9 +7,10 @@ operations over neighbouring slots, and gives the temporaries their places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 from lstmgen.expression import (
     ONE,
@@ -115,15 +116,21 @@ class Lowering:
     """Turns assignments into operations, sharing common sub-expressions.
 
     `where` says where a value lives that no assignment of this lowering has defined; `scaled` holds
-    the pre-activations whose weights carry the factor of their activation.
+    the pre-activations whose weights carry the factor of their activation.  `stored` are
+    sub-expressions that get a place of their own, `known` those that have one already.
     """
 
     def __init__(
-        self, where: Callable[[Value], View], scaled: frozenset[str] = frozenset()
+        self,
+        where: Callable[[Value], View],
+        scaled: frozenset[str] = frozenset(),
+        stored: Mapping[Expression, View] = MappingProxyType({}),
+        known: Mapping[Expression, View] = MappingProxyType({}),
     ) -> None:
         self._where = where
         self._scaled = scaled
-        self._known: dict[Expression, Operand] = {}
+        self._stored = stored
+        self._known: dict[Expression, Operand] = dict(known)
         self._temporaries = 0
         self._labels: tuple[str, ...] = ()
         self._size = ""
@@ -159,7 +166,7 @@ class Lowering:
     def _evaluate(self, expression: Expression, out: View | None = None) -> Operand:
         if (known := self._known.get(expression)) is not None:
             return known
-        result = self._compute(expression, out)
+        result = self._compute(expression, self._stored.get(expression, out))
         if not isinstance(expression, (Number, Value, Parameter)):
             self._known[expression] = result
         return result
@@ -238,9 +245,11 @@ def lower(
     assignments: Iterable[Assignment],
     where: Callable[[Value], View],
     scaled: frozenset[str] = frozenset(),
+    stored: Mapping[Expression, View] = MappingProxyType({}),
+    known: Mapping[Expression, View] = MappingProxyType({}),
 ) -> list[Operation]:
-    """The operations of a sequence of assignments."""
-    lowering = Lowering(where, scaled)
+    """The operations of a sequence of assignments; the arguments are those of `Lowering`."""
+    lowering = Lowering(where, scaled, stored, known)
     for assignment in assignments:
         lowering.assign(assignment)
     return lowering.operations

@@ -128,7 +128,7 @@ class ForwardSource:
         bound = names.steps.items()
         self.steps = tuple(b for (view, _), b in bound if view.array == "record")
         self.call_steps = tuple(b for (view, _), b in bound if view.array != "record")
-        self.once = tuple(names.once.values())
+        self.once = (*names.constants.values(), *names.once.values())
         dots = [i for i in plan.loop if isinstance(i, Dot)]
         self.packs = tuple(self._weights.packed(d.packed) for d in dots)
         before, after = allocate(plan.before()), allocate(plan.after())
@@ -253,7 +253,7 @@ class BackwardSource:
         self.call_steps = tuple(
             b for (view, _), b in bound if view.array not in kept and view.array != "factor"
         )
-        self.once = tuple(names.once.values())
+        self.once = (*names.constants.values(), *names.once.values())
         self.packs = tuple(
             Line(f"{i.packed.name} = {self._weights.gathered(i.packed.columns)}", i.labels)
             for i in plan.loop

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from lstmgen.expression import Number
 from lstmgen.normal_form import NormalForm
@@ -178,6 +179,9 @@ class Storage:
         return f"{title}_prev" if is_previous else title
 
 
+_TITLES = {Fraction(0): "zero", Fraction(1, 2): "half", Fraction(1): "one", Fraction(2): "two"}
+
+
 class LoopNames:
     """Binds the views of a loop to variables: those of a step in one list, the others once."""
 
@@ -186,14 +190,23 @@ class LoopNames:
         self._storage = storage
         self.steps: dict[tuple[View, bool], Bound] = {}
         self.once: dict[tuple[View, bool], Bound] = {}
+        self.constants: dict[Number, Bound] = {}
 
     def __call__(self, operand: Operand, blocks: bool) -> str:
         if isinstance(operand, Number):
-            return number(operand)
+            return self._constant(operand)
         # Only a run of slots looks different in blocks.
         key = (operand, blocks and operand.count > 1)
         known = self.steps.get(key) or self.once.get(key)
         return (known or self._bind(*key)).name
+
+    def _constant(self, value: Number) -> str:
+        """An array without axes: NumPy takes several times as long over a Python float."""
+        if value not in self.constants:
+            title = _TITLES.get(value.value, f"constant{len(self.constants)}")
+            name = self._identifiers(title, f"constant {value}")
+            self.constants[value] = Bound(name, f"np.array({number(value)}, dtype)")
+        return self.constants[value].name
 
     def _bind(self, view: View, blocks: bool) -> Bound:
         storage = self._storage
