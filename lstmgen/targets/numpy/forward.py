@@ -188,6 +188,13 @@ class Layout:
 
     def scale(self, name: str) -> str | None:
         """The activation whose factor the weights of a pre-activation carry, if any."""
+        return self._scales[name]
+
+    @cached_property
+    def _scales(self) -> dict[str, str | None]:
+        return {d.name: self._scale(d.name) for d in self.form.definitions}
+
+    def _scale(self, name: str) -> str | None:
         d = self.form.by_name[name]
         if self.uses[name] != 1 or name in self.schedule.kept or name in self.form.states:
             return None
@@ -231,13 +238,17 @@ class Forward:
         }
         self._pack_names = self._name_packs()
         sizes = self.layout.slot_sizes
+        self._packs: dict[Fanout, Packed] = {}
+
+        def arrange(order: tuple[str, ...]) -> None:
+            self.record = Slots(RECORD, order, tuple(sizes[n] for n in order))
+            self._packs.clear()
 
         def cost(order: tuple[str, ...]) -> int:
-            self.record = Slots(RECORD, order, tuple(sizes[n] for n in order))
+            arrange(order)
             return 4 * len(self._loop()) + len(self.before()) + len(self.after())
 
-        order = best_order(self.layout.slots, cost)
-        self.record = Slots(RECORD, order, tuple(sizes[n] for n in order))
+        arrange(best_order(self.layout.slots, cost))
         scratch = allocate(self._loop())
         self.loop = scratch.instructions
         self.scratch = Slots("scratch", tuple(f"tmp{k}" for k in range(len(scratch.sizes))),
@@ -280,6 +291,11 @@ class Forward:
 
     def packed(self, stage: Fanout) -> Packed:
         """The stack of a product, its rows in the order of the slots that they go to."""
+        if stage not in self._packs:
+            self._packs[stage] = self._pack(stage)
+        return self._packs[stage]
+
+    def _pack(self, stage: Fanout) -> Packed:
         rows = sorted(stage.rows, key=lambda row: self._position(row))
         users = [self._user[row.result] for row in rows]
         return Packed(

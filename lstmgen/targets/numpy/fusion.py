@@ -60,25 +60,27 @@ class _Neighbours:
         self._operations = operations
         self.moves: dict[str, tuple[str, int]] = {}
 
-    def now(self, view: View) -> View:
+    def now(self, view: View) -> tuple[str, int, int]:
+        """Where a view is after the moves: its array, first slot and end."""
         array, offset = self.moves.get(view.array, (view.array, 0))
-        return replace(view, array=array, slot=view.slot + offset)
+        return array, view.slot + offset, view.end + offset
 
     def _width(self, array: str) -> int:
-        views = (v for op in self._operations for v in (*op.reads, op.out))
-        return max(self.now(v).end for v in views if self.now(v).array == array)
+        places = (self.now(v) for op in self._operations for v in (*op.reads, op.out))
+        return max(end for found, _, end in places if found == array)
 
     def join(self, first: View, second: View) -> bool:
         """Make the second view follow the first; False if they have other neighbours."""
-        a, b = self.now(first), self.now(second)
-        if a.array == b.array:
-            return a.end == b.slot
-        if b.slot != 0 or a.end != self._width(a.array):
+        array, _, end = self.now(first)
+        other, start, _ = self.now(second)
+        if array == other:
+            return end == start
+        if start != 0 or end != self._width(array):
             return False
-        for array, (leader, offset) in list(self.moves.items()):
-            if leader == b.array:
-                self.moves[array] = (a.array, offset + a.end)
-        self.moves[b.array] = (a.array, a.end)
+        for moved, (leader, offset) in list(self.moves.items()):
+            if leader == other:
+                self.moves[moved] = (array, offset + end)
+        self.moves[other] = (array, end)
         return True
 
 
@@ -102,10 +104,14 @@ def _merge(first: Operation, second: Operation, neighbours: _Neighbours) -> Oper
 def _join(a: View, b: View, neighbours: _Neighbours) -> View | None:
     """The view that covers both, if b follows a or can be made to."""
     if a.temporary and b.temporary:
-        return replace(a, count=a.count + b.count) if neighbours.join(a, b) else None
+        return _wider(a, b) if neighbours.join(a, b) else None
     if a.array != b.array or a.shift != b.shift or a.end != b.slot:
         return None
-    return replace(a, count=a.count + b.count)
+    return _wider(a, b)
+
+
+def _wider(a: View, b: View) -> View:
+    return View(a.array, a.slot, a.count + b.count, a.shift)
 
 
 def _join_inputs(
@@ -122,15 +128,15 @@ def _join_inputs(
 
 
 def _moved(operation: Operation, moves: dict[str, tuple[str, int]]) -> Operation:
-    def move(operand: Operand) -> Operand:
-        if isinstance(operand, View) and operand.array in moves:
-            array, offset = moves[operand.array]
-            return replace(operand, array=array, slot=operand.slot + offset)
-        return operand
+    if not any(view.array in moves for view in (*operation.reads, operation.out)):
+        return operation
 
-    out = move(operation.out)
-    assert isinstance(out, View)
-    return replace(operation, inputs=tuple(map(move, operation.inputs)), out=out)
+    def move(view: View) -> View:
+        array, offset = moves.get(view.array, (view.array, 0))
+        return View(array, view.slot + offset, view.count, view.shift)
+
+    inputs = tuple(move(x) if isinstance(x, View) else x for x in operation.inputs)
+    return replace(operation, inputs=inputs, out=move(operation.out))
 
 
 def _movable(operations: list[Operation], i: int, j: int) -> bool:

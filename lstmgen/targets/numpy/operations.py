@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from types import MappingProxyType
 
 from lstmgen.expression import (
@@ -60,7 +61,7 @@ class View:
 Operand = View | Number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """out = ufunc(inputs); `size` is that of one slot, `labels` the equations it computes.
 
@@ -76,7 +77,7 @@ class Operation:
     size: str
     kinds: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def reads(self) -> tuple[View, ...]:
         return tuple(x for x in self.inputs if isinstance(x, View))
 

@@ -1,0 +1,1 @@
+"""Programs that measure; nothing in lstmgen imports them."""

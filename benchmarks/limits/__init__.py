@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/gpu_limits.py`: one module for each limit measured."""
