@@ -28,7 +28,7 @@ _HOME = {
     "UsageError": "lstmgen.errors",
     "VerificationError": "lstmgen.errors",
 }
-__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_HOME), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,116 @@
+"""The text of `lstmgen explain`: the stages between a cell's equations and its module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lstmgen.costs import Cost, costs, kept_floats
+
+if TYPE_CHECKING:
+    from lstmgen.cell import Cell
+
+__all__ = ["EXAMPLE", "explain"]
+
+EXAMPLE: Mapping[str, int] = {"T": 100, "B": 32, "H": 128}
+"""Sizes at which the costs are given as numbers; every other size is taken as 128."""
+
+_BYTES = 4  # of a float32
+
+
+def explain(cell: Cell, target: str | None = None) -> str:
+    """Normal form, derived gradients, schedule and its cost, each under its title.
+
+    With the target "cupy", also what each step launches.
+    """
+    sections = {
+        f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
+        "Derived gradients": str(cell.gradients).splitlines(),
+        "Schedule": str(cell.schedule).splitlines(),
+        "Cost": _costs(cell),
+    }
+    if target == "cupy":
+        sections["Launches of the CuPy module"] = _launches(cell)
+    return "\n\n".join(
+        "\n".join([title, *(f"  {line}".rstrip() for line in body)])
+        for title, body in sections.items()
+    )
+
+
+def _launches(cell: Cell) -> list[str]:
+    """Each kernel and each product of cuBLAS in the two loops over time."""
+    from lstmgen.targets.cupy.kernel import Kernel
+    from lstmgen.targets.cupy.plan import Plan
+
+    plan = Plan(cell.schedule)
+    lines = []
+    for title, stages in (("forward", plan.forward_loop), ("backward", plan.backward_loop)):
+        kernels = sum(isinstance(stage, Kernel) for stage in stages)
+        lines.append(
+            f"{title}, each step: {len(stages)} launches, {_count(kernels, 'kernel')} and "
+            f"{_count(len(stages) - kernels, 'product')}"
+        )
+        for stage in stages:
+            kind = f"kernel {stage.name}" if isinstance(stage, Kernel) else "product"
+            lines.append(f"  {kind} {' '.join(f'({label})' for label in stage.labels)}")
+    return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _costs(cell: Cell) -> list[str]:
+    found = costs(cell.schedule)
+    head = ("part", "per", "FLOPs in products", "FLOPs element-wise", "bytes in float32")
+    rows = [
+        head,
+        *(
+            (
+                c.part,
+                "step" if c.each_step else "sequence",
+                str(c.products),
+                str(c.elementwise),
+                str(c.floats.scaled(_BYTES)),
+            )
+            for c in found
+        ),
+    ]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+    kept, adjoints = kept_floats(cell.schedule)
+    return [
+        *(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+            for row in rows
+        ),
+        "",
+        f"kept of each step for backward: {kept.scaled(_BYTES)} bytes in float32,",
+        f"and by backward for the parameters: {adjoints.scaled(_BYTES)}",
+        "",
+        *_example(cell, found),
+    ]
+
+
+def _example(cell: Cell, found: tuple[Cost, ...]) -> list[str]:
+    """The sequence's totals as numbers."""
+    named = dict.fromkeys(cell.normal_form.sizes.values(), EXAMPLE["H"])
+    sizes = {**EXAMPLE, **named}
+    lines = [f"a sequence at {', '.join(f'{s}={n}' for s, n in sizes.items())}:"]
+    for part in dict.fromkeys(c.part for c in found):
+        whole = [c.of_sequence() for c in found if c.part == part]
+        flops = sum(c.products.at(sizes) + c.elementwise.at(sizes) for c in whole)
+        moved = sum(c.floats.at(sizes) for c in whole) * _BYTES
+        lines.append(
+            f"  {part:<10}  {_short(flops) + 'FLOP':>10}  {_short(moved) + 'B':>8}"
+            f"  {flops / moved:5.1f} FLOP per byte"
+        )
+    return lines
+
+
+def _short(number: int) -> str:
+    """Three digits and a prefix of the SI: 1.23 G."""
+    value, prefixes = float(number), iter(("", "k", "M", "G", "T", "P"))
+    prefix = next(prefixes)
+    while value >= 999.5:
+        value, prefix = value / 1000, next(prefixes)
+    return f"{value:.3g} {prefix}"

@@ -1,0 +1,60 @@
+"""The text of `lstmgen show`: a cell as its author would introduce it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lstmgen.cell import Cell
+
+__all__ = ["describe"]
+
+def describe(cell: Cell) -> str:
+    """Equations with labels, states, inputs, output, parameters with shapes, sizes and source."""
+    sizes = cell.normal_form.sizes
+    parts = [
+        cell.name,
+        _section(
+            "Equations",
+            [f"({k}) {eq.lhs} = {eq.rhs}" for k, eq in enumerate(cell.equations, start=1)],
+        ),
+        _section("States", _table([(s, _shape((sizes[s],))) for s in cell.states])),
+        _section("Inputs", _table([(x, _shape((sizes[x],))) for x in cell.inputs])),
+        _section("Output", _table([(cell.output, _shape((sizes[cell.output],)))])),
+        _section("Parameters", _table([(p, _shape(s)) for p, s in cell.parameters.items()])),
+        _section("Sizes", _table(_sizes(cell))),
+        # A cell that was read from a text tells how; others have been declared symbol by symbol.
+        _section("Read as", list(map(str, getattr(cell, "symbols", ())))),
+        _section("Source", cell.source.splitlines()),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _section(title: str, lines: list[str]) -> str:
+    return "\n".join([title, *(f"  {line}".rstrip() for line in lines)]) if lines else ""
+
+
+def _table(rows: list[tuple[str, str]]) -> list[str]:
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:<{width}}  {text}" for name, text in rows]
+
+
+def _shape(shape: tuple[str, ...]) -> str:
+    return f"({', '.join(shape)})" if shape else "() a scalar"
+
+
+def _sizes(cell: Cell) -> list[tuple[str, str]]:
+    """Every size symbol, with what it measures and the vectors that have it."""
+    form = cell.normal_form
+    # A label without a letter is an equation of the cell's, not one added by the normal form.
+    vectors = [*form.inputs, *(d.name for d in form.definitions if d.label == d.equation)]
+    having: dict[str, list[str]] = {}
+    for vector in vectors:
+        having.setdefault(form.sizes[vector], []).append(vector)
+    return [(size, f"{_meaning(cell, size)}: {', '.join(who)}") for size, who in having.items()]
+
+
+def _meaning(cell: Cell, size: str) -> str:
+    if size == "H":
+        return "hidden size"
+    return "input size" if size in cell.normal_form.input_sizes else "declared size"
