@@ -34,7 +34,7 @@ from lstmgen.names import objection
 from lstmgen.normal_form import Definition, Names, NormalForm, normalize
 from lstmgen.sizes import infer
 
-_FUNCTION_NAMES = {
+FUNCTION_NAMES = {
     "Abs": "abs",
     "Max": "max",
     "Min": "min",
@@ -77,6 +77,11 @@ def read(
     )
 
 
+def function_name(node: sympy.Basic) -> str:
+    """The name in `FUNCTIONS` of the function that a SymPy node applies."""
+    return FUNCTION_NAMES[type(node).__name__]
+
+
 def _where(number_: int, equation: sympy.Basic) -> str:
     if isinstance(equation, sympy.Eq):
         return f"equation ({number_}), {equation.lhs} = {equation.rhs}"
@@ -92,7 +97,7 @@ def _left_sides(equations: Sequence[sympy.Basic]) -> dict[str, int]:
                 f"equation ({k}) is {equation!r}, not an equation: "
                 "write Eq(h[t], ...) with the Eq of lstmgen"
             )
-        name, offset = _indexed(equation.lhs) or (None, None)
+        name, offset = indexed_name(equation.lhs) or (None, None)
         if name is None or offset != 0:
             raise EquationError(
                 f"{_where(k, equation)}: the left side must be a vector at time t, like h[t]"
@@ -106,7 +111,7 @@ def _left_sides(equations: Sequence[sympy.Basic]) -> dict[str, int]:
     return defined
 
 
-def _indexed(node: sympy.Basic) -> tuple[str, sympy.Expr] | None:
+def indexed_name(node: sympy.Basic) -> tuple[str, sympy.Expr] | None:
     """Name and offset of `h[t-1]`, also when written with SymPy's IndexedBase."""
     if isinstance(node, notation.At):
         return node.name, node.offset
@@ -132,7 +137,7 @@ class _Reader:
 
     def equation(self, k: int, equation: sympy.Eq) -> Definition:
         self._where = _where(k, equation)
-        name = _indexed(equation.lhs)
+        name = indexed_name(equation.lhs)
         assert name is not None
         self._check_name(name[0])
         return Definition(str(k), name[0], self._expression(equation.rhs))
@@ -148,7 +153,7 @@ class _Reader:
             raise self.refuse(f"the name {name!r} {problem}")
 
     def _expression(self, node: sympy.Basic) -> Expression:
-        if (indexed := _indexed(node)) is not None:
+        if (indexed := indexed_name(node)) is not None:
             return self._value(*indexed)
         if isinstance(node, notation.MatrixProduct):
             return self._product(node)
@@ -182,7 +187,7 @@ class _Reader:
         self._check_name(name)
         if offset not in (0, -1):
             raise self.refuse(
-                f"{name} has an index other than t or t-1 ({offset:+} from t); carry an older "
+                f"{name} has an index other than t or t-1 ({int(offset):+} from t); carry an older "
                 "value in a state of its own, like Eq(h_old[t], h[t-1])"
                 if offset.is_Integer
                 else f"{name} has an index other than t or t-1; write {name}[t] or {name}[t-1]"
@@ -270,9 +275,9 @@ class _Reader:
 
     def _call(self, node: sympy.Basic) -> Expression:
         written = type(node).__name__
-        name = _FUNCTION_NAMES.get(written)
+        name = FUNCTION_NAMES.get(written)
         if name is None:
-            known = ", ".join(sorted({*_FUNCTION_NAMES} - {"abs", "max", "min"}))
+            known = ", ".join(sorted({*FUNCTION_NAMES} - {"abs", "max", "min"}))
             raise self.refuse(f"the function {written} has no known derivative; known are {known}")
         arguments = [self._expression(argument) for argument in node.args]
         if name in ("max", "min") and len(arguments) > 2:
@@ -308,6 +313,11 @@ def _states(reader: _Reader, defined: Mapping[str, int], output: str) -> tuple[s
             f"Cell(..., output={next(iter(defined))!r})"
         )
     states = [name for name in defined if -1 in reader.uses.get(name, {})]
+    if not reader.inputs():
+        raise EquationError(
+            "the cell has no input: every vector in it is defined by an equation, so nothing tells "
+            "how many steps to run; use for example x[t] in an equation"
+        )
     if not states:
         raise EquationError(
             "the cell has no state: no vector is used at t-1, so nothing recurs; "
@@ -325,7 +335,7 @@ def _check_order(read: Sequence[Definition], equations: Sequence[sympy.Basic]) -
             {
                 indexed[0]
                 for node in sympy.preorder_traversal(equation.rhs)
-                if (indexed := _indexed(node)) is not None and indexed[1] == 0
+                if (indexed := indexed_name(node)) is not None and indexed[1] == 0
             }
         )
         direct[d.name] = [name for name in now if name in position]

@@ -1,4 +1,4 @@
-"""The parts of .ci/run that decide: which commands it takes from the README, and when it fails."""
+"""The parts of .ci/steps.py that decide: which commands it takes from the README, and when it fails."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def ci() -> ModuleType:
-    loader = SourceFileLoader("ci_run", str(ROOT / ".ci" / "run"))
-    spec = spec_from_loader("ci_run", loader)
+    loader = SourceFileLoader("ci_steps", str(ROOT / ".ci" / "steps.py"))
+    spec = spec_from_loader("ci_steps", loader)
     assert spec is not None
     module = module_from_spec(spec)
     # Not loader.exec_module, which would leave bytecode beside the script.
-    exec(compile((ROOT / ".ci" / "run").read_text(), ".ci/run", "exec"), module.__dict__)
+    exec(compile((ROOT / ".ci" / "steps.py").read_text(), ".ci/steps.py", "exec"), module.__dict__)
     return module
 
 

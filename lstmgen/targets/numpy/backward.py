@@ -30,7 +30,7 @@ from lstmgen.gradients import InputGradient
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Column, Gather, Reduction, Schedule, Stage, WeightGradient
 from lstmgen.targets.numpy.forward import Forward
-from lstmgen.targets.numpy.fusion import allocate, fuse
+from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
 from lstmgen.targets.numpy.linear import Form, linear_form
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.storage import Slots, runs, span
@@ -220,25 +220,25 @@ class Backward:
         return fuse(self._lower(assignments))
 
     def _loop(self) -> list[BackInstruction]:
-        result: list[BackInstruction] = []
+        result: list[list[BackInstruction]] = []
         segment: list[Assignment] = []
         forms = {d.name: form for d, form in self.forms}
 
         def flush() -> None:
-            result.extend(fuse(self._lower(segment)))
+            result.append(list(fuse(self._lower(segment))))
             segment.clear()
 
         for stage in self.schedule.backward.loop:
             if isinstance(stage, Gather):
                 flush()
-                result += self._dots(stage)
+                result.append(self._dots(stage))
                 continue
             assert isinstance(stage, Block)
             for d in stage.assignments:
                 if d.name in forms:
                     segment.append(self._in_loop(d, forms[d.name]))
         flush()
-        return result
+        return numbered(result)
 
     def _in_loop(self, d: Definition, form: Form) -> Assignment:
         terms = []

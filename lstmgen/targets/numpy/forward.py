@@ -15,7 +15,7 @@ from lstmgen.expression import Add, Call, Expression, Neg, Value, add, values, w
 from lstmgen.functions import FUNCTIONS
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Fanout, Row, Schedule, Stage
-from lstmgen.targets.numpy.fusion import allocate, fuse
+from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.storage import Slots, runs, span
 from lstmgen.targets.ordering import best_order
@@ -441,37 +441,36 @@ class Forward:
         )
 
     def _all_steps(self, stages: tuple[Stage, ...], stored: set[str]) -> list[Ahead]:
-        result: list[Ahead] = []
+        result: list[list[Ahead]] = []
         for stage in stages:
             if isinstance(stage, Fanout):
-                result += self._input_products(stage, stored)
+                result.append(list(self._input_products(stage, stored)))
             elif isinstance(stage, Block):
                 names = tuple(d.name for d in stage.assignments if d.name in self.layout.before)
-                result += self._constants(names, stored)
-                result += fuse(self._lowered([self._target(d) for d in stage.assignments]))
-        return result
+                result.append(list(self._constants(names, stored)))
+                assignments = [self._target(d) for d in stage.assignments]
+                result.append(list(fuse(self._lowered(assignments))))
+        return numbered(result)
 
     # The loop, and what is computed for all steps at once
 
     def _loop(self) -> list[Instruction]:
-        result: list[Instruction] = []
+        result: list[list[Instruction]] = []
         segment: list[Assignment] = []
 
         def flush() -> None:
-            if segment:
-                result.extend(fuse(self._lowered(segment)))
-                segment.clear()
+            result.append(list(fuse(self._lowered(segment))))
+            segment.clear()
 
         for stage in self.schedule.forward.loop:
             if isinstance(stage, Fanout):
                 flush()
                 dot = self._dot(stage)
-                result.append(dot)
-                result += self._accumulated(dot)
+                result.append([dot, *self._accumulated(dot)])
             elif isinstance(stage, Block):
                 segment.extend(map(self._target, stage.assignments))
         flush()
-        return result
+        return numbered(result)
 
     def _dot(self, stage: Fanout) -> Dot:
         packed = self.packed(stage)

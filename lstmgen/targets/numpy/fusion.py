@@ -11,10 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from lstmgen.targets.numpy.operations import Operand, Operation, View
+from lstmgen.targets.numpy.operations import TEMPORARY, Operand, Operation, View
 
 SCRATCH = "scratch"
 S = TypeVar("S")
+
+
+def numbered(segments: Sequence[Sequence[S]]) -> list[S]:
+    """Segments one after the other, their temporaries told apart by the segment's number."""
+    result: list[Any] = []
+    for k, segment in enumerate(segments):
+        for step in segment:
+            if isinstance(step, Operation):
+                moves = {v.array: (f"{v.array}.{k}", 0) for v in (*step.reads, step.out)}
+                temporary = {a: m for a, m in moves.items() if a.startswith(TEMPORARY)}
+                result.append(_moved(step, temporary))
+            else:
+                result.append(step)
+    return result
 
 
 def fuse(operations: Sequence[Operation]) -> list[Operation]:

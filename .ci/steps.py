@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""The whole check of the project, from a fresh clone; it needs Python 3.11+, pip, git and g++.
+
+    bash .ci/run
+
+In a temporary folder: the README's set-up commands, read out of README.md, then ruff, mypy --strict
+and `lstmgen build --check` over generated/.  It stops at the first failure and says which step it
+was.  pytest's summary stands at the end once more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    """Run every step; the exit code is 0 only if all of them succeeded."""
+    started = time.monotonic()
+    for program in ("git", "g++"):
+        if shutil.which(program) is None:
+            return fail(f"{program} is needed and was not found")
+    changed = output("git", "status", "--porcelain", cwd=ROOT)
+    if changed:
+        print(f"Not committed, and so not checked:\n{changed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="lstmgen-ci-") as folder:
+        try:
+            summary = steps(Path(folder))
+        except subprocess.CalledProcessError as error:
+            return fail(f"exit code {error.returncode} from: {error.cmd}")
+        except LookupError as error:
+            return fail(str(error))
+    print(f"\npytest: {summary}", flush=True)
+    print(f"all steps passed in {time.monotonic() - started:.0f} s", flush=True)
+    return 0
+
+
+def steps(folder: Path) -> str:
+    """All steps in order; pytest's summary line."""
+    product, tests = folder / "product", folder / "tests"
+    for clone in (product, tests):
+        step("git", "clone", "--quiet", str(ROOT), str(clone), cwd=folder)
+    use, test = setup_command(product, "use"), setup_command(tests, "test")
+    step("sh", "-c", use, cwd=product)
+    step("sh", "-c", use, cwd=product)  # it works a second time
+    unchanged(product)
+    summary = pytest_summary(step("sh", "-c", test, cwd=tests))
+    unchanged(tests)
+    inside = f"{tests}/.venv/bin"
+    step(f"{inside}/python", "-m", "pip", "install", "--quiet", ".[lint]", cwd=tests)
+    step(f"{inside}/ruff", "check", cwd=tests)
+    step(f"{inside}/mypy", "--strict", "lstmgen/", cwd=tests)
+    step(f"{inside}/lstmgen", "build", "--check", "-o", "generated", cwd=tests)
+    return summary
+
+
+def setup_command(clone: Path, name: str) -> str:
+    """The command of README.md's block after the line `<!-- setup: name -->`."""
+    text = (clone / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- setup: {name} -->\s*```\w*\n(.+?)\n```", text, re.DOTALL)
+    if found is None:
+        raise LookupError(f"README.md has no block marked <!-- setup: {name} -->")
+    return found[1]
+
+
+def step(*command: str, cwd: Path) -> list[str]:
+    """Run a command, show what it prints as it comes, and return the lines."""
+    shown = shlex.join(command)
+    print(f"\n==> {shown}", flush=True)
+    started = time.monotonic()
+    lines: list[str] = []
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line.rstrip("\n"))
+    if process.returncode:
+        print("\n".join(["", "the end of its output:", *lines[-40:]]), flush=True)
+        raise subprocess.CalledProcessError(process.returncode, shown)
+    print(f"<== {time.monotonic() - started:.0f} s", flush=True)
+    return lines
+
+
+def environment() -> dict[str, str]:
+    """This environment without what would lead out of the fresh ones."""
+    outside = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+    return {**{k: v for k, v in os.environ.items() if k not in outside}, "CI": "true"}
+
+
+def unchanged(clone: Path) -> None:
+    """The commands leave every tracked file as it was, and nothing besides what git ignores."""
+    changed = output("git", "status", "--porcelain", cwd=clone)
+    if changed:
+        raise LookupError(f"the command changed the clone:\n{changed}")
+
+
+def pytest_summary(lines: list[str]) -> str:
+    """pytest's last line, `==== 500 passed in 60.00s ====`."""
+    for line in reversed(lines):
+        if re.search(r"\d+ passed.* in [\d.]+s", line):
+            return line.strip("= ")
+    raise LookupError("pytest ended without a summary")
+
+
+def output(*command: str, cwd: Path) -> str:
+    """What a short command prints."""
+    return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def fail(reason: str) -> int:
+    """Say loudly why."""
+    print(f"\nFAILED: {reason}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

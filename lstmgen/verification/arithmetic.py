@@ -1,0 +1,195 @@
+"""Element-wise functions at many digits, by name, and how near a point is to trouble.
+
+Numbers are mpmath's; a vector is a list of them, and a number alone stands for every unit.  The
+functions are written from their definitions here, not taken from the derivation's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any
+
+import mpmath
+
+Real = Any  # an mpmath mpf of the arithmetic's context; mpmath has no types
+Vector = list[Real]
+Matrix = list[Vector]
+Operand = Any  # Real or Vector
+
+LARGEST = 1e6
+"""Values beyond this are out of range: a rounding error would be large next to anything else."""
+
+
+class PointError(ArithmeticError):
+    """The equations cannot be evaluated at this point: outside a domain, or out of range."""
+
+
+class Arithmetic:
+    """mpmath at `digits` digits, in a context of its own (the global one is left alone).
+
+    Attributes:
+        kink: the least distance but zero, since `watch`, of an argument to a kink of relu, abs, max
+            or min.
+        tie: whether there was an argument right at a kink.
+        edge: the same to a pole or to the border of a domain (division, log, sqrt, powers).
+    """
+
+    def __init__(self, digits: int) -> None:
+        self.context = mpmath.MPContext()
+        self.context.dps = digits
+        self.digits = digits
+        self.zero: Real = self.context.mpf(0)
+        self.one: Real = self.context.mpf(1)
+        self._half: Real = self.one / 2
+        self._largest: Real = self.context.mpf(LARGEST)
+        self.functions: dict[str, Callable[..., Real]] = {
+            "sigma": self._sigma,
+            "tanh": self.context.tanh,
+            "relu": self._relu,
+            "exp": self._exp,
+            "log": self._log,
+            "sqrt": self._sqrt,
+            "softplus": self._softplus,
+            "sin": self.context.sin,
+            "cos": self.context.cos,
+            "abs": self._abs,
+            "max": self._max,
+            "min": self._min,
+            "positive": lambda a: self.one if a > 0 else self.zero,
+            "step": lambda a: self.one if a > 0 else (self.zero if a < 0 else self._half),
+            "sign": lambda a: self.context.sign(a),
+        }
+        self.watch()
+
+    def watch(self) -> None:
+        """Start the record of distances anew."""
+        self.kink: Real = self.context.inf
+        self.tie = False
+        self.edge: Real = self.context.inf
+
+    def number(self, value: Any) -> Real:
+        """`value` (an int, a float, a Fraction, a decimal string) at full precision."""
+        if isinstance(value, (int, float, str)):
+            return self.context.mpf(value)
+        return self.context.mpf(value.numerator) / self.context.mpf(value.denominator)
+
+    def each(self, function: Callable[..., Real], *operands: Operand) -> Operand:
+        """The function unit by unit; numbers go with every unit of the vectors."""
+        length = next((len(o) for o in operands if isinstance(o, list)), None)
+        if length is None:
+            return function(*operands)
+        if any(isinstance(o, list) and len(o) != length for o in operands):
+            raise ValueError("vectors of different sizes meet in one element-wise operation")
+        return list(
+            map(function, *(o if isinstance(o, list) else repeat(o, length) for o in operands))
+        )
+
+    def total(self, terms: Sequence[Operand]) -> Operand:
+        """The sum of the terms."""
+        return terms[0] if len(terms) == 1 else self.each(lambda *x: self.context.fsum(x), *terms)
+
+    def product(self, factors: Sequence[Operand]) -> Operand:
+        """The element-wise product of the factors."""
+        result = factors[0]
+        for factor in factors[1:]:
+            result = self.each(lambda a, b: a * b, result, factor)
+        return result
+
+    def apply(self, matrix: Sequence[Sequence[Real]], vector: Sequence[Real]) -> Vector:
+        """matrix times vector."""
+        if matrix and len(matrix[0]) != len(vector):
+            raise ValueError("a matrix meets a vector of another size")
+        return [self.context.fdot(row, vector) for row in matrix]
+
+    def quotient(self, above: Real, below: Real) -> Real:
+        """above / below, of numbers."""
+        self._near_edge(abs(below))
+        if not below:
+            raise PointError("division by zero")
+        return above / below
+
+    def power(self, base: Real, exponent: Real) -> Real:
+        """base ** exponent, of numbers; a fractional exponent wants a positive base."""
+        if exponent == int(exponent):
+            if exponent < 0:
+                return self.quotient(self.one, base ** int(-exponent))
+            return base ** int(exponent)
+        self._near_edge(base)
+        if base <= 0:
+            raise PointError("a fractional power of a number that is not positive")
+        return self._ranged(self.context.power(base, exponent))
+
+    def varying_power(self, base: Real, exponent: Real) -> Real:
+        """base ** exponent where the exponent is no constant: defined for positive bases."""
+        self._near_edge(base)
+        if base <= 0:
+            raise PointError("a varying power of a number that is not positive")
+        return self._ranged(self.context.exp(self._exponent(exponent * self.context.log(base))))
+
+    def in_range(self, vector: Vector) -> Vector:
+        """The vector, if nothing in it is too large to be compared in float32."""
+        for value in vector:
+            self._ranged(value)
+        return vector
+
+    def _ranged(self, value: Real) -> Real:
+        if not abs(value) <= self._largest:
+            raise PointError(f"a value beyond {LARGEST:g}")
+        return value
+
+    def _near_edge(self, distance: Real) -> None:
+        if distance < self.edge:
+            self.edge = distance
+
+    def _near_kink(self, distance: Real) -> None:
+        if not distance:
+            self.tie = True
+        elif distance < self.kink:
+            self.kink = distance
+
+    def _exponent(self, a: Real) -> Real:
+        if a > 1000:
+            raise PointError("an exponential out of range")
+        return a
+
+    def _exp(self, a: Real) -> Real:
+        return self.context.exp(self._exponent(a))
+
+    def _sigma(self, a: Real) -> Real:
+        tail = self.context.exp(-abs(a))
+        return (self.one if a > 0 else tail) / (self.one + tail)
+
+    def _softplus(self, a: Real) -> Real:
+        tail = self.context.log(self.one + self.context.exp(-abs(a)))
+        return a + tail if a > 0 else tail
+
+    def _relu(self, a: Real) -> Real:
+        self._near_kink(abs(a))
+        return a if a > 0 else self.zero
+
+    def _abs(self, a: Real) -> Real:
+        self._near_kink(abs(a))
+        return abs(a)
+
+    def _max(self, *a: Real) -> Real:
+        first, second = sorted(a)[-2:]
+        self._near_kink(second - first)
+        return second
+
+    def _min(self, *a: Real) -> Real:
+        first, second = sorted(a)[:2]
+        self._near_kink(second - first)
+        return first
+
+    def _log(self, a: Real) -> Real:
+        self._near_edge(a)
+        if a <= 0:
+            raise PointError("the logarithm of a number that is not positive")
+        return self.context.log(a)
+
+    def _sqrt(self, a: Real) -> Real:
+        self._near_edge(a)
+        if a < 0:
+            raise PointError("the square root of a negative number")
+        return self.context.sqrt(a)

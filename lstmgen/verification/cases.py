@@ -1,0 +1,263 @@
+"""The data on which modules are checked: inputs of one size and dtype, and what must come out.
+
+The reference is evaluated at 50 digits on exactly the numbers that the module gets (drawn in
+float32 for float32), and then rounded to float64, which loses 1e-16 where the bound is 1e-12.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmgen.cell import Cell
+from lstmgen.gradients import VectorGradient
+from lstmgen.normal_form import NormalForm
+from lstmgen.verification.adjoints import Backward, GradientEquations
+from lstmgen.verification.arithmetic import Arithmetic, PointError
+from lstmgen.verification.equations import NormalFormEvaluator
+from lstmgen.verification.points import Point, Shape, find_point, shape_for
+from lstmgen.verification.reference import Reference
+from lstmgen.verification.unrolling import Trajectory
+
+Array = npt.NDArray[Any]
+Arrays = dict[str, Array]
+
+DIGITS = 50
+BOUNDS = {"float64": 1e-12, "float32": 1e-4}
+SEEDS = ("dy", "dstate", "dy and dstate")
+"""Which loss gradients a backward gets; the others are left out."""
+_MARGIN = 2e-3  # from kinks and poles: more than float32 can be off
+_CANCELLATION = 0.02  # least size of a parameter's gradient relative to what is summed
+_REDRAWS = 20
+_LARGE = {"float64": 3000, "float32": 300}  # exp overflows beyond 709 and 88
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What backward must return: by parameter, by input, by state."""
+
+    parameters: Arrays
+    inputs: Arrays
+    initial: Arrays
+
+    def __add__(self, other: Gradient) -> Gradient:
+        """Gradients are linear in (dy, dstate)."""
+        return Gradient(
+            {name: array + other.parameters[name] for name, array in self.parameters.items()},
+            {name: array + other.inputs[name] for name, array in self.inputs.items()},
+            {name: array + other.initial[name] for name, array in self.initial.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """One size and dtype; all arrays are C-contiguous and the inputs have `dtype`.
+
+    Attributes:
+        inputs: by name, (T, B, size).
+        y: expected output, (T, B, size).
+        states: expected states at every step, (T, B, size), by name.
+        last: expected last states, by name.
+        gradients: expected gradients, by what `SEEDS` names; none in a case of large inputs.
+    """
+
+    shape: Shape
+    dtype: str
+    parameters: Arrays
+    inputs: Arrays
+    initial: Arrays
+    dy: Array
+    dstate: Arrays
+    y: Array
+    states: Arrays
+    last: Arrays
+    gradients: dict[str, Gradient]
+
+    @property
+    def bound(self) -> float:
+        """What an error may be, relative to the largest value of its array."""
+        return BOUNDS[self.dtype]
+
+    def repeated(self, times: int) -> Case:
+        """The case with its batch repeated: the sums over the batch are that many times as large.
+
+        A reference for wide batches that costs nothing.
+        """
+
+        def rows(arrays: Arrays, axis: int) -> Arrays:
+            repeats = [1] * axis + [times, 1]
+            return {name: np.tile(array, repeats) for name, array in arrays.items()}
+
+        return replace(
+            self,
+            shape=replace(self.shape, B=self.shape.B * times),
+            inputs=rows(self.inputs, 1),
+            initial=rows(self.initial, 0),
+            dy=np.tile(self.dy, (1, times, 1)),
+            dstate=rows(self.dstate, 0),
+            y=np.tile(self.y, (1, times, 1)),
+            states=rows(self.states, 1),
+            last=rows(self.last, 0),
+            gradients={
+                seed: Gradient(
+                    {name: array * times for name, array in gradient.parameters.items()},
+                    rows(gradient.inputs, 1),
+                    rows(gradient.initial, 0),
+                )
+                for seed, gradient in self.gradients.items()
+            },
+        )
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.dtype}"
+
+
+def shapes(form: NormalForm, target: str) -> tuple[Shape, ...]:
+    """The sizes to check: ones, unequal ones, and none a multiple of what machines like.
+
+    A GPU gets a larger one too, so that a kernel has more than one block of threads.
+    """
+    sizes = [(4, 3, 5, 3), (1, 2, 3, 4), (3, 1, 4, 2), (3, 2, 3, 1), (2, 3, 1, 2), (5, 2, 7, 6)]
+    if target != "numpy":
+        sizes.append((2, 9, 37, 5))
+    return tuple(dict.fromkeys(shape_for(form, *size) for size in sizes))
+
+
+def repeats(target: str, dtype: str) -> tuple[int, ...]:
+    """How often the first case's batch is repeated: sizes from which modules work in other ways.
+
+    Fewer for a GPU, whose kernels may be emulated, and for float32, in which a plain sum of
+    thousands of terms is not good to 1e-4.
+    """
+    if target != "numpy":
+        return (40,)
+    return (40, 150) if dtype == "float32" else (40, 150, 500, 1500)
+
+
+class Cases:
+    """Makes the cases of a cell."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._form = cell.normal_form
+        self._arithmetic = Arithmetic(DIGITS)
+        self._reference = Reference(cell, self._arithmetic)
+        self._normal = NormalFormEvaluator(self._form, self._arithmetic)
+        self._equations = GradientEquations(cell.gradients, self._arithmetic)
+
+    def make(self, shape: Shape, dtype: str) -> Case:
+        """The case of this size; raises `VerificationError` where the cell cannot be evaluated."""
+        for attempt in range(_REDRAWS):
+            point, true = self._point(shape, dtype, attempt)
+            solved = self._solve(point)
+            if all(map(self._well_conditioned, solved)):
+                break
+        return self._case(point, true, solved, dtype)
+
+    def make_large(self, dtype: str) -> Case | None:
+        """A small case with inputs far beyond the range of exp; gradients are not expected of it.
+
+        None where the equations themselves leave the range of numbers there.
+        """
+        point, _ = self._point(shape_for(self._form, 2, 2, 3, 4), dtype, 0)
+        factor = self._arithmetic.number(_LARGE[dtype])
+        point = replace(
+            point,
+            inputs=[
+                [{name: [factor * unit for unit in v] for name, v in row.items()} for row in at_t]
+                for at_t in point.inputs
+            ],
+        )
+        try:
+            true = self._reference.run(point)
+        except PointError:
+            return None
+        return self._case(point, true, (), dtype)
+
+    def _point(self, shape: Shape, dtype: str, attempt: int) -> tuple[Point, Trajectory]:
+        return find_point(
+            self._form,
+            self._arithmetic,
+            f"module of {self._form.name} {attempt}",
+            (shape,),
+            self._reference.run,
+            margin=_MARGIN,
+            float32=dtype == "float32",
+            ties_at_once=True,
+        )
+
+    def _solve(self, point: Point) -> tuple[Backward, Backward]:
+        """With dy alone and with dstate alone."""
+        values, zero = self._normal.run(point), self._arithmetic.zero
+        return (
+            self._equations.solve(replace(point, dstate=_zeros(point.dstate, zero)), values),
+            self._equations.solve(replace(point, dy=_zeros(point.dy, zero)), values),
+        )
+
+    def _well_conditioned(self, solved: Backward) -> bool:
+        """Whether no sum over steps and rows cancels: its error would be the point's fault."""
+        return all(
+            self._equations.cancellation(gradient, solved) > _CANCELLATION
+            for gradient in self._equations.gradients.parameters
+            if isinstance(gradient, VectorGradient)
+        )
+
+    def _case(
+        self, point: Point, true: Trajectory, solved: tuple[Backward, ...], dtype: str
+    ) -> Case:
+        form, shape = self._form, point.shape
+        found = [self._gradient(backward) for backward in solved]
+        if found:
+            found.append(found[0] + found[1])
+        return Case(
+            shape,
+            dtype,
+            parameters={p: _array(point.parameters[p], dtype) for p in form.parameters},
+            inputs=_by_name(point.inputs, form.inputs, dtype),
+            initial=_by_name(point.initial, form.states, dtype),
+            dy=_array(point.dy, dtype),
+            dstate=_by_name(point.dstate, form.states, dtype),
+            y=_by_name(true[1:], (form.output,))[form.output],
+            states=_by_name(true[1:], form.states),
+            last=_by_name(true[-1], form.states),
+            gradients=dict(zip(SEEDS, found, strict=False)),
+        )
+
+    def _gradient(self, solved: Backward) -> Gradient:
+        equations, gradients = self._equations, self._equations.gradients
+        steps, rows = range(1, solved.point.shape.T + 1), range(solved.point.shape.B)
+        return Gradient(
+            {g.parameter: _array(equations.parameter(g, solved)) for g in gradients.parameters},
+            {
+                g.of: _array([[equations.input(g, t, row, solved) for row in rows] for t in steps])
+                for g in gradients.inputs
+            },
+            {
+                g.state: _array([equations.initial(g, row, solved) for row in rows])
+                for g in gradients.initial
+            },
+        )
+
+
+def _zeros(tree: Any, zero: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _zeros(part, zero) for name, part in tree.items()}
+    return [_zeros(part, zero) for part in tree] if isinstance(tree, list) else zero
+
+
+def _array(tree: Any, dtype: str = "float64") -> Array:
+    def floats(part: Any) -> Any:
+        return [floats(p) for p in part] if isinstance(part, list) else float(part)
+
+    return np.array(floats(tree), dtype=dtype)
+
+
+def _by_name(tree: Any, names: tuple[str, ...], dtype: str = "float64") -> Arrays:
+    """[t][row][name] or [row][name] as an array for each name."""
+
+    def pick(part: Any, name: str) -> Any:
+        return [pick(p, name) for p in part] if isinstance(part, list) else part[name]
+
+    return {name: _array(pick(tree, name), dtype) for name in names}

@@ -1,0 +1,207 @@
+"""The points at which equations and modules are compared: sizes, and numbers drawn from a seed."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from lstmgen.errors import VerificationError
+from lstmgen.normal_form import NormalForm
+from lstmgen.verification.arithmetic import Arithmetic, PointError, Vector
+
+Result = TypeVar("Result")
+_ATTEMPTS = 4  # of each range
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Concrete sizes: steps T, rows B of the batch, hidden size H, and every other size by name."""
+
+    T: int
+    B: int
+    H: int
+    others: tuple[tuple[str, int], ...] = ()
+
+    def size(self, symbol: str) -> int:
+        """The number for a size symbol."""
+        return self.H if symbol == "H" else dict(self.others)[symbol]
+
+    def __str__(self) -> str:
+        return " ".join(
+            f"{name}={size}"
+            for name, size in (("T", self.T), ("B", self.B), ("H", self.H), *self.others)
+        )
+
+
+def shape_for(form: NormalForm, T: int, B: int, H: int, D: int) -> Shape:
+    """Sizes for a cell: its first input gets D, the next D+1, ..., extra sizes others again."""
+    others = [(symbol, D + k) for k, symbol in enumerate(form.input_sizes)]
+    others += [(symbol, max(1, H - 1 + 3 * k)) for k, symbol in enumerate(form.extra_sizes)]
+    return Shape(T, B, H, tuple(others))
+
+
+@dataclass
+class Point:
+    """Numbers for everything that is free; vectors are lists, and t counts from 0.
+
+    Attributes:
+        parameters: a number, a vector, or a matrix as a list of rows, by name.
+        inputs: [t][row of the batch][name].
+        initial: the states before the first step, [row][name].
+        dy: the loss gradient of the output, [t][row].
+        dstate: the loss gradient of the last states, [row][name].
+    """
+
+    shape: Shape
+    parameters: dict[str, Any]
+    inputs: list[list[dict[str, Vector]]]
+    initial: list[dict[str, Vector]]
+    dy: list[list[Vector]]
+    dstate: list[dict[str, Vector]]
+
+
+@dataclass
+class Range:
+    """How numbers are drawn: positive only or of both signs, and how large."""
+
+    parameters: str = "both"
+    data: str = "both"
+    scale: float = 1.0
+
+
+RANGES = (
+    Range(),
+    Range(scale=0.5),
+    Range("both", "positive"),
+    Range("positive", "positive"),
+    Range("positive", "both"),
+    Range("positive", "positive", 0.3),
+    Range(scale=0.1),
+)
+"""Tried in turn until the equations can be evaluated; most cells take the first."""
+
+
+@dataclass
+class Source:
+    """Draws points for a normal form.
+
+    `rounding` turns a drawn float into the number to use (float32 has fewer digits).
+    """
+
+    form: NormalForm
+    arithmetic: Arithmetic
+    random: random.Random
+    span: Range = field(default_factory=Range)
+    float32: bool = False
+
+    def point(self, shape: Shape) -> Point:
+        """One point, with loss gradients."""
+        form, size = self.form, shape.size
+        parameters: dict[str, Any] = {}
+        for name in form.parameters:
+            if name in form.weights:
+                weight = form.weights[name]
+                columns = sum(size(c) for c in weight.columns)
+                parameters[name] = [
+                    self._vector(columns, self.span.parameters, _weight_scale(columns, self.span))
+                    for _ in range(size(weight.rows))
+                ]
+            elif name in form.vectors:
+                parameters[name] = self._vector(size(form.vectors[name]), self.span.parameters)
+            else:
+                parameters[name] = self._number(self.span.parameters)
+        rows, steps = range(shape.B), range(shape.T)
+        return Point(
+            shape,
+            parameters,
+            [[self._vectors(form.inputs, shape, self.span.data) for _ in rows] for _ in steps],
+            [self._vectors(form.states, shape, self.span.data) for _ in rows],
+            [[self._vector(size(form.sizes[form.output])) for _ in rows] for _ in steps],
+            [self._vectors(form.states, shape) for _ in rows],
+        )
+
+    def direction(self, like: Any) -> Any:
+        """Random numbers in the structure of `like`."""
+        if isinstance(like, list):
+            return [self.direction(part) for part in like]
+        if isinstance(like, dict):
+            return {name: self.direction(part) for name, part in like.items()}
+        return self._number("both")
+
+    def _vectors(
+        self, names: tuple[str, ...], shape: Shape, sign: str = "both"
+    ) -> dict[str, Vector]:
+        return {name: self._vector(shape.size(self.form.sizes[name]), sign) for name in names}
+
+    def _vector(self, size: int, sign: str = "both", scale: float = 1.0) -> Vector:
+        return [self._number(sign, scale) for _ in range(size)]
+
+    def _number(self, sign: str = "both", scale: float = 1.0) -> Any:
+        # Nothing near zero: a term that is nearly absent would hide a mistake in it.
+        value = self.random.uniform(0.15, 1.0) * scale * self.span.scale
+        if sign == "both" and self.random.random() < 0.5:
+            value = -value
+        return self.arithmetic.number(_round32(value) if self.float32 else value)
+
+
+def _weight_scale(columns: int, span: Range) -> float:
+    """Keeps the products of wide matrices in the range where activations are not flat."""
+    if not columns:
+        return 1.0
+    return min(1.0, 2.0 / columns if span.parameters == "positive" else 2.0 / columns**0.5)
+
+
+def _round32(value: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def find_point(
+    form: NormalForm,
+    arithmetic: Arithmetic,
+    seed: str,
+    shapes: Sequence[Shape],
+    evaluate: Callable[[Point], Result],
+    *,
+    margin: float,
+    float32: bool = False,
+    ties_at_once: bool = False,
+) -> tuple[Point, Result]:
+    """The first point drawn where the equations can be evaluated, and what `evaluate` gave there.
+
+    It keeps `margin` from every kink, pole and border of a domain.  A point right at a kink, as
+    relu(relu(a)) has wherever a < 0, is taken only where no shape and no range gives another; with
+    `ties_at_once`, where the range gives no other.  The later shapes are tried in their turn.
+
+    Raises `VerificationError` when there is no such point.
+    """
+    problems: dict[str, int] = {}
+    tries = [(shape, span, ties) for ties in (False, True) for shape in shapes for span in RANGES]
+    if ties_at_once:
+        tries.sort(key=lambda one: (shapes.index(one[0]), RANGES.index(one[1]), one[2]))
+    for shape, span, ties in tries:
+        generator = random.Random(f"{seed} {shape} {span} {ties}")
+        for _ in range(_ATTEMPTS):
+            point = Source(form, arithmetic, generator, span, float32).point(shape)
+            arithmetic.watch()
+            try:
+                result = evaluate(point)
+            except PointError as error:
+                problem = str(error)
+            else:
+                if arithmetic.kink < margin or (arithmetic.tie and not ties):
+                    problem = "an argument at a kink"
+                elif arithmetic.edge < margin:
+                    problem = "an argument at a pole or at the border of a domain"
+                else:
+                    return point, result
+            problems[problem] = problems.get(problem, 0) + 1
+    reasons = ", ".join(f"{text} ({count} times)" for text, count in problems.items())
+    raise VerificationError(
+        f"the equations of {form.name} could not be evaluated at any random point: {reasons}. "
+        "Numbers between 0.015 and 1, positive and of both signs, were tried; keep the arguments "
+        "of log and sqrt positive, divisors away from zero, and the arguments of relu, Abs, Max "
+        "and Min away from their kinks"
+    )

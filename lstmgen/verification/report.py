@@ -1,0 +1,151 @@
+"""The result of a verification: one line per check and equation, readable and as JSON."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+SCHEMA_VERSION = 1
+"""Of `Report.to_json`: raised when a field changes its meaning or goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a report.
+
+    Attributes:
+        check: what was compared with what, for example "forward float64".
+        label: the label of the equation concerned, "4" or "δ7"; a range where the line stands for
+            several, and empty where no equation is concerned.
+        what: the equation as text, or what was done.
+        error: the worst error found, relative to the largest value of the array it was found in;
+            infinite where there was nothing to compare (an exception, a wrong shape, a NaN), None
+            where the check is one of yes or no.
+        bound: what the error may be; None where the check is one of yes or no.
+        passed: the verdict.
+        detail: where the worst error was found; why the check failed.
+    """
+
+    check: str
+    label: str
+    what: str
+    error: float | None
+    bound: float | None
+    passed: bool
+    detail: str = ""
+
+    def __str__(self) -> str:
+        label = f"({self.label}) " if self.label else ""
+        text = f"{self.check}: {label}{self.what}: {'ok' if self.passed else 'FAILED'}"
+        if self.error is not None and self.bound is not None:
+            text += f", error {self.error:.1e}, bound {self.bound:.0e}"
+        return text + (f" ({self.detail})" if self.detail and not self.passed else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verification found, in the order in which it was done.
+
+    Attributes:
+        cell: the cell's name.
+        target: "numpy" or "cupy"; empty where no module was checked.
+        device: where the module ran, "cpu" or "cuda".
+        module: what was checked: "generated", a file's name, or a module's.
+        checks: the lines.
+    """
+
+    cell: str
+    target: str
+    device: str
+    module: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed; a report without any check is not ok."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The lines that failed, in order."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    def to_dict(self) -> dict[str, object]:
+        """The report as plain data; an infinite error is the text "inf", as JSON has no number."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "cell": self.cell,
+            "target": self.target,
+            "device": self.device,
+            "module": self.module,
+            "ok": self.ok,
+            "checks": [
+                {k: ("inf" if v == math.inf else v) for k, v in asdict(check).items()}
+                for check in self.checks
+            ],
+        }
+
+    def to_json(self) -> str:
+        """The report as one JSON object; `schema` is the version of its fields."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+
+    def __str__(self) -> str:
+        return "\n".join([self._title(), "", *_table(self.checks), "", self._summary()])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in _HEAD)
+        rows = []
+        for check in self.checks:
+            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in _row(check))
+            mark = "" if check.passed else ' style="color: #b00000"'
+            rows.append(f"<tr{mark}>{cells}</tr>")
+        return (
+            f"<p>{html.escape(self._title())}</p><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table><p>{html.escape(self._summary())}</p>"
+        )
+
+    def _title(self) -> str:
+        if not self.target:
+            return f"{self.cell}: derivation"
+        return f"{self.cell}: {self.module} module for {self.target} on {self.device}"
+
+    def _summary(self) -> str:
+        if not self.checks:
+            return "nothing was checked"
+        if self.ok:
+            return f"all {len(self.checks)} checks passed"
+        failures = self.failures
+        lines = [f"{len(failures)} of {len(self.checks)} checks failed"]
+        return "\n".join(lines + [f"  {check}" for check in failures])
+
+
+_HEAD = ("check", "label", "equation", "error", "bound", "verdict")
+_WIDEST = 56  # of an equation; the failing lines have it in full
+
+
+def _row(check: Check) -> tuple[str, ...]:
+    return (
+        check.check,
+        f"({check.label})" if check.label else "",
+        check.what,
+        "" if check.error is None else f"{check.error:.1e}",
+        "" if check.bound is None else f"{check.bound:.0e}",
+        "ok" if check.passed else "FAILED",
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+
+
+def _table(checks: Iterable[Check]) -> list[str]:
+    rows = [_HEAD, *(tuple(map(_short, _row(check))) for check in checks)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(_HEAD))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return [lines[0], "-" * max(map(len, lines)), *lines[1:]]

@@ -1,0 +1,164 @@
+"""Where a module runs: the module, and how arrays get to its device and back.
+
+A target or a device is added here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmgen.cell import Cell
+from lstmgen.errors import UnavailableError, UsageError
+from lstmgen.verification.files import load_module_file, target_of_file
+
+TARGETS = {"numpy": ("cpu",), "cupy": ("cuda", "cpu")}
+"""The devices of each target, its own first."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A module and its arrays.
+
+    Attributes:
+        module: a generated module, or anything with its functions.
+        target: "numpy" or "cupy".
+        device: "cpu" or "cuda".
+        to_device: a new array of the target with the values of a NumPy array.
+        to_host: the NumPy array of an array of the target; raises TypeError for anything else.
+        name: what the report calls the module.
+    """
+
+    module: Any
+    target: str
+    device: str
+    to_device: Callable[[npt.NDArray[Any]], Any]
+    to_host: Callable[[Any], npt.NDArray[Any]]
+    name: str = "generated"
+
+
+def make_runner(
+    module: Any, target: str = "numpy", device: str | None = None, name: str = "generated"
+) -> Runner:
+    """A runner for a module that is loaded.
+
+    A cupy module runs where the `cupy` that it imported is: on a GPU, or with the stand-in of
+    `lstmgen.cuda_on_cpu` on the CPU; `device` may be left out, and must not say otherwise.
+
+    Raises:
+        UsageError: no such target or device, or not the module's.
+        UnavailableError: the target or the device is not available here.
+    """
+    _check_device(target, device)
+    if target == "numpy":
+        return Runner(module, target, "cpu", np.array, _numpy_to_host, name)
+    library: Any = getattr(module, "cupy", None)
+    if _is_stand_in(library):
+        if device == "cuda":
+            raise UsageError(f"the module {name} was loaded for the cpu, not for cuda")
+        return Runner(module, target, "cpu", library.array, _cupy_to_host(library), name)
+    if device == "cpu":
+        raise UsageError(
+            f"the module {name} was loaded for cuda; lstmgen.cuda_on_cpu.load_module loads one "
+            "for the cpu"
+        )
+    cupy = _cupy_with_device()
+    return Runner(module, target, "cuda", cupy.array, _cupy_to_host(cupy), name)
+
+
+def build_runner(cell: Cell, target: str = "numpy", device: str | None = None) -> Runner:
+    """A runner for the module that lstmgen generates for the cell, made in memory.
+
+    `device` is "cpu" for numpy, and "cuda" (the default) or "cpu" for cupy.  Errors are those of
+    `make_runner`.
+    """
+    from lstmgen import rendering
+
+    _check_device(target, device)
+    if target == "numpy":
+        return make_runner(rendering.compile(cell, target), target)
+    if device == "cpu":
+        return make_runner(_emulated(rendering.render(cell, target), f"{cell.name}_cupy"), target)
+    _cupy_with_device()
+    return make_runner(rendering.compile(cell, target), target, "cuda")
+
+
+def file_runner(path: str | os.PathLike[str], device: str | None = None) -> Runner:
+    """A runner for a module file as it is on disk; `device` as for `build_runner`.
+
+    Raises:
+        UsageError, UnavailableError: as `make_runner`, and where the file cannot be read.
+        VerificationError: the file does not run.
+    """
+    target, name = target_of_file(path), Path(path).name
+    _check_device(target, device)
+    if target == "numpy":
+        return make_runner(load_module_file(path), target, device, name)
+    if device == "cpu":
+        return make_runner(load_module_file(path, _emulated), target, device, name)
+    _cupy_with_device()
+    return make_runner(load_module_file(path), target, "cuda", name)
+
+
+def _check_device(target: str, device: str | None) -> None:
+    if target not in TARGETS:
+        raise UsageError(f"there is no target {target!r}; targets are {', '.join(TARGETS)}")
+    devices = TARGETS[target]
+    if device is not None and device not in devices:
+        raise UsageError(f"the target {target} runs on {' or '.join(devices)}, not on {device!r}")
+
+
+def _emulated(source: str, name: str) -> ModuleType:
+    """A cupy module with the kernels on the CPU."""
+    from lstmgen import cuda_on_cpu
+
+    cuda_on_cpu.find_compiler()  # its error says what is missing
+    return cuda_on_cpu.load_module(source, name, cupy=cuda_on_cpu.emulated_cupy())
+
+
+def _is_stand_in(library: Any) -> bool:
+    if library is None:
+        return False
+    from lstmgen.cuda_on_cpu import EmulatedCuPy
+
+    return isinstance(library, EmulatedCuPy)
+
+
+def _numpy_to_host(value: Any) -> npt.NDArray[Any]:
+    if not isinstance(value, (np.ndarray, np.generic)):
+        raise TypeError(f"a NumPy array was expected, not {type(value).__name__}")
+    return np.asarray(value)
+
+
+def _cupy_to_host(cupy: Any) -> Callable[[Any], npt.NDArray[Any]]:
+    def to_host(value: Any) -> npt.NDArray[Any]:
+        if not isinstance(value, cupy.ndarray):
+            raise TypeError(f"a CuPy array was expected, not {type(value).__name__}")
+        return np.asarray(cupy.asnumpy(value))
+
+    return to_host
+
+
+def _cupy_with_device() -> Any:
+    """CuPy, if it is installed and finds a device."""
+    try:
+        cupy: Any = importlib.import_module("cupy")
+    except ImportError:
+        raise UnavailableError(
+            "CuPy is not installed; pip install 'lstmgen[cuda12]' (or cuda13) installs it"
+        ) from None
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise UnavailableError(f"there is no CUDA device here: {error}") from None
+    if not devices:
+        raise UnavailableError("there is no CUDA device here")
+    return cupy

@@ -1,0 +1,120 @@
+"""Verification of modules of one cell, with what can be shared computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+from lstmgen.cell import Cell
+from lstmgen.verification.cases import BOUNDS, Case, Cases, repeats, shapes
+from lstmgen.verification.contract import ContractCheck
+from lstmgen.verification.derivation import check_derivation
+from lstmgen.verification.labels import Labels
+from lstmgen.verification.large import LargeCheck
+from lstmgen.verification.ledger import Ledger, Stopped
+from lstmgen.verification.module import ModuleCheck
+from lstmgen.verification.report import Check, Report
+from lstmgen.verification.runners import Runner
+from lstmgen.verification.session import Session
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the part of the work that is done, from 0 to 1."""
+
+
+class Verifier:
+    """Checks modules of a cell; the derivation and the reference numbers are made once.
+
+    Args:
+        cell: the cell.
+        target: decides the sizes; "numpy" or "cupy".
+    """
+
+    def __init__(self, cell: Cell, target: str = "numpy") -> None:
+        self.cell = cell
+        self.target = target
+        self._shapes = shapes(cell.normal_form, target)
+        self._cases: list[Case] = []
+        self._derivation: tuple[Check, ...] | None = None
+
+    @cached_property
+    def _labels(self) -> Labels:
+        return Labels(self.cell, self.cell.gradients)
+
+    @cached_property
+    def _maker(self) -> Cases:
+        return Cases(self.cell)
+
+    @cached_property
+    def _wide(self) -> list[Case]:
+        first = [case for case in self.cases() if case.shape == self._shapes[0]]
+        return [
+            case.repeated(times) for case in first for times in repeats(self.target, case.dtype)
+        ]
+
+    @cached_property
+    def _large(self) -> dict[str, Case | None]:
+        return {dtype: self._maker.make_large(dtype) for dtype in BOUNDS}
+
+    def derivation(self, progress: Progress | None = None) -> tuple[Check, ...]:
+        """Normal form and derived equations against the cell's equations, at 50 digits."""
+        if self._derivation is None:
+            labels = len(self.cell.gradients)
+            done = 0
+
+            def advance(label: str) -> None:
+                nonlocal done
+                if progress:
+                    progress(f"differentiating the equations, ({label})", done / labels)
+                done += 1
+
+            self._derivation = check_derivation(self.cell, advance=advance)
+        return self._derivation
+
+    def cases(self) -> Iterator[Case]:
+        """Every size in every dtype, made when first asked for."""
+        wanted = [(shape, dtype) for shape in self._shapes for dtype in BOUNDS]
+        for k, (shape, dtype) in enumerate(wanted):
+            if k == len(self._cases):
+                self._cases.append(self._maker.make(shape, dtype))
+            yield self._cases[k]
+
+    def check(
+        self, runner: Runner, *, stop: bool = False, progress: Progress | None = None
+    ) -> Report:
+        """The module's interface and numbers; with `stop`, only until the first failure.
+
+        The derivation is not part of this report: `verify` puts both together.
+        """
+        ledger = Ledger(runner.to_host, stop)
+        session = Session(self.cell.normal_form, self._labels, runner, ledger)
+        count = len(self._shapes) * len(BOUNDS)
+        try:
+            for k, case in enumerate(self.cases()):
+                if progress:
+                    progress(f"running the module, {case}", k / count)
+                ModuleCheck(session, case).run()
+            for case in self._wide:
+                ModuleCheck(session, case).run_forward_and_backward()
+            for dtype, large in self._large.items():
+                LargeCheck(session, dtype, large).run()
+            ContractCheck(session).run()
+        except Stopped:
+            pass
+        return self._report(runner, tuple(ledger.checks()))
+
+    def verify(self, runner: Runner, progress: Progress | None = None) -> Report:
+        """The derivation, then the module."""
+
+        def part(start: float, share: float) -> Progress | None:
+            if progress is None:
+                return None
+            return lambda text, done: progress(text, start + share * done)
+
+        checks = self.derivation(part(0.0, 0.3))
+        report = self.check(runner, progress=part(0.3, 0.7))
+        if progress:
+            progress("done", 1.0)
+        return self._report(runner, checks + report.checks)
+
+    def _report(self, runner: Runner, checks: tuple[Check, ...]) -> Report:
+        return Report(self.cell.name, runner.target, runner.device, runner.name, checks)
