@@ -193,11 +193,14 @@ class ForwardSource:
             if not any(f'"{p}"' in code for p in self._interface.form.vectors):
                 code = f"np.full({size}, {code}, dtype)"
             parts.append(code)
-        if len(parts) > 1:
-            column = f"{stack(parts)}[:, None]"
-        else:
-            simple = " " not in parts[0] or parts[0].startswith("np.full")
-            column = f"{parts[0]}[:, None]" if simple else f"({parts[0]})[:, None]"
+        whole = parts[0] if len(parts) == 1 else f"np.concatenate(({', '.join(parts)}))"
+        # Repeated for each row of the batch: adding arrays of one shape is quicker by far.
+        rows = extent(item.sizes)
+        column = f"np.repeat({whole}, B).reshape({rows}, B)"
+        if not item.accumulate:
+            column = f"{whole}[:, None]"
+        if not item.accumulate and " " in whole and not whole.startswith("np."):
+            column = f"({whole})[:, None]"
         sign = "+=" if item.accumulate else "="
         return Line(f"{storage.all_steps(item.target)} {sign} {column}", item.labels)
 
