@@ -78,7 +78,7 @@ FUNCTIONS: dict[str, Function] = {
         Function("sin", 1, r"\sin", lambda y, a: (_call("cos", a[0]),)),
         Function("cos", 1, r"\cos", lambda y, a: (neg(_call("sin", a[0])),)),
         # These appear in derivatives only; first-order gradients never differentiate them.
-        Function("positive", 1, r"\mathbb{1}_{>0}", None, 1),  # 1 where a > 0, else 0
+        Function("positive", 1, r"\mathbf{1}_{>0}", None, 1),  # 1 where a > 0, else 0
         Function("step", 1, r"\operatorname{step}", None, 1),  # 0, one half at 0, 1
         Function("sign", 1, r"\operatorname{sign}", None, 1),
     )

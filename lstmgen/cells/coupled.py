@@ -1,5 +1,7 @@
 """LSTM with coupled forget and input gates: it forgets only where it writes.
 
+Family: LSTM
+Year: 2015
 Source: C. Olah, "Understanding LSTM Networks" (2015), variants.
 """
 

@@ -1,5 +1,7 @@
 """Gated recurrent unit, reset gate before the product, without biases.
 
+Family: GRU
+Year: 2014
 Source: C. Olah, "Understanding LSTM Networks" (2015), variants; K. Cho et al., "Learning Phrase
 Representations using RNN Encoder-Decoder", EMNLP 2014 (arXiv:1406.1078v3), with z in the sense of
 J. Chung et al., arXiv:1412.3555.

@@ -1,5 +1,7 @@
 """Gated recurrent unit, reset gate after the product: the form of cuDNN, PyTorch and Keras.
 
+Family: GRU
+Year: 2014
 Source: K. Cho et al., arXiv:1406.1078v1 (2014); torch.nn.GRU, keras.layers.GRU(reset_after=True).
 Here z keeps the old state, as in those libraries and unlike in the cell `gru`.
 """

@@ -1,5 +1,7 @@
 """Long short-term memory with forget gate.
 
+Family: LSTM
+Year: 2000
 Source: C. Olah, "Understanding LSTM Networks" (2015), step-by-step walk through; F. Gers,
 J. Schmidhuber, F. Cummins, "Learning to Forget", Neural Computation 12(10), 2000.
 """

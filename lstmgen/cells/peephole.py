@@ -1,5 +1,7 @@
 """LSTM whose gates look at the cell state, with full peephole matrices.
 
+Family: LSTM
+Year: 2000
 Source: C. Olah, "Understanding LSTM Networks" (2015), variants; after F. Gers, J. Schmidhuber,
 "Recurrent Nets that Time and Count", IJCNN 2000, which has diagonal peepholes.
 """

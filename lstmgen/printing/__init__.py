@@ -1,0 +1,1 @@
+"""Expressions and derived equations as text and as LaTeX."""
