@@ -65,7 +65,7 @@ _KERNELS = r"""
 // Compiled with -DREAL=float or -DREAL=double.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
-constexpr int THREADS = 256;             // at most, in a block
+constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
 // V neighbouring units, loaded and stored at once.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
@@ -88,12 +88,13 @@ __device__ __forceinline__ void forward_1_units(
   const Pack<V> b_f = load<V>(p_b_f + j);
   const Pack<V> b_C = load<V>(p_b_C + j);
   const Pack<V> b_o = load<V>(p_b_o + j);
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> W_f_x = load<V>(p_a_x + at * (3 * H) + j);
-    const Pack<V> W_C_x = load<V>(p_a_x + at * (3 * H) + H + j);
-    const Pack<V> C_prev = load<V>(p_C_prev + at * H + j);
-    const Pack<V> W_o_x = load<V>(p_a_x + at * (3 * H) + 2 * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> W_f_x = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> W_C_x = load<V>(p_a_x + row * (3 * H) + H + j);
+    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j);
+    const Pack<V> W_o_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
     Pack<V> f_out, C_tilde_out, C_out, o_out, h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -111,21 +112,21 @@ __device__ __forceinline__ void forward_1_units(
       o_out.at[v] = o;
       h_out.at[v] = h;
     }
-    store<V>(p_a_x + at * (3 * H) + j, f_out);
-    store<V>(p_a_x + at * (3 * H) + H + j, C_tilde_out);
-    store<V>(p_C + at * H + j, C_out);
-    store<V>(p_a_x + at * (3 * H) + 2 * H + j, o_out);
-    store<V>(p_h + at * H + j, h_out);
+    store<V>(p_a_x + row * (3 * H) + j, f_out);
+    store<V>(p_a_x + row * (3 * H) + H + j, C_tilde_out);
+    store<V>(p_C + row * H + j, C_out);
+    store<V>(p_a_x + row * (3 * H) + 2 * H + j, o_out);
+    store<V>(p_h + row * H + j, h_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
     real* __restrict__ p_a_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
     real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_C,
     const real* __restrict__ p_b_o, int rows, int H) {
   forward_1_units<1>(
     p_a_x, p_C_prev, p_C, p_h, p_b_f, p_b_C, p_b_o, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
     real* __restrict__ p_a_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
     real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_C,
     const real* __restrict__ p_b_o, int rows, int H) {
@@ -141,16 +142,17 @@ __device__ __forceinline__ void backward_2_units(
     const real* __restrict__ p_carry_h, real* __restrict__ p_carry_C, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> d_y = load<V>(p_d_y + at * H + j);
-    const Pack<V> back_h = load<V>(p_carry_h + at * H + j);
-    const Pack<V> C = load<V>(p_C + at * H + j);
-    const Pack<V> o = load<V>(p_a_x + at * (3 * H) + 2 * H + j);
-    const Pack<V> carry_C = load<V>(p_carry_C + at * H + j);
-    const Pack<V> f = load<V>(p_a_x + at * (3 * H) + j);
-    const Pack<V> C_tilde = load<V>(p_a_x + at * (3 * H) + H + j);
-    const Pack<V> C_prev = load<V>(p_C_prev + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
+    const Pack<V> back_h = load<V>(p_carry_h + row * H + j);
+    const Pack<V> C = load<V>(p_C + row * H + j);
+    const Pack<V> o = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
+    const Pack<V> carry_C = load<V>(p_carry_C + row * H + j);
+    const Pack<V> f = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> C_tilde = load<V>(p_a_x + row * (3 * H) + H + j);
+    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j);
     Pack<V> d_a_o_out, d_a_C_tilde_out, d_a_f_out, carry_C__out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -169,20 +171,20 @@ __device__ __forceinline__ void backward_2_units(
       d_a_f_out.at[v] = d_a_f;
       carry_C__out.at[v] = carry_C_;
     }
-    store<V>(p_d + at * (3 * H) + 2 * H + j, d_a_o_out);
-    store<V>(p_d + at * (3 * H) + H + j, d_a_C_tilde_out);
-    store<V>(p_d + at * (3 * H) + j, d_a_f_out);
-    store<V>(p_carry_C + at * H + j, carry_C__out);
+    store<V>(p_d + row * (3 * H) + 2 * H + j, d_a_o_out);
+    store<V>(p_d + row * (3 * H) + H + j, d_a_C_tilde_out);
+    store<V>(p_d + row * (3 * H) + j, d_a_f_out);
+    store<V>(p_carry_C + row * H + j, carry_C__out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_2(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
     const real* __restrict__ p_C, const real* __restrict__ p_a_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_d, const real* __restrict__ p_d_y,
     const real* __restrict__ p_carry_h, real* __restrict__ p_carry_C, int rows, int H) {
   backward_2_units<1>(
     p_C, p_a_x, p_C_prev, p_d, p_d_y, p_carry_h, p_carry_C, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_2_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2_wide(
     const real* __restrict__ p_C, const real* __restrict__ p_a_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_d, const real* __restrict__ p_d_y,
     const real* __restrict__ p_carry_h, real* __restrict__ p_carry_C, int rows, int H) {
@@ -444,15 +446,25 @@ class _Runner:
 
     def kernel(self, name, rows, size, sizes):
         """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
+        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+        # Wide loads pay when there is work for more threads than the device holds at a time.
         wide = (
             self._aligned
             and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * _threads_to_fill()
+            and rows * size >= self._wide * 512 * _multiprocessors()
         )
         units = size // self._wide if wide else size
-        threads = min(256, -(-units // 32) * 32)
+        # A warp takes neighbouring units of one row, or of several rows where these are short.
+        across = 32
+        while across >= 2 * units:
+            across //= 2
+        # Smaller blocks where there would be fewer of them than multiprocessors.
+        threads = 256
+        while threads > 64 and rows * units < threads * _multiprocessors():
+            threads //= 2
+        down = min(threads // across, rows)
         function = _kernel(name + "_wide" if wide else name, self._dtype)
-        return function, (-(-units // threads), min(rows, 65535)), (threads,)
+        return function, (-(-units // across), min(-(-rows // down), 65535)), (across, down)
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
@@ -462,7 +474,7 @@ class _Runner:
 
 _MODULES = {}
 _FUNCTIONS = {}
-_THREADS_TO_FILL = {}
+_MULTIPROCESSORS = {}
 
 
 def _kernel(name, dtype):
@@ -477,12 +489,12 @@ def _kernel(name, dtype):
     return _FUNCTIONS[key]
 
 
-def _threads_to_fill():
-    """Below this many threads a device has idle multiprocessors: narrow loads use more of it."""
+def _multiprocessors():
+    """How many multiprocessors the current device has."""
     device = cp.cuda.Device()
-    if device.id not in _THREADS_TO_FILL:
-        _THREADS_TO_FILL[device.id] = 512 * device.attributes["MultiProcessorCount"]
-    return _THREADS_TO_FILL[device.id]
+    if device.id not in _MULTIPROCESSORS:
+        _MULTIPROCESSORS[device.id] = device.attributes["MultiProcessorCount"]
+    return _MULTIPROCESSORS[device.id]
 
 
 def _take(reuse, key):
@@ -518,6 +530,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(cp.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

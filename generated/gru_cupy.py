@@ -58,7 +58,7 @@ _KERNELS = r"""
 // Compiled with -DREAL=float or -DREAL=double.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
-constexpr int THREADS = 256;             // at most, in a block
+constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
 // V neighbouring units, loaded and stored at once.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
@@ -77,13 +77,14 @@ __device__ __forceinline__ void forward_1_units(
     const real* __restrict__ p_p_h_prev, real* __restrict__ p_v_u_h_tilde, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> W_z_h = load<V>(p_p_h_prev + at * (2 * H) + j);
-    const Pack<V> W_z_x = load<V>(p_a_x + at * (3 * H) + j);
-    const Pack<V> W_r_h = load<V>(p_p_h_prev + at * (2 * H) + H + j);
-    const Pack<V> W_r_x = load<V>(p_a_x + at * (3 * H) + H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (2 * H) + j);
+    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (2 * H) + H + j);
+    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + H + j);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
     Pack<V> z_out, r_out, u_h_tilde_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -96,18 +97,18 @@ __device__ __forceinline__ void forward_1_units(
       r_out.at[v] = r;
       u_h_tilde_out.at[v] = u_h_tilde;
     }
-    store<V>(p_a_x + at * (3 * H) + j, z_out);
-    store<V>(p_a_x + at * (3 * H) + H + j, r_out);
-    store<V>(p_v_u_h_tilde + at * H + j, u_h_tilde_out);
+    store<V>(p_a_x + row * (3 * H) + j, z_out);
+    store<V>(p_a_x + row * (3 * H) + H + j, r_out);
+    store<V>(p_v_u_h_tilde + row * H + j, u_h_tilde_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
     real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
     const real* __restrict__ p_p_h_prev, real* __restrict__ p_v_u_h_tilde, int rows, int H) {
   forward_1_units<1>(
     p_a_x, p_h_prev, p_p_h_prev, p_v_u_h_tilde, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
     real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
     const real* __restrict__ p_p_h_prev, real* __restrict__ p_v_u_h_tilde, int rows, int H) {
   forward_1_units<WIDE>(
@@ -121,12 +122,13 @@ __device__ __forceinline__ void forward_2_units(
     const real* __restrict__ p_p_u_h_tilde, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> W_u_h_tilde = load<V>(p_p_u_h_tilde + at * H + j);
-    const Pack<V> W_x = load<V>(p_a_x + at * (3 * H) + 2 * H + j);
-    const Pack<V> z = load<V>(p_a_x + at * (3 * H) + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> W_u_h_tilde = load<V>(p_p_u_h_tilde + row * H + j);
+    const Pack<V> W_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
     Pack<V> h_tilde_out, h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -136,16 +138,16 @@ __device__ __forceinline__ void forward_2_units(
       h_tilde_out.at[v] = h_tilde;
       h_out.at[v] = h;
     }
-    store<V>(p_a_x + at * (3 * H) + 2 * H + j, h_tilde_out);
-    store<V>(p_h + at * H + j, h_out);
+    store<V>(p_a_x + row * (3 * H) + 2 * H + j, h_tilde_out);
+    store<V>(p_h + row * H + j, h_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_2(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2(
     real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
     const real* __restrict__ p_p_u_h_tilde, int rows, int H) {
   forward_2_units<1>(p_a_x, p_h_prev, p_h, p_p_u_h_tilde, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_2_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2_wide(
     real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
     const real* __restrict__ p_p_u_h_tilde, int rows, int H) {
   forward_2_units<WIDE>(p_a_x, p_h_prev, p_h, p_p_u_h_tilde, rows, H);
@@ -160,13 +162,14 @@ __device__ __forceinline__ void backward_3_units(
     real* __restrict__ p_g_back_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> d_y = load<V>(p_d_y + at * H + j);
-    const Pack<V> carry_h = load<V>(p_carry_h + at * H + j);
-    const Pack<V> z = load<V>(p_a_x + at * (3 * H) + j);
-    const Pack<V> h_tilde = load<V>(p_a_x + at * (3 * H) + 2 * H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
+    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> h_tilde = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
     Pack<V> d_h_out, d_a_h_tilde_out, d_a_z_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -179,14 +182,14 @@ __device__ __forceinline__ void backward_3_units(
       d_a_h_tilde_out.at[v] = d_a_h_tilde;
       d_a_z_out.at[v] = d_a_z;
     }
-    store<V>(p_s_d_h + at * H + j, d_h_out);
-    store<V>(p_d + at * (3 * H) + 2 * H + j, d_a_h_tilde_out);
-    store<V>(p_g_back_u_h_tilde + at * H + j, d_a_h_tilde_out);
-    store<V>(p_d + at * (3 * H) + j, d_a_z_out);
-    store<V>(p_g_back_h + at * (2 * H) + j, d_a_z_out);
+    store<V>(p_s_d_h + row * H + j, d_h_out);
+    store<V>(p_d + row * (3 * H) + 2 * H + j, d_a_h_tilde_out);
+    store<V>(p_g_back_u_h_tilde + row * H + j, d_a_h_tilde_out);
+    store<V>(p_d + row * (3 * H) + j, d_a_z_out);
+    store<V>(p_g_back_h + row * (2 * H) + j, d_a_z_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_3(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3(
     const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_d,
     const real* __restrict__ p_d_y, const real* __restrict__ p_carry_h,
     real* __restrict__ p_s_d_h, real* __restrict__ p_g_back_u_h_tilde,
@@ -194,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_3(
   backward_3_units<1>(
     p_a_x, p_h_prev, p_d, p_d_y, p_carry_h, p_s_d_h, p_g_back_u_h_tilde, p_g_back_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_3_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3_wide(
     const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_d,
     const real* __restrict__ p_d_y, const real* __restrict__ p_carry_h,
     real* __restrict__ p_s_d_h, real* __restrict__ p_g_back_u_h_tilde,
@@ -211,13 +214,14 @@ __device__ __forceinline__ void backward_4_units(
     real* __restrict__ p_g_back_h, real* __restrict__ p_carry_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> back_u_h_tilde = load<V>(p_back_u_h_tilde + at * H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + at * H + j);
-    const Pack<V> r = load<V>(p_a_x + at * (3 * H) + H + j);
-    const Pack<V> d_h = load<V>(p_s_d_h + at * H + j);
-    const Pack<V> z = load<V>(p_a_x + at * (3 * H) + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> back_u_h_tilde = load<V>(p_back_u_h_tilde + row * H + j);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
+    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j);
+    const Pack<V> d_h = load<V>(p_s_d_h + row * H + j);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j);
     Pack<V> d_a_r_out, carry_h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -228,19 +232,19 @@ __device__ __forceinline__ void backward_4_units(
       d_a_r_out.at[v] = d_a_r;
       carry_h_out.at[v] = carry_h;
     }
-    store<V>(p_d + at * (3 * H) + H + j, d_a_r_out);
-    store<V>(p_g_back_h + at * (2 * H) + H + j, d_a_r_out);
-    store<V>(p_carry_h + at * H + j, carry_h_out);
+    store<V>(p_d + row * (3 * H) + H + j, d_a_r_out);
+    store<V>(p_g_back_h + row * (2 * H) + H + j, d_a_r_out);
+    store<V>(p_carry_h + row * H + j, carry_h_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_4(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4(
     const real* __restrict__ p_h_prev, const real* __restrict__ p_a_x, real* __restrict__ p_d,
     const real* __restrict__ p_back_u_h_tilde, const real* __restrict__ p_s_d_h,
     real* __restrict__ p_g_back_h, real* __restrict__ p_carry_h, int rows, int H) {
   backward_4_units<1>(
     p_h_prev, p_a_x, p_d, p_back_u_h_tilde, p_s_d_h, p_g_back_h, p_carry_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_4_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4_wide(
     const real* __restrict__ p_h_prev, const real* __restrict__ p_a_x, real* __restrict__ p_d,
     const real* __restrict__ p_back_u_h_tilde, const real* __restrict__ p_s_d_h,
     real* __restrict__ p_g_back_h, real* __restrict__ p_carry_h, int rows, int H) {
@@ -255,25 +259,26 @@ __device__ __forceinline__ void backward_5_units(
     real* __restrict__ p_u_h_tilde, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> r = load<V>(p_a_x + at * (3 * H) + H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
     Pack<V> u_h_tilde_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       const real u_h_tilde = r.at[v] * h_prev.at[v];  // (3a)
       u_h_tilde_out.at[v] = u_h_tilde;
     }
-    store<V>(p_u_h_tilde + at * H + j, u_h_tilde_out);
+    store<V>(p_u_h_tilde + row * H + j, u_h_tilde_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_5(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_5(
     const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
     real* __restrict__ p_u_h_tilde, int rows, int H) {
   backward_5_units<1>(p_a_x, p_h_prev, p_u_h_tilde, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_5_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_5_wide(
     const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
     real* __restrict__ p_u_h_tilde, int rows, int H) {
   backward_5_units<WIDE>(p_a_x, p_h_prev, p_u_h_tilde, rows, H);
@@ -574,15 +579,25 @@ class _Runner:
 
     def kernel(self, name, rows, size, sizes):
         """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
+        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+        # Wide loads pay when there is work for more threads than the device holds at a time.
         wide = (
             self._aligned
             and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * _threads_to_fill()
+            and rows * size >= self._wide * 512 * _multiprocessors()
         )
         units = size // self._wide if wide else size
-        threads = min(256, -(-units // 32) * 32)
+        # A warp takes neighbouring units of one row, or of several rows where these are short.
+        across = 32
+        while across >= 2 * units:
+            across //= 2
+        # Smaller blocks where there would be fewer of them than multiprocessors.
+        threads = 256
+        while threads > 64 and rows * units < threads * _multiprocessors():
+            threads //= 2
+        down = min(threads // across, rows)
         function = _kernel(name + "_wide" if wide else name, self._dtype)
-        return function, (-(-units // threads), min(rows, 65535)), (threads,)
+        return function, (-(-units // across), min(-(-rows // down), 65535)), (across, down)
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
@@ -592,7 +607,7 @@ class _Runner:
 
 _MODULES = {}
 _FUNCTIONS = {}
-_THREADS_TO_FILL = {}
+_MULTIPROCESSORS = {}
 
 
 def _kernel(name, dtype):
@@ -607,12 +622,12 @@ def _kernel(name, dtype):
     return _FUNCTIONS[key]
 
 
-def _threads_to_fill():
-    """Below this many threads a device has idle multiprocessors: narrow loads use more of it."""
+def _multiprocessors():
+    """How many multiprocessors the current device has."""
     device = cp.cuda.Device()
-    if device.id not in _THREADS_TO_FILL:
-        _THREADS_TO_FILL[device.id] = 512 * device.attributes["MultiProcessorCount"]
-    return _THREADS_TO_FILL[device.id]
+    if device.id not in _MULTIPROCESSORS:
+        _MULTIPROCESSORS[device.id] = device.attributes["MultiProcessorCount"]
+    return _MULTIPROCESSORS[device.id]
 
 
 def _take(reuse, key):
@@ -648,6 +663,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(cp.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

@@ -450,6 +450,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(np.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

@@ -67,7 +67,7 @@ _KERNELS = r"""
 // Compiled with -DREAL=float or -DREAL=double.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
-constexpr int THREADS = 256;             // at most, in a block
+constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
 // V neighbouring units, loaded and stored at once.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
@@ -92,15 +92,16 @@ __device__ __forceinline__ void forward_1_units(
   const Pack<V> b_z = load<V>(p_b_z + j);
   const Pack<V> c_n = load<V>(p_c_n + j);
   const Pack<V> b_n = load<V>(p_b_n + j);
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> W_r_h = load<V>(p_p_h_prev + at * (3 * H) + j);
-    const Pack<V> W_r_x = load<V>(p_a_x + at * (3 * H) + j);
-    const Pack<V> W_z_h = load<V>(p_p_h_prev + at * (3 * H) + H + j);
-    const Pack<V> W_z_x = load<V>(p_a_x + at * (3 * H) + H + j);
-    const Pack<V> U_n_h = load<V>(p_p_h_prev + at * (3 * H) + 2 * H + j);
-    const Pack<V> W_n_x = load<V>(p_a_x + at * (3 * H) + 2 * H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (3 * H) + j);
+    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (3 * H) + H + j);
+    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + H + j);
+    const Pack<V> U_n_h = load<V>(p_p_h_prev + row * (3 * H) + 2 * H + j);
+    const Pack<V> W_n_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
     Pack<V> r_out, z_out, a_n_out, n_out, h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -118,14 +119,14 @@ __device__ __forceinline__ void forward_1_units(
       n_out.at[v] = n;
       h_out.at[v] = h;
     }
-    store<V>(p_a_x + at * (3 * H) + j, r_out);
-    store<V>(p_a_x + at * (3 * H) + H + j, z_out);
-    store<V>(p_v_a_n + at * H + j, a_n_out);
-    store<V>(p_a_x + at * (3 * H) + 2 * H + j, n_out);
-    store<V>(p_h + at * H + j, h_out);
+    store<V>(p_a_x + row * (3 * H) + j, r_out);
+    store<V>(p_a_x + row * (3 * H) + H + j, z_out);
+    store<V>(p_v_a_n + row * H + j, a_n_out);
+    store<V>(p_a_x + row * (3 * H) + 2 * H + j, n_out);
+    store<V>(p_h + row * H + j, h_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
     real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_v_a_n,
     real* __restrict__ p_h, const real* __restrict__ p_p_h_prev,
     const real* __restrict__ p_b_r, const real* __restrict__ p_b_z,
@@ -133,7 +134,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward_1(
   forward_1_units<1>(
     p_a_x, p_h_prev, p_v_a_n, p_h, p_p_h_prev, p_b_r, p_b_z, p_c_n, p_b_n, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
     real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_v_a_n,
     real* __restrict__ p_h, const real* __restrict__ p_p_h_prev,
     const real* __restrict__ p_b_r, const real* __restrict__ p_b_z,
@@ -150,15 +151,16 @@ __device__ __forceinline__ void backward_2_units(
     real* __restrict__ p_carry_h, real* __restrict__ p_g_back_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> d_y = load<V>(p_d_y + at * H + j);
-    const Pack<V> carry_h = load<V>(p_carry_h + at * H + j);
-    const Pack<V> z = load<V>(p_a_x + at * (3 * H) + H + j);
-    const Pack<V> n = load<V>(p_a_x + at * (3 * H) + 2 * H + j);
-    const Pack<V> r = load<V>(p_a_x + at * (3 * H) + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + at * H + j);
-    const Pack<V> a_n = load<V>(p_v_a_n + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
+    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + H + j);
+    const Pack<V> n = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
+    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
+    const Pack<V> a_n = load<V>(p_v_a_n + row * H + j);
     Pack<V> d_a2_n_out, d_a_n_out, d_a_z_out, d_a_r_out, carry_h__out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -177,24 +179,24 @@ __device__ __forceinline__ void backward_2_units(
       d_a_r_out.at[v] = d_a_r;
       carry_h__out.at[v] = carry_h_;
     }
-    store<V>(p_d + at * (4 * H) + 3 * H + j, d_a2_n_out);
-    store<V>(p_d + at * (4 * H) + j, d_a_n_out);
-    store<V>(p_g_back_h + at * (3 * H) + 2 * H + j, d_a_n_out);
-    store<V>(p_d + at * (4 * H) + 2 * H + j, d_a_z_out);
-    store<V>(p_g_back_h + at * (3 * H) + H + j, d_a_z_out);
-    store<V>(p_d + at * (4 * H) + H + j, d_a_r_out);
-    store<V>(p_g_back_h + at * (3 * H) + j, d_a_r_out);
-    store<V>(p_carry_h + at * H + j, carry_h__out);
+    store<V>(p_d + row * (4 * H) + 3 * H + j, d_a2_n_out);
+    store<V>(p_d + row * (4 * H) + j, d_a_n_out);
+    store<V>(p_g_back_h + row * (3 * H) + 2 * H + j, d_a_n_out);
+    store<V>(p_d + row * (4 * H) + 2 * H + j, d_a_z_out);
+    store<V>(p_g_back_h + row * (3 * H) + H + j, d_a_z_out);
+    store<V>(p_d + row * (4 * H) + H + j, d_a_r_out);
+    store<V>(p_g_back_h + row * (3 * H) + j, d_a_r_out);
+    store<V>(p_carry_h + row * H + j, carry_h__out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_2(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
     const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
     const real* __restrict__ p_v_a_n, real* __restrict__ p_d, const real* __restrict__ p_d_y,
     real* __restrict__ p_carry_h, real* __restrict__ p_g_back_h, int rows, int H) {
   backward_2_units<1>(
     p_a_x, p_h_prev, p_v_a_n, p_d, p_d_y, p_carry_h, p_g_back_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_2_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2_wide(
     const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
     const real* __restrict__ p_v_a_n, real* __restrict__ p_d, const real* __restrict__ p_d_y,
     real* __restrict__ p_carry_h, real* __restrict__ p_g_back_h, int rows, int H) {
@@ -470,15 +472,25 @@ class _Runner:
 
     def kernel(self, name, rows, size, sizes):
         """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
+        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+        # Wide loads pay when there is work for more threads than the device holds at a time.
         wide = (
             self._aligned
             and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * _threads_to_fill()
+            and rows * size >= self._wide * 512 * _multiprocessors()
         )
         units = size // self._wide if wide else size
-        threads = min(256, -(-units // 32) * 32)
+        # A warp takes neighbouring units of one row, or of several rows where these are short.
+        across = 32
+        while across >= 2 * units:
+            across //= 2
+        # Smaller blocks where there would be fewer of them than multiprocessors.
+        threads = 256
+        while threads > 64 and rows * units < threads * _multiprocessors():
+            threads //= 2
+        down = min(threads // across, rows)
         function = _kernel(name + "_wide" if wide else name, self._dtype)
-        return function, (-(-units // threads), min(rows, 65535)), (threads,)
+        return function, (-(-units // across), min(-(-rows // down), 65535)), (across, down)
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
@@ -488,7 +500,7 @@ class _Runner:
 
 _MODULES = {}
 _FUNCTIONS = {}
-_THREADS_TO_FILL = {}
+_MULTIPROCESSORS = {}
 
 
 def _kernel(name, dtype):
@@ -503,12 +515,12 @@ def _kernel(name, dtype):
     return _FUNCTIONS[key]
 
 
-def _threads_to_fill():
-    """Below this many threads a device has idle multiprocessors: narrow loads use more of it."""
+def _multiprocessors():
+    """How many multiprocessors the current device has."""
     device = cp.cuda.Device()
-    if device.id not in _THREADS_TO_FILL:
-        _THREADS_TO_FILL[device.id] = 512 * device.attributes["MultiProcessorCount"]
-    return _THREADS_TO_FILL[device.id]
+    if device.id not in _MULTIPROCESSORS:
+        _MULTIPROCESSORS[device.id] = device.attributes["MultiProcessorCount"]
+    return _MULTIPROCESSORS[device.id]
 
 
 def _take(reuse, key):
@@ -544,6 +556,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(cp.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

@@ -178,11 +178,10 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     np.matmul(w_x, x.transpose(0, 2, 1), out=record[:-1, H:4 * H])  # (1a) (2a) (3b)
     record[:-1, :H] = params["c_n"][:, None]  # (3a)
     # (1a) (2a) (3b)
-    record[:-1, H:4 * H] += np.concatenate((
-        params["b_r"] * by_sigma,
-        params["b_z"] * by_sigma,
-        params["b_n"],
-    ))[:, None]
+    record[:-1, H:4 * H] += np.repeat(
+        np.concatenate((params["b_r"] * by_sigma, params["b_z"] * by_sigma, params["b_n"])),
+        B,
+    ).reshape(3 * H, B)
     record[0, 4 * H:] = 0 if state is None else state["h"].T
     scratch = run.scratch
     p_h = run.p_h
@@ -458,6 +457,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(np.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

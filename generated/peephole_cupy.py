@@ -77,7 +77,7 @@ _KERNELS = r"""
 // Compiled with -DREAL=float or -DREAL=double.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
-constexpr int THREADS = 256;             // at most, in a block
+constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
 // V neighbouring units, loaded and stored at once.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
@@ -100,14 +100,15 @@ __device__ __forceinline__ void forward_1_units(
   const Pack<V> b_f = load<V>(p_b_f + j);
   const Pack<V> b_i = load<V>(p_b_i + j);
   const Pack<V> b_C = load<V>(p_b_C + j);
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> W_f_C = load<V>(p_p_C_prev + at * (2 * H) + j);
-    const Pack<V> W_f_x = load<V>(p_a_x + at * (4 * H) + j);
-    const Pack<V> W_i_C = load<V>(p_p_C_prev + at * (2 * H) + H + j);
-    const Pack<V> W_i_x = load<V>(p_a_x + at * (4 * H) + H + j);
-    const Pack<V> W_C_x = load<V>(p_a_x + at * (4 * H) + 2 * H + j);
-    const Pack<V> C_prev = load<V>(p_C_prev + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> W_f_C = load<V>(p_p_C_prev + row * (2 * H) + j);
+    const Pack<V> W_f_x = load<V>(p_a_x + row * (4 * H) + j);
+    const Pack<V> W_i_C = load<V>(p_p_C_prev + row * (2 * H) + H + j);
+    const Pack<V> W_i_x = load<V>(p_a_x + row * (4 * H) + H + j);
+    const Pack<V> W_C_x = load<V>(p_a_x + row * (4 * H) + 2 * H + j);
+    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j);
     Pack<V> f_out, i_out, C_tilde_out, C_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -123,20 +124,20 @@ __device__ __forceinline__ void forward_1_units(
       C_tilde_out.at[v] = C_tilde;
       C_out.at[v] = C;
     }
-    store<V>(p_a_x + at * (4 * H) + j, f_out);
-    store<V>(p_a_x + at * (4 * H) + H + j, i_out);
-    store<V>(p_a_x + at * (4 * H) + 2 * H + j, C_tilde_out);
-    store<V>(p_C + at * H + j, C_out);
+    store<V>(p_a_x + row * (4 * H) + j, f_out);
+    store<V>(p_a_x + row * (4 * H) + H + j, i_out);
+    store<V>(p_a_x + row * (4 * H) + 2 * H + j, C_tilde_out);
+    store<V>(p_C + row * H + j, C_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
     real* __restrict__ p_a_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
     const real* __restrict__ p_p_C_prev, const real* __restrict__ p_b_f,
     const real* __restrict__ p_b_i, const real* __restrict__ p_b_C, int rows, int H) {
   forward_1_units<1>(
     p_a_x, p_C_prev, p_C, p_p_C_prev, p_b_f, p_b_i, p_b_C, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
     real* __restrict__ p_a_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
     const real* __restrict__ p_p_C_prev, const real* __restrict__ p_b_f,
     const real* __restrict__ p_b_i, const real* __restrict__ p_b_C, int rows, int H) {
@@ -152,11 +153,12 @@ __device__ __forceinline__ void forward_2_units(
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
   const Pack<V> b_o = load<V>(p_b_o + j);
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> W_o_C = load<V>(p_p_C + at * H + j);
-    const Pack<V> W_o_x = load<V>(p_a_x + at * (4 * H) + 3 * H + j);
-    const Pack<V> C = load<V>(p_C + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> W_o_C = load<V>(p_p_C + row * H + j);
+    const Pack<V> W_o_x = load<V>(p_a_x + row * (4 * H) + 3 * H + j);
+    const Pack<V> C = load<V>(p_C + row * H + j);
     Pack<V> o_out, h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -166,16 +168,16 @@ __device__ __forceinline__ void forward_2_units(
       o_out.at[v] = o;
       h_out.at[v] = h;
     }
-    store<V>(p_a_x + at * (4 * H) + 3 * H + j, o_out);
-    store<V>(p_h + at * H + j, h_out);
+    store<V>(p_a_x + row * (4 * H) + 3 * H + j, o_out);
+    store<V>(p_h + row * H + j, h_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_2(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2(
     real* __restrict__ p_a_x, const real* __restrict__ p_C, real* __restrict__ p_h,
     const real* __restrict__ p_p_C, const real* __restrict__ p_b_o, int rows, int H) {
   forward_2_units<1>(p_a_x, p_C, p_h, p_p_C, p_b_o, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_2_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2_wide(
     real* __restrict__ p_a_x, const real* __restrict__ p_C, real* __restrict__ p_h,
     const real* __restrict__ p_p_C, const real* __restrict__ p_b_o, int rows, int H) {
   forward_2_units<WIDE>(p_a_x, p_C, p_h, p_p_C, p_b_o, rows, H);
@@ -189,12 +191,13 @@ __device__ __forceinline__ void backward_3_units(
     real* __restrict__ p_s_d_h, real* __restrict__ p_g_back2_C, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> d_y = load<V>(p_d_y + at * H + j);
-    const Pack<V> back_h = load<V>(p_carry_h + at * H + j);
-    const Pack<V> C = load<V>(p_C + at * H + j);
-    const Pack<V> o = load<V>(p_a_x + at * (4 * H) + 3 * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
+    const Pack<V> back_h = load<V>(p_carry_h + row * H + j);
+    const Pack<V> C = load<V>(p_C + row * H + j);
+    const Pack<V> o = load<V>(p_a_x + row * (4 * H) + 3 * H + j);
     Pack<V> d_h_out, d_a_o_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -204,19 +207,19 @@ __device__ __forceinline__ void backward_3_units(
       d_h_out.at[v] = d_h;
       d_a_o_out.at[v] = d_a_o;
     }
-    store<V>(p_s_d_h + at * H + j, d_h_out);
-    store<V>(p_d + at * (4 * H) + 3 * H + j, d_a_o_out);
-    store<V>(p_g_back2_C + at * H + j, d_a_o_out);
+    store<V>(p_s_d_h + row * H + j, d_h_out);
+    store<V>(p_d + row * (4 * H) + 3 * H + j, d_a_o_out);
+    store<V>(p_g_back2_C + row * H + j, d_a_o_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_3(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3(
     const real* __restrict__ p_C, const real* __restrict__ p_a_x, real* __restrict__ p_d,
     const real* __restrict__ p_d_y, const real* __restrict__ p_carry_h,
     real* __restrict__ p_s_d_h, real* __restrict__ p_g_back2_C, int rows, int H) {
   backward_3_units<1>(
     p_C, p_a_x, p_d, p_d_y, p_carry_h, p_s_d_h, p_g_back2_C, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_3_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3_wide(
     const real* __restrict__ p_C, const real* __restrict__ p_a_x, real* __restrict__ p_d,
     const real* __restrict__ p_d_y, const real* __restrict__ p_carry_h,
     real* __restrict__ p_s_d_h, real* __restrict__ p_g_back2_C, int rows, int H) {
@@ -227,27 +230,31 @@ extern "C" __global__ void __launch_bounds__(THREADS) backward_3_wide(
 // (δ4) (δ5) (δ6) (δ7) (δ8) (δ9) (δ10)
 template <int V>
 __device__ __forceinline__ void backward_4_units(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_C,
+    const real* __restrict__ p_C, const real* __restrict__ p_a_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_d, real* __restrict__ p_carry_C,
     const real* __restrict__ p_s_d_h, const real* __restrict__ p_back2_C,
     real* __restrict__ p_g_back_C, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> carry_C = load<V>(p_carry_C + at * H + j);
-    const Pack<V> d_h = load<V>(p_s_d_h + at * H + j);
-    const Pack<V> o = load<V>(p_a_x + at * (4 * H) + 3 * H + j);
-    const Pack<V> C = load<V>(p_C + at * H + j);
-    const Pack<V> back2_C = load<V>(p_back2_C + at * H + j);
-    const Pack<V> i = load<V>(p_a_x + at * (4 * H) + H + j);
-    const Pack<V> C_tilde = load<V>(p_a_x + at * (4 * H) + 2 * H + j);
-    const Pack<V> C_prev = load<V>(p_C_prev + at * H + j);
-    const Pack<V> f = load<V>(p_a_x + at * (4 * H) + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> C = load<V>(p_C + row * H + j);
+    const Pack<V> carry_C = load<V>(p_carry_C + row * H + j);
+    const Pack<V> d_h = load<V>(p_s_d_h + row * H + j);
+    const Pack<V> o = load<V>(p_a_x + row * (4 * H) + 3 * H + j);
+    const Pack<V> back2_C = load<V>(p_back2_C + row * H + j);
+    const Pack<V> i = load<V>(p_a_x + row * (4 * H) + H + j);
+    const Pack<V> C_tilde = load<V>(p_a_x + row * (4 * H) + 2 * H + j);
+    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j);
+    const Pack<V> f = load<V>(p_a_x + row * (4 * H) + j);
     Pack<V> d_a_C_tilde_out, d_a_i_out, d_a_f_out, carry_C__out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
-      const real d_C = carry_C.at[v] + d_h.at[v] * o.at[v] * (real(1) - (tanh(C.at[v]) * tanh(C.at[v]))) + back2_C.at[v];  // (δ4)
+      const real tanh_C = tanh(C.at[v]);  // (δ4)
+      const real d_C = carry_C.at[v]
+          + d_h.at[v] * o.at[v] * (real(1) - (tanh_C * tanh_C))
+          + back2_C.at[v];  // (δ4)
       const real d_C_tilde = d_C * i.at[v];  // (δ5)
       const real d_a_C_tilde = d_C_tilde * (real(1) - (C_tilde.at[v] * C_tilde.at[v]));  // (δ6)
       const real d_i = d_C * C_tilde.at[v];  // (δ7)
@@ -260,29 +267,29 @@ __device__ __forceinline__ void backward_4_units(
       d_a_f_out.at[v] = d_a_f;
       carry_C__out.at[v] = carry_C_;
     }
-    store<V>(p_d + at * (4 * H) + 2 * H + j, d_a_C_tilde_out);
-    store<V>(p_d + at * (4 * H) + H + j, d_a_i_out);
-    store<V>(p_g_back_C + at * (2 * H) + H + j, d_a_i_out);
-    store<V>(p_d + at * (4 * H) + j, d_a_f_out);
-    store<V>(p_g_back_C + at * (2 * H) + j, d_a_f_out);
-    store<V>(p_carry_C + at * H + j, carry_C__out);
+    store<V>(p_d + row * (4 * H) + 2 * H + j, d_a_C_tilde_out);
+    store<V>(p_d + row * (4 * H) + H + j, d_a_i_out);
+    store<V>(p_g_back_C + row * (2 * H) + H + j, d_a_i_out);
+    store<V>(p_d + row * (4 * H) + j, d_a_f_out);
+    store<V>(p_g_back_C + row * (2 * H) + j, d_a_f_out);
+    store<V>(p_carry_C + row * H + j, carry_C__out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_4(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_C,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4(
+    const real* __restrict__ p_C, const real* __restrict__ p_a_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_d, real* __restrict__ p_carry_C,
     const real* __restrict__ p_s_d_h, const real* __restrict__ p_back2_C,
     real* __restrict__ p_g_back_C, int rows, int H) {
   backward_4_units<1>(
-    p_a_x, p_C, p_C_prev, p_d, p_carry_C, p_s_d_h, p_back2_C, p_g_back_C, rows, H);
+    p_C, p_a_x, p_C_prev, p_d, p_carry_C, p_s_d_h, p_back2_C, p_g_back_C, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_4_wide(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_C,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4_wide(
+    const real* __restrict__ p_C, const real* __restrict__ p_a_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_d, real* __restrict__ p_carry_C,
     const real* __restrict__ p_s_d_h, const real* __restrict__ p_back2_C,
     real* __restrict__ p_g_back_C, int rows, int H) {
   backward_4_units<WIDE>(
-    p_a_x, p_C, p_C_prev, p_d, p_carry_C, p_s_d_h, p_back2_C, p_g_back_C, rows, H);
+    p_C, p_a_x, p_C_prev, p_d, p_carry_C, p_s_d_h, p_back2_C, p_g_back_C, rows, H);
 }
 """
 
@@ -460,7 +467,7 @@ class _Work:
         self.steps = [
             (
                 (tape.C[t + 1], tape.a_x[t], work.d[t]),
-                (tape.a_x[t], tape.C[t + 1], tape.C[t], work.d[t]),
+                (tape.C[t + 1], tape.a_x[t], tape.C[t], work.d[t]),
                 work.d[t],
             )
             for t in range(T)
@@ -620,15 +627,25 @@ class _Runner:
 
     def kernel(self, name, rows, size, sizes):
         """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
+        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+        # Wide loads pay when there is work for more threads than the device holds at a time.
         wide = (
             self._aligned
             and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * _threads_to_fill()
+            and rows * size >= self._wide * 512 * _multiprocessors()
         )
         units = size // self._wide if wide else size
-        threads = min(256, -(-units // 32) * 32)
+        # A warp takes neighbouring units of one row, or of several rows where these are short.
+        across = 32
+        while across >= 2 * units:
+            across //= 2
+        # Smaller blocks where there would be fewer of them than multiprocessors.
+        threads = 256
+        while threads > 64 and rows * units < threads * _multiprocessors():
+            threads //= 2
+        down = min(threads // across, rows)
         function = _kernel(name + "_wide" if wide else name, self._dtype)
-        return function, (-(-units // threads), min(rows, 65535)), (threads,)
+        return function, (-(-units // across), min(-(-rows // down), 65535)), (across, down)
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
@@ -638,7 +655,7 @@ class _Runner:
 
 _MODULES = {}
 _FUNCTIONS = {}
-_THREADS_TO_FILL = {}
+_MULTIPROCESSORS = {}
 
 
 def _kernel(name, dtype):
@@ -653,12 +670,12 @@ def _kernel(name, dtype):
     return _FUNCTIONS[key]
 
 
-def _threads_to_fill():
-    """Below this many threads a device has idle multiprocessors: narrow loads use more of it."""
+def _multiprocessors():
+    """How many multiprocessors the current device has."""
     device = cp.cuda.Device()
-    if device.id not in _THREADS_TO_FILL:
-        _THREADS_TO_FILL[device.id] = 512 * device.attributes["MultiProcessorCount"]
-    return _THREADS_TO_FILL[device.id]
+    if device.id not in _MULTIPROCESSORS:
+        _MULTIPROCESSORS[device.id] = device.attributes["MultiProcessorCount"]
+    return _MULTIPROCESSORS[device.id]
 
 
 def _take(reuse, key):
@@ -694,6 +711,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(cp.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

@@ -198,12 +198,15 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     ))
     np.matmul(w_x, x.transpose(0, 2, 1), out=record[:-1, H:5 * H])  # (1a) (2a) (3a) (5a)
     # (1a) (2a) (3a) (5a)
-    record[:-1, H:5 * H] += np.concatenate((
+    record[:-1, H:5 * H] += np.repeat(
+        np.concatenate((
         params["b_i"] * by_sigma,
         params["b_f"] * by_sigma,
         params["b_C"] * by_tanh,
         params["b_o"] * by_sigma,
-    ))[:, None]
+    )),
+        B,
+    ).reshape(4 * H, B)
     record[0, 5 * H:6 * H] = 0 if state is None else state["h"].T
     record[0, :H] = 0 if state is None else state["C"].T
     scratch = run.scratch
@@ -530,6 +533,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(np.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

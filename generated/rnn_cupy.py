@@ -42,7 +42,7 @@ _KERNELS = r"""
 // Compiled with -DREAL=float or -DREAL=double.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
-constexpr int THREADS = 256;             // at most, in a block
+constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
 // V neighbouring units, loaded and stored at once.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
@@ -61,9 +61,10 @@ __device__ __forceinline__ void forward_1_units(
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
   const Pack<V> b = load<V>(p_b + j);
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> W_x = load<V>(p_a_x + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> W_x = load<V>(p_a_x + row * H + j);
     Pack<V> h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -71,15 +72,15 @@ __device__ __forceinline__ void forward_1_units(
       const real h = tanh(a_h);  // (1)
       h_out.at[v] = h;
     }
-    store<V>(p_h + at * H + j, h_out);
+    store<V>(p_h + row * H + j, h_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
     const real* __restrict__ p_a_x, real* __restrict__ p_h, const real* __restrict__ p_b,
     int rows, int H) {
   forward_1_units<1>(p_a_x, p_h, p_b, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) forward_1_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
     const real* __restrict__ p_a_x, real* __restrict__ p_h, const real* __restrict__ p_b,
     int rows, int H) {
   forward_1_units<WIDE>(p_a_x, p_h, p_b, rows, H);
@@ -92,11 +93,12 @@ __device__ __forceinline__ void backward_2_units(
     const real* __restrict__ p_carry_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  for (int row = blockIdx.y; row < rows; row += gridDim.y) {
-    const long long at = row;
-    const Pack<V> d_y = load<V>(p_d_y + at * H + j);
-    const Pack<V> back_h = load<V>(p_carry_h + at * H + j);
-    const Pack<V> h = load<V>(p_h + at * H + j);
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
+    const Pack<V> back_h = load<V>(p_carry_h + row * H + j);
+    const Pack<V> h = load<V>(p_h + row * H + j);
     Pack<V> d_a_h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -104,15 +106,15 @@ __device__ __forceinline__ void backward_2_units(
       const real d_a_h = d_h * (real(1) - (h.at[v] * h.at[v]));  // (δ2)
       d_a_h_out.at[v] = d_a_h;
     }
-    store<V>(p_d + at * H + j, d_a_h_out);
+    store<V>(p_d + row * H + j, d_a_h_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_2(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
     const real* __restrict__ p_h, real* __restrict__ p_d, const real* __restrict__ p_d_y,
     const real* __restrict__ p_carry_h, int rows, int H) {
   backward_2_units<1>(p_h, p_d, p_d_y, p_carry_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS) backward_2_wide(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2_wide(
     const real* __restrict__ p_h, real* __restrict__ p_d, const real* __restrict__ p_d_y,
     const real* __restrict__ p_carry_h, int rows, int H) {
   backward_2_units<WIDE>(p_h, p_d, p_d_y, p_carry_h, rows, H);
@@ -356,15 +358,25 @@ class _Runner:
 
     def kernel(self, name, rows, size, sizes):
         """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
+        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+        # Wide loads pay when there is work for more threads than the device holds at a time.
         wide = (
             self._aligned
             and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * _threads_to_fill()
+            and rows * size >= self._wide * 512 * _multiprocessors()
         )
         units = size // self._wide if wide else size
-        threads = min(256, -(-units // 32) * 32)
+        # A warp takes neighbouring units of one row, or of several rows where these are short.
+        across = 32
+        while across >= 2 * units:
+            across //= 2
+        # Smaller blocks where there would be fewer of them than multiprocessors.
+        threads = 256
+        while threads > 64 and rows * units < threads * _multiprocessors():
+            threads //= 2
+        down = min(threads // across, rows)
         function = _kernel(name + "_wide" if wide else name, self._dtype)
-        return function, (-(-units // threads), min(rows, 65535)), (threads,)
+        return function, (-(-units // across), min(-(-rows // down), 65535)), (across, down)
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
@@ -374,7 +386,7 @@ class _Runner:
 
 _MODULES = {}
 _FUNCTIONS = {}
-_THREADS_TO_FILL = {}
+_MULTIPROCESSORS = {}
 
 
 def _kernel(name, dtype):
@@ -389,12 +401,12 @@ def _kernel(name, dtype):
     return _FUNCTIONS[key]
 
 
-def _threads_to_fill():
-    """Below this many threads a device has idle multiprocessors: narrow loads use more of it."""
+def _multiprocessors():
+    """How many multiprocessors the current device has."""
     device = cp.cuda.Device()
-    if device.id not in _THREADS_TO_FILL:
-        _THREADS_TO_FILL[device.id] = 512 * device.attributes["MultiProcessorCount"]
-    return _THREADS_TO_FILL[device.id]
+    if device.id not in _MULTIPROCESSORS:
+        _MULTIPROCESSORS[device.id] = device.attributes["MultiProcessorCount"]
+    return _MULTIPROCESSORS[device.id]
 
 
 def _take(reuse, key):
@@ -430,6 +442,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(cp.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

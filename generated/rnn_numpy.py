@@ -134,7 +134,7 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     # What does not depend on the recurrence, for all steps.
     w_x = np.ascontiguousarray(params["W"][:, H:] * by_tanh)  # (1a)
     np.matmul(w_x, x.transpose(0, 2, 1), out=record[1:])  # (1a)
-    record[1:] += (params["b"] * by_tanh)[:, None]  # (1a)
+    record[1:] += np.repeat(params["b"] * by_tanh, B).reshape(H, B)  # (1a)
     record[0] = 0 if state is None else state["h"].T
     p_h = run.p_h
     W_h = p_h
@@ -343,6 +343,7 @@ def _spare(pool, shape, dtype):
         if references <= _UNHELD:
             return pool[k]
     pool.append(np.empty(shape, dtype))
+    del pool[:-2]  # what the caller keeps is not for the pool to keep too
     return pool[-1]
 
 

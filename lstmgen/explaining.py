@@ -21,7 +21,7 @@ _BYTES = 4  # of a float32
 def explain(cell: Cell, target: str | None = None) -> str:
     """Normal form, derived gradients, schedule and its cost, each under its title.
 
-    With the target "cupy", also what each step launches.
+    With the target "cupy", also what each step launches, the kernels, and what they take.
     """
     sections = {
         f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
@@ -30,34 +30,13 @@ def explain(cell: Cell, target: str | None = None) -> str:
         "Cost": _costs(cell),
     }
     if target == "cupy":
-        sections["Launches of the CuPy module"] = _launches(cell)
+        from lstmgen.explaining_cupy import sections as of_cupy
+
+        sections |= of_cupy(cell)
     return "\n\n".join(
         "\n".join([title, *(f"  {line}".rstrip() for line in body)])
         for title, body in sections.items()
     )
-
-
-def _launches(cell: Cell) -> list[str]:
-    """Each kernel and each product of cuBLAS in the two loops over time."""
-    from lstmgen.targets.cupy.kernel import Kernel
-    from lstmgen.targets.cupy.plan import Plan
-
-    plan = Plan(cell.schedule)
-    lines = []
-    for title, stages in (("forward", plan.forward_loop), ("backward", plan.backward_loop)):
-        kernels = sum(isinstance(stage, Kernel) for stage in stages)
-        lines.append(
-            f"{title}, each step: {len(stages)} launches, {_count(kernels, 'kernel')} and "
-            f"{_count(len(stages) - kernels, 'product')}"
-        )
-        for stage in stages:
-            kind = f"kernel {stage.name}" if isinstance(stage, Kernel) else "product"
-            lines.append(f"  {kind} {' '.join(f'({label})' for label in stage.labels)}")
-    return lines
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _costs(cell: Cell) -> list[str]:

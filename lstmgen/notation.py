@@ -181,7 +181,7 @@ class At(Ordered, sympy.Expr):  # type: ignore[misc]
     """A vector at a time step, `h[t-1]`."""
 
     def __new__(cls, name: Any, index: Any) -> Any:
-        return super().__new__(cls, name, sympy.sympify(index))
+        return super().__new__(cls, name, _own_time(sympy.sympify(index)))
 
     @property
     def name(self) -> str:
@@ -203,6 +203,12 @@ class At(Ordered, sympy.Expr):  # type: ignore[misc]
         from lstmgen.names import latex_name
 
         return latex_name(self.name, str(self.args[1]).replace(" ", ""))
+
+
+def _own_time(index: sympy.Basic) -> sympy.Basic:
+    """The index in our t: SymPy takes a symbol of that name with other assumptions for another."""
+    others = {s: t for s in index.free_symbols if isinstance(s, sympy.Symbol) and s.name == "t"}
+    return index.xreplace(others)
 
 
 class MatrixProduct(Ordered, sympy.Expr):  # type: ignore[misc]

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["DoubleInstruction", "double_instructions", "entry_names"]
+__all__ = ["DoubleInstruction", "block_sizes", "double_instructions", "entry_names"]
 
 _MOVES = frozenset(("ld", "ldu", "st", "mov", "selp"))
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -47,6 +47,18 @@ class DoubleInstruction:
 def entry_names(ptx: str) -> tuple[str, ...]:
     """The names of the kernels that `ptx` defines, sorted."""
     return tuple(sorted(name for kind, name, _ in _functions(ptx) if kind == "entry"))
+
+
+def block_sizes(ptx: str) -> dict[str, int]:
+    """The threads of the largest block, for the kernels with `__launch_bounds__`."""
+    text = _COMMENT.sub(" ", ptx)
+    found = {}
+    for header in re.finditer(r"\.entry\s+([\w$]+)\s*\([^)]*\)([^{;]*)", text):
+        bounds = re.search(r"\.maxntid\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?", header[2])
+        if bounds is not None:
+            x, y, z = (int(n or 1) for n in bounds.groups())
+            found[header[1]] = x * y * z
+    return found
 
 
 def double_instructions(ptx: str) -> tuple[DoubleInstruction, ...]:

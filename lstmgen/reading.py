@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import sympy
+from sympy.core.function import AppliedUndef
 
 from lstmgen import notation
 from lstmgen.errors import EquationError
+from lstmgen.evaluation_order import check_order
 from lstmgen.expression import (
     Call,
     Expression,
@@ -30,6 +32,7 @@ from lstmgen.expression import (
     walk,
 )
 from lstmgen.functions import FUNCTIONS
+from lstmgen.indexing import index_problem, indexed_name, where
 from lstmgen.names import objection
 from lstmgen.normal_form import Definition, Names, NormalForm, normalize
 from lstmgen.sizes import infer
@@ -61,7 +64,7 @@ def read(
     reader = _Reader(defined)
     read_equations = [reader.equation(k, eq) for k, eq in enumerate(equations, start=1)]
     states = _states(reader, defined, output)
-    _check_order(read_equations, equations)
+    check_order(read_equations, equations)
     names = Names({*defined, *reader.uses, *reader.parameters})
     definitions = normalize(_name_operands(read_equations, reader, names), names)
     return infer(
@@ -82,12 +85,6 @@ def function_name(node: sympy.Basic) -> str:
     return FUNCTION_NAMES[type(node).__name__]
 
 
-def _where(number_: int, equation: sympy.Basic) -> str:
-    if isinstance(equation, sympy.Eq):
-        return f"equation ({number_}), {equation.lhs} = {equation.rhs}"
-    return f"equation ({number_})"
-
-
 def _left_sides(equations: Sequence[sympy.Basic]) -> dict[str, int]:
     """Each defined vector and the number of its equation."""
     defined: dict[str, int] = {}
@@ -100,26 +97,15 @@ def _left_sides(equations: Sequence[sympy.Basic]) -> dict[str, int]:
         name, offset = indexed_name(equation.lhs) or (None, None)
         if name is None or offset != 0:
             raise EquationError(
-                f"{_where(k, equation)}: the left side must be a vector at time t, like h[t]"
+                f"{where(k, equation)}: the left side must be a vector at time t, like h[t]"
             )
         if name in defined:
             raise EquationError(
-                f"{_where(k, equation)}: {name}[t] is defined already by equation "
+                f"{where(k, equation)}: {name}[t] is defined already by equation "
                 f"({defined[name]}); give one of the two another name"
             )
         defined[name] = k
     return defined
-
-
-def indexed_name(node: sympy.Basic) -> tuple[str, sympy.Expr] | None:
-    """Name and offset of `h[t-1]`, also when written with SymPy's IndexedBase."""
-    if isinstance(node, notation.At):
-        return node.name, node.offset
-    if isinstance(node, sympy.Indexed) and len(node.indices) == 1:
-        index = sympy.expand(node.indices[0])
-        times = [s for s in index.free_symbols if s.name == "t"]
-        return str(node.base), index - times[0] if times else index
-    return None
 
 
 class _Reader:
@@ -136,7 +122,7 @@ class _Reader:
         self.operands: dict[str, Expression] = {}
 
     def equation(self, k: int, equation: sympy.Eq) -> Definition:
-        self._where = _where(k, equation)
+        self._where = where(k, equation)
         name = indexed_name(equation.lhs)
         assert name is not None
         self._check_name(name[0])
@@ -186,12 +172,7 @@ class _Reader:
     def _value(self, name: str, offset: sympy.Expr) -> Value:
         self._check_name(name)
         if offset not in (0, -1):
-            raise self.refuse(
-                f"{name} has an index other than t or t-1 ({int(offset):+} from t); carry an older "
-                "value in a state of its own, like Eq(h_old[t], h[t-1])"
-                if offset.is_Integer
-                else f"{name} has an index other than t or t-1; write {name}[t] or {name}[t-1]"
-            )
+            raise self.refuse(index_problem(name, offset))
         self.uses.setdefault(name, {}).setdefault(int(offset), self._where)
         return Value(name, int(offset))
 
@@ -203,8 +184,14 @@ class _Reader:
                 f"{name} stands without a time index but is a vector elsewhere: "
                 f"write {name}[t] or {name}[t-1], or give the parameter another name"
             )
+        scalar = bool(getattr(symbol, "is_scalar_parameter", False))
+        if name in self.parameters and scalar is not (name in self.scalars):
+            raise self.refuse(
+                f"{name} is a scalar in one place but not in the other (see {self.parameters[name]}"
+                "): declare it once, with scalars() or with symbols()"
+            )
         self.parameters.setdefault(name, self._where)
-        if getattr(symbol, "is_scalar_parameter", False):
+        if scalar:
             self.scalars.add(name)
         return Parameter(name)
 
@@ -219,11 +206,11 @@ class _Reader:
                 f"{weight} is declared as a scalar but multiplies with @; "
                 "write * for it, or declare it with symbols()"
             )
-        slots, where = self.slots.setdefault(parameter.name, (len(node.operands), self._where))
+        slots, place = self.slots.setdefault(parameter.name, (len(node.operands), self._where))
         if slots != len(node.operands):
             raise self.refuse(
                 f"sizes do not fit, {weight} multiplies {len(node.operands)} vector(s) here but "
-                f"{slots} in {where}; use two matrices"
+                f"{slots} in {place}; use two matrices"
             )
         if transposed and len(node.operands) > 1:
             raise self.refuse(
@@ -261,12 +248,17 @@ class _Reader:
                 below.append(number(int(factor.q)))
             else:
                 above.append(self._expression(factor))
-        return div(mul(*above), mul(*below)) if below else mul(*above)
+        return self._quotient(mul(*above), mul(*below)) if below else mul(*above)
 
     def _power(self, node: sympy.Pow) -> Expression:
         if isinstance(node.exp, sympy.Number) and node.exp.is_negative:
-            return div(number(1), self._raise(node.base, -node.exp))
+            return self._quotient(number(1), self._raise(node.base, -node.exp))
         return self._raise(node.base, node.exp)
+
+    def _quotient(self, above: Expression, below: Expression) -> Expression:
+        if below == number(0):
+            raise self.refuse("divides by 0; take the division out")
+        return div(above, below)
 
     def _raise(self, base: sympy.Expr, exponent: sympy.Expr) -> Expression:
         if exponent == sympy.Rational(1, 2):
@@ -276,6 +268,11 @@ class _Reader:
     def _call(self, node: sympy.Basic) -> Expression:
         written = type(node).__name__
         name = FUNCTION_NAMES.get(written)
+        if name is None and isinstance(node, AppliedUndef):
+            raise self.refuse(
+                f"{node} is a function of its argument, not a vector at a time step; write "
+                f"{written}[t]"
+            )
         if name is None:
             known = ", ".join(sorted({*FUNCTION_NAMES} - {"abs", "max", "min"}))
             raise self.refuse(f"the function {written} has no known derivative; known are {known}")
@@ -292,19 +289,19 @@ class _Reader:
         return Call(name, tuple(arguments))
 
 
-
 def _states(reader: _Reader, defined: Mapping[str, int], output: str) -> tuple[str, ...]:
     """The states, the output first and the others in order of definition."""
     for name, offsets in reader.uses.items():
         if -1 in offsets and name not in defined:
             raise EquationError(
                 f"{offsets[-1]}: {name}[t-1] is used, but no equation defines {name}[t]; "
-                f"add Eq({name}[t], ...)"
+                f"add Eq({name}[t], ...), or, if {name} is an input, carry it in a state: "
+                f"Eq({name}_last[t], {name}[t])"
             )
-    for name, where in reader.parameters.items():
+    for name, place in reader.parameters.items():
         if name in defined or name in reader.uses:
             raise EquationError(
-                f"{where}: {name} stands without a time index but is a vector elsewhere: "
+                f"{place}: {name} stands without a time index but is a vector elsewhere: "
                 f"write {name}[t] or {name}[t-1], or give the parameter another name"
             )
     if output not in defined:
@@ -324,47 +321,6 @@ def _states(reader: _Reader, defined: Mapping[str, int], output: str) -> tuple[s
             f"use for example {output}[t-1] in an equation"
         )
     return tuple(sorted(states, key=lambda name: (name != output, defined[name])))
-
-
-def _check_order(read: Sequence[Definition], equations: Sequence[sympy.Basic]) -> None:
-    """Each vector at t must be defined before it is used."""
-    position = {d.name: k for k, d in enumerate(read)}
-    direct: dict[str, list[str]] = {}
-    for d, equation in zip(read, equations, strict=True):
-        now = sorted(
-            {
-                indexed[0]
-                for node in sympy.preorder_traversal(equation.rhs)
-                if (indexed := indexed_name(node)) is not None and indexed[1] == 0
-            }
-        )
-        direct[d.name] = [name for name in now if name in position]
-    for k, d in enumerate(read):
-        for used in direct[d.name]:
-            if position[used] < k:
-                continue
-            where = _where(k + 1, equations[k])
-            if d.name in _reachable(used, direct):
-                raise EquationError(
-                    f"{where}: {d.name}[t] depends on itself within one step"
-                    + (f" through {used}[t]" if used != d.name else "")
-                    + f" (an implicit equation); use {used}[t-1], or solve for {d.name}[t]"
-                )
-            raise EquationError(
-                f"{where}: {used}[t] is used before equation ({position[used] + 1}) defines it; "
-                "move that equation up"
-            )
-
-
-def _reachable(start: str, edges: Mapping[str, Sequence[str]]) -> set[str]:
-    seen = {start}
-    todo = [start]
-    while todo:
-        for following in edges[todo.pop()]:
-            if following not in seen:
-                seen.add(following)
-                todo.append(following)
-    return seen
 
 
 def _name_operands(

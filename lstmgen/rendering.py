@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import itertools
 import linecache
@@ -17,7 +18,7 @@ from lstmgen.templates_folder import template_folder
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
 
-__all__ = ["compile", "render"]
+__all__ = ["compile", "kernel_text", "render"]
 
 _WIDTH = 99
 
@@ -71,6 +72,14 @@ def compile(cell: Cell, target: str) -> types.ModuleType:
             f"see `lstmgen doctor`"
         ) from error
     return module
+
+
+def kernel_text(cell: Cell) -> str:
+    """The CUDA text of a cell's CuPy module, as the module has it in `_KERNELS`."""
+    for node in ast.parse(render(cell, "cupy")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_KERNELS":
+            return str(ast.literal_eval(node.value))
+    raise AssertionError("the template of CuPy modules assigns no _KERNELS")
 
 
 _SERIAL = itertools.count(1)

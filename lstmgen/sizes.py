@@ -15,7 +15,8 @@ from lstmgen.expression import MatVec, parameters, values
 from lstmgen.normal_form import Definition, NormalForm, Weight
 
 _Key = tuple[str, ...]
-RESERVED_SIZES = ("T", "B")
+# What modules call other things: numbers of steps and rows, their own constants and classes.
+RESERVED_SIZES = frozenset({"T", "B", "CELL", "STATES", "INPUTS", "OUTPUT", "PARAMETERS", "Tape"})
 
 
 def infer(
@@ -74,8 +75,14 @@ class _Sizes:
         for vector, size in declared.items():
             if size in RESERVED_SIZES:
                 raise EquationError(
-                    f"the size of {vector} cannot be called {size}: T is the number of steps and "
-                    "B the batch size"
+                    f"the size of {vector} cannot be called {size}: T is the number of steps, B "
+                    "the batch size, and modules use CELL, STATES, INPUTS, OUTPUT, PARAMETERS and "
+                    "Tape themselves; call it P"
+                )
+            if not size[0].isupper():
+                raise EquationError(
+                    f"the size of {vector} cannot be called {size}: modules use small letters for "
+                    f"variables of their own; call it {size[0].upper()}{size[1:]}"
                 )
             self._name[("value", vector)] = size
         for state in states:

@@ -7,6 +7,7 @@ wrote shows in the result.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import weakref
 from typing import Any
 
@@ -20,8 +21,8 @@ ALIGNMENT = 512
 """Bytes; as cudaMalloc aligns for CuPy's pool, so that an aligned load is aligned here too."""
 
 _GUARD = 512
-_PATTERN = b"\xff" * _GUARD  # NaN in every floating type
 _INTEGER = 0xA5
+_NUMBERS = itertools.count()
 
 
 class Allocation:
@@ -29,6 +30,7 @@ class Allocation:
 
     def __init__(self, size: int, *, sanitize: bool) -> None:
         """Allocate; under AddressSanitizer the guards cannot be touched at all."""
+        self._pattern = _guard_pattern(next(_NUMBERS))
         raw = np.empty(size + 2 * _GUARD + ALIGNMENT, np.uint8)
         raw.fill(0xFF)
         base = raw.ctypes.data
@@ -38,6 +40,7 @@ class Allocation:
         self.bytes = raw[start : start + size]
         self._before = raw[start - _GUARD : start].data
         self._after = raw[start + size : start + size + _GUARD].data
+        self._before[:] = self._after[:] = self._pattern
         self._sanitize = sanitize
         if sanitize:
             zones = ((self.address - _GUARD, _GUARD), (self.address + size, _GUARD))
@@ -57,14 +60,12 @@ class Allocation:
         if self._sanitize:
             return ""
         found = []
-        if self._after.tobytes() != _PATTERN:
-            first = next(i for i, byte in enumerate(self._after) if byte != 0xFF)
+        if (first := _first_difference(self._after.tobytes(), self._pattern)) is not None:
             found.append(f"{first} bytes past its end")
-            self._after[:] = _PATTERN
-        if self._before.tobytes() != _PATTERN:
-            first = next(i for i, byte in enumerate(self._before) if byte != 0xFF)
+            self._after[:] = self._pattern
+        if (first := _first_difference(self._before.tobytes(), self._pattern)) is not None:
             found.append(f"{_GUARD - first} bytes before its start")
-            self._before[:] = _PATTERN
+            self._before[:] = self._pattern
         return " and ".join(found)
 
     def distance(self, address: int) -> int | None:
@@ -73,6 +74,22 @@ class Allocation:
             return None
         far = min(abs(address - self.address), abs(address - self.address - self.size))
         return far if far < 1 << 20 else None
+
+
+def _guard_pattern(number: int) -> bytes:
+    """NaN in every floating type, with other bits from one allocation to the next.
+
+    A kernel that reads behind one array and writes what it makes of it behind another keeps the
+    bits of a NaN: the guard must not have them already.
+    """
+    own = 0x81 + number % 0x7E
+    return bytes((own, 0xFF, 0xFF, 0xFF)) * (_GUARD // 4)
+
+
+def _first_difference(found: bytes, expected: bytes) -> int | None:
+    if found == expected:
+        return None
+    return next(k for k, (a, b) in enumerate(zip(found, expected, strict=True)) if a != b)
 
 
 def _poison(zones: tuple[tuple[int, int], ...], on: bool) -> None:

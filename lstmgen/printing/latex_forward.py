@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sympy
 
 from lstmgen import notation
+from lstmgen.indexing import indexed_name
 from lstmgen.names import latex_name, needs_declaration
 from lstmgen.printing.latex_lines import Line
 from lstmgen.printing.latex_pieces import (
@@ -24,7 +25,7 @@ from lstmgen.printing.latex_pieces import (
     total,
     transposed,
 )
-from lstmgen.reading import function_name, indexed_name
+from lstmgen.reading import function_name
 
 if TYPE_CHECKING:
     from lstmgen.cell import Cell

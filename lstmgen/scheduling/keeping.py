@@ -30,29 +30,27 @@ def kept(
     keeping = set(form.states)
     again: set[str] = set()
     available = set(form.inputs) | keeping
-
-    def reachable(d: Definition) -> bool:
-        """Whether element-wise operations lead from what is kept to the definition."""
-        return not uses_product(d.value) and all(
-            v.name in available or (v.name in form.by_name and reachable(form.by_name[v.name]))
-            for v in values(d.value)
-        )
-
-    def evaluate_again(d: Definition) -> None:
-        for v in values(d.value):
-            if v.name not in available:
-                evaluate_again(form.by_name[v.name])
-        available.add(d.name)
-        again.add(d.name)
-
+    # Defined by element-wise operations that lead from what is kept to it.
+    reachable: set[str] = set()
     for d in form.definitions:
-        if d.name not in needed or d.name in available:
+        if d.name in available:
             continue
-        if reachable(d):
-            evaluate_again(d)
-        else:
+        used = {v.name for v in values(d.value)}
+        if not uses_product(d.value) and used <= available | reachable:
+            reachable.add(d.name)
+        if d.name not in needed:
+            continue
+        if d.name not in reachable:
             keeping.add(d.name)
             available.add(d.name)
+            continue
+        todo = [d.name]
+        while todo:
+            name = todo.pop()
+            if name not in available:
+                available.add(name)
+                again.add(name)
+                todo += (v.name for v in values(form.by_name[name].value))
     order = [d.name for d in form.definitions]
     return (
         tuple(sorted(keeping, key=order.index)),

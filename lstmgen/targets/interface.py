@@ -118,40 +118,70 @@ class Interface:
         if len(self.form.inputs) == 1:
             if self.free_inputs:
                 return f"{self.form.input_sizes[0]}, the size of {self.form.inputs[0]}."
+            size = self.input_sizes[self.form.inputs[0]]
             return f"the size of {self.form.inputs[0]}; here it must be the same as " + (
-                "hidden_size." if self.input_sizes[self.form.inputs[0]] == "H" else "its twin's."
+                "hidden_size." if size == "H" else f"{size}."
             )
-        names = ", ".join(self.form.inputs)
-        return f"the size of each input, as a dict of the names {names}; or one for all."
+        given, tied = self._inputs_of_an_int, self._tied_inputs
+        if not self.free_inputs:
+            given = self.form.inputs
+        text = f"the size of {' and of '.join(given)}, or a dict of input names to sizes"
+        if not tied:
+            return f"{text}."
+        return f"{text}, in which {', '.join(tied)} may be left out."
+
+    @property
+    def _inputs_of_an_int(self) -> tuple[str, ...]:
+        """Of several inputs those whose size is one that is not known without them."""
+        return tuple(
+            next(x for x in self.free_inputs if self.input_sizes[x] == size)
+            for size in self.form.input_sizes
+        )
+
+    @property
+    def _tied_inputs(self) -> tuple[str, ...]:
+        """Of several inputs those whose size is known from elsewhere."""
+        return tuple(x for x in self.form.inputs if x not in self._inputs_of_an_int)
 
     @property
     def input_size_code(self) -> str:
-        """The lines that read each input's size from input_size and check the tied ones."""
+        """The lines that read each input's size from input_size and check the tied ones.
+
+        Of several inputs, one number is the size of those of free size.  The others have the size
+        of what they are combined with: a dict may leave them out, and is checked where it does not.
+        """
         lines = []
         several = len(self.form.inputs) > 1
         if several:
-            names = ", ".join(f'"{x}"' for x in self.form.inputs)
+            of_int = self._inputs_of_an_int or self.form.inputs
             lines += [
                 "if not isinstance(input_size, dict):",
-                f"    input_size = dict.fromkeys(({names}), input_size)",
-                f'_check_names("input_size", input_size, ({names}))',
+                f"    input_size = dict.fromkeys({_tuple(of_int)}, input_size)",
             ]
-        read: set[str] = set()
-        for x, size in self.input_sizes.items():
-            what = f'input_size["{x}"]' if several else "input_size"
+            first = {self.input_sizes[x]: x for x in self._inputs_of_an_int}
+            known = [
+                f'"{x}": ' + (f'input_size.get("{first[size]}")' if size in first else size)
+                for x, size in self.input_sizes.items()
+                if x in self._tied_inputs
+            ]
+            if known:
+                lines.append(f"input_size = {{{', '.join(known)}, **input_size}}")
+            lines.append(f'_check_names("input_size", input_size, {_tuple(self.form.inputs)})')
+        ordered = [*self._inputs_of_an_int, *self._tied_inputs]
+        for x in ordered:
+            size = self.input_sizes[x]
             label = f"input_size[{x!r}]" if several else "input_size"
-            value = f'_size("{label}", {what})'
-            if size in self.form.input_sizes and size not in read:
-                read.add(size)
+            value = f'_size("{label}", ' + (f'input_size["{x}"])' if several else "input_size)")
+            if x in self._inputs_of_an_int:
                 lines.append(f"{size} = {value}")
-            else:
-                lines += [
-                    f"if {value} != {size}:",
-                    f'    raise ValueError(f"{label}: {x} is combined with vectors of size '
-                    f'{size}, so expected {{{size}}}, got {{{what}}}")'.replace(
-                        'input_size["', "input_size['"
-                    ).replace('"]}', "']}"),
-                ]
+                continue
+            lines += [
+                f"if {value} != {size}:",
+                "    raise ValueError(",
+                f'        "{label}: {x} is combined with vectors of size {size}, "',
+                f'        f"so expected {{{size}}}, got {{{label}}}"',
+                "    )",
+            ]
         return "\n".join(lines)
 
     @property
@@ -233,3 +263,7 @@ class Interface:
         """The columns of a block of a weight, as a slice."""
         return columns(self.form.weights[weight].columns, slot)
 
+
+def _tuple(names: tuple[str, ...]) -> str:
+    """A tuple of names as Python source."""
+    return "(" + ", ".join(f'"{x}"' for x in names) + ("," if len(names) == 1 else "") + ")"

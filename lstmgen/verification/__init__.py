@@ -59,8 +59,9 @@ def verify(
     Args:
         cell: a cell, or what `lstmgen.load` takes.
         target: "numpy" or "cupy".
-        device: "cpu" for numpy; for cupy "cuda", the default, or "cpu", where the kernels are
-            compiled for the CPU (this needs a C++ compiler) and CuPy is not needed.
+        device: "cpu" for numpy; for cupy "cuda", or "cpu", where the kernels are compiled for the
+            CPU (this needs a C++ compiler) and CuPy is not needed.  By default, or with "auto", it
+            is "cuda" where there is CuPy and a device.
         progress: called with a text and the part of the work done, 0 to 1.
 
     Raises:

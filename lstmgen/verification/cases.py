@@ -126,6 +126,19 @@ def shapes(form: NormalForm, target: str) -> tuple[Shape, ...]:
     return tuple(dict.fromkeys(shape_for(form, *size) for size in sizes))
 
 
+def quick_shapes(form: NormalForm, target: str) -> tuple[Shape, ...]:
+    """Of these the general one and the one of a single unit; for a GPU the large one too."""
+    general, *others = shapes(form, target)
+    single = [shape for shape in others if shape.H == 1]
+    return (general, *single, *(others[-1:] if target != "numpy" else []))
+
+
+def even_shape(form: NormalForm) -> Shape:
+    """A small size of multiples of 16 bytes, which a GPU loads at a time, but not of more."""
+    symbols = (*form.input_sizes, *form.extra_sizes)
+    return Shape(2, 2, 12, tuple((symbol, 16 + 4 * k) for k, symbol in enumerate(symbols)))
+
+
 def repeats(target: str, dtype: str) -> tuple[int, ...]:
     """How often the first case's batch is repeated: sizes from which modules work in other ways.
 

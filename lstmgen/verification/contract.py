@@ -157,11 +157,16 @@ class ContractCheck:
 
 
 def input_size_argument(form: NormalForm, shape: Shape) -> int | dict[str, int]:
-    """What init_params takes: the one size, or with several free sizes one per such input."""
-    if len(form.input_sizes) > 1:
-        free = [x for x in form.inputs if form.sizes[x] in form.input_sizes]
-        return {x: shape.size(form.sizes[x]) for x in free}
-    return shape.size(form.input_sizes[0]) if form.input_sizes else shape.H
+    """What init_params takes: the one size, or a dict of the inputs whose sizes are free.
+
+    With a single free size among several inputs, a number stands for it.
+    """
+    if len(form.inputs) == 1:
+        return shape.size(form.sizes[form.inputs[0]])
+    if len(form.input_sizes) == 1:
+        return shape.size(form.input_sizes[0])
+    free = [x for x in form.inputs if form.sizes[x] in form.input_sizes]
+    return {x: shape.size(form.sizes[x]) for x in free}
 
 
 def _misfits(found: Arrays, expected: Arrays, what: str, values: bool = False) -> list[str]:

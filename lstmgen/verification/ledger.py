@@ -55,8 +55,12 @@ class Ledger:
         dtype: str,
         bound: float,
         where: str,
+        floor: float = 0.0,
     ) -> None:
-        """Compare an array that the module returned with the expected one."""
+        """Compare an array that the module returned with the expected one.
+
+        The bound is relative to the largest expected value, or to `floor` where that is larger.
+        """
         try:
             found = self._to_host(got)
         except Exception as refused:  # whatever the module returned
@@ -67,7 +71,7 @@ class Ledger:
         elif found.dtype != np.dtype(dtype):
             problem = f"{where}: the dtype is {found.dtype}, not {dtype}"
         else:
-            error, detail = _difference(found.astype(np.float64), expected)
+            error, detail = _difference(found.astype(np.float64), expected, floor)
             self._note(check, label, error, bound, error <= bound, f"{where}{detail}")
             return
         self._note(check, label, inf, bound, False, problem)
@@ -141,13 +145,15 @@ class Ledger:
             raise Stopped
 
 
-def _difference(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> tuple[float, str]:
+def _difference(
+    found: npt.NDArray[Any], expected: npt.NDArray[Any], floor: float
+) -> tuple[float, str]:
     """The largest difference relative to the largest expected value, and where it is."""
     if not expected.size:
         return 0.0, ""
     difference = np.asarray(np.where(np.isfinite(found), np.abs(found - expected), inf))
     index = np.unravel_index(int(np.argmax(difference)), difference.shape)
-    scale = float(np.max(np.abs(expected)))
+    scale = max(float(np.max(np.abs(expected))), floor)
     worst = float(difference[index])
     place = f", at [{', '.join(str(int(k)) for k in index)}]" if index else ""
     detail = f"{place}: {found[index]:.9g} where {expected[index]:.9g} was expected"

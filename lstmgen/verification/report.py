@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from lstmgen.targets.cupy.resources import Build, table
+
 SCHEMA_VERSION = 1
 """Of `Report.to_json`: raised when a field changes its meaning or goes."""
 
@@ -55,6 +57,8 @@ class Report:
         device: where the module ran, "cpu" or "cuda".
         module: what was checked: "generated", a file's name, or a module's.
         checks: the lines.
+        kernels: of a module for CuPy, what its kernels take from a GPU, by dtype and architecture.
+        unchecked: what could not be checked here, why, and how to get what is missing.
     """
 
     cell: str
@@ -62,10 +66,12 @@ class Report:
     device: str
     module: str
     checks: tuple[Check, ...]
+    kernels: tuple[Build, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every check passed; a report without any check is not ok."""
+        """Whether every check that was made passed; a report without any is not ok."""
         return bool(self.checks) and all(check.passed for check in self.checks)
 
     @property
@@ -86,6 +92,12 @@ class Report:
                 {k: ("inf" if v == math.inf else v) for k, v in asdict(check).items()}
                 for check in self.checks
             ],
+            "kernels": [
+                {"dtype": build.dtype, "architecture": build.architecture, **asdict(use)}
+                for build in self.kernels
+                for use in build.kernels
+            ],
+            "unchecked": list(self.unchecked),
         }
 
     def to_json(self) -> str:
@@ -93,7 +105,9 @@ class Report:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
 
     def __str__(self) -> str:
-        return "\n".join([self._title(), "", *_table(self.checks), "", self._summary()])
+        kernels = [*table(self.kernels), ""] if self.kernels else []
+        lines = [self._title(), "", *_table(self.checks), "", *kernels, self._summary()]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(name)}</th>" for name in _HEAD)
@@ -104,15 +118,25 @@ class Report:
             rows.append(f"<tr{mark}>{cells}</tr>")
         return (
             f"<p>{html.escape(self._title())}</p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table><p>{html.escape(self._summary())}</p>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
+            + (f"<pre>{html.escape(chr(10).join(table(self.kernels)))}</pre>" * bool(self.kernels))
+            + f"<p>{html.escape(self._summary())}</p>"
         )
 
     def _title(self) -> str:
         if not self.target:
             return f"{self.cell}: derivation"
-        return f"{self.cell}: {self.module} module for {self.target} on {self.device}"
+        emulated = ", its kernels compiled for the CPU" if self._emulated else ""
+        return f"{self.cell}: {self.module} module for {self.target} on {self.device}{emulated}"
+
+    @property
+    def _emulated(self) -> bool:
+        return (self.target, self.device) == ("cupy", "cpu")
 
     def _summary(self) -> str:
+        return "\n".join([self._verdict(), *(f"not checked: {text}" for text in self.unchecked)])
+
+    def _verdict(self) -> str:
         if not self.checks:
             return "nothing was checked"
         if self.ok:

@@ -21,7 +21,7 @@ from lstmgen.errors import UnavailableError, UsageError
 from lstmgen.verification.files import load_module_file, target_of_file
 
 TARGETS = {"numpy": ("cpu",), "cupy": ("cuda", "cpu")}
-"""The devices of each target, its own first."""
+"""The devices of each target, its own first; "auto" takes the first that is here."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Runner:
         to_device: a new array of the target with the values of a NumPy array.
         to_host: the NumPy array of an array of the target; raises TypeError for anything else.
         name: what the report calls the module.
+        library: the module's cupy, or the stand-in for it; None for numpy.
     """
 
     module: Any
@@ -43,6 +44,7 @@ class Runner:
     to_device: Callable[[npt.NDArray[Any]], Any]
     to_host: Callable[[Any], npt.NDArray[Any]]
     name: str = "generated"
+    library: Any = None
 
 
 def make_runner(
@@ -58,31 +60,33 @@ def make_runner(
         UnavailableError: the target or the device is not available here.
     """
     _check_device(target, device)
+    device = None if device == "auto" else device
     if target == "numpy":
         return Runner(module, target, "cpu", np.array, _numpy_to_host, name)
     library: Any = getattr(module, "cupy", None)
     if _is_stand_in(library):
         if device == "cuda":
             raise UsageError(f"the module {name} was loaded for the cpu, not for cuda")
-        return Runner(module, target, "cpu", library.array, _cupy_to_host(library), name)
+        to_host = _cupy_to_host(library)
+        return Runner(module, target, "cpu", library.array, to_host, name, library)
     if device == "cpu":
         raise UsageError(
             f"the module {name} was loaded for cuda; lstmgen.cuda_on_cpu.load_module loads one "
             "for the cpu"
         )
     cupy = _cupy_with_device()
-    return Runner(module, target, "cuda", cupy.array, _cupy_to_host(cupy), name)
+    return Runner(module, target, "cuda", cupy.array, _cupy_to_host(cupy), name, cupy)
 
 
 def build_runner(cell: Cell, target: str = "numpy", device: str | None = None) -> Runner:
     """A runner for the module that lstmgen generates for the cell, made in memory.
 
-    `device` is "cpu" for numpy, and "cuda" (the default) or "cpu" for cupy.  Errors are those of
-    `make_runner`.
+    `device` is "cpu" for numpy, and "cuda" or "cpu" for cupy; by default, or with "auto", it is
+    "cuda" where there is CuPy and a device, else "cpu".  Errors are those of `make_runner`.
     """
     from lstmgen import rendering
 
-    _check_device(target, device)
+    device = _choose(target, device)
     if target == "numpy":
         return make_runner(rendering.compile(cell, target), target)
     if device == "cpu":
@@ -99,7 +103,7 @@ def file_runner(path: str | os.PathLike[str], device: str | None = None) -> Runn
         VerificationError: the file does not run.
     """
     target, name = target_of_file(path), Path(path).name
-    _check_device(target, device)
+    device = _choose(target, device)
     if target == "numpy":
         return make_runner(load_module_file(path), target, device, name)
     if device == "cpu":
@@ -112,8 +116,21 @@ def _check_device(target: str, device: str | None) -> None:
     if target not in TARGETS:
         raise UsageError(f"there is no target {target!r}; targets are {', '.join(TARGETS)}")
     devices = TARGETS[target]
-    if device is not None and device not in devices:
+    if device not in (None, "auto", *devices):
         raise UsageError(f"the target {target} runs on {' or '.join(devices)}, not on {device!r}")
+
+
+def _choose(target: str, device: str | None) -> str:
+    """The device that was asked for, or else the target's own where it is here."""
+    _check_device(target, device)
+    if device not in (None, "auto"):
+        return str(device)
+    if target == "cupy":
+        try:
+            _cupy_with_device()
+        except UnavailableError:
+            return "cpu"
+    return TARGETS[target][0]
 
 
 def _emulated(source: str, name: str) -> ModuleType:

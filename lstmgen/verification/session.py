@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,15 @@ from lstmgen.verification.cases import Array, Arrays, Case, Gradient
 from lstmgen.verification.labels import Label, Labels
 from lstmgen.verification.ledger import Ledger
 from lstmgen.verification.runners import Runner
+
+_SHARE = 1e-2
+"""In float32, an array's scale is at least this part of the largest value of its kind.
+
+With one unit, an array may be the difference of two much larger numbers that nearly cancel: its
+few digits are then what float32 leaves, though every step to it is exact to the last digit.  Other
+arrays of the same kind (parameters' gradients, states, ...) in the same case tell how large those
+numbers are.  float64 has the digits to do without.
+"""
 
 
 class Session:
@@ -46,25 +56,45 @@ class Session:
         """A new array that is the transpose of a contiguous one."""
         return self.runner.to_device(np.array(array.T, order="C")).T
 
-    def results(self, check: str, y: Any, last: Any, case: Case, where: str) -> None:
-        """y and the last states against the expected ones."""
-        self._compare(check, self.output, y, case.y, case, where)
-        self.states(check, last, case.last, case, where, "last ")
+    def results(
+        self, check: str, y: Any, last: Any, case: Case, where: str, floor: float = 0.0
+    ) -> None:
+        """y and the last states against the expected ones; for `floor` see `Ledger.compare`."""
+        self._compare(check, self.output, y, case.y, case, where, floor)
+        self.states(check, last, case.last, case, where, "last ", floor)
 
     def states(
-        self, check: str, found: Any, expected: Arrays, case: Case, where: str, prefix: str = ""
+        self,
+        check: str,
+        found: Any,
+        expected: Arrays,
+        case: Case,
+        where: str,
+        prefix: str = "",
+        floor: float = 0.0,
     ) -> None:
         """A dict of states against the expected ones; `prefix` says which in the report."""
         with self.ledger.guard(check, self.output, case.bound, where):
             states = _same_names(_dict(found, "state"), expected, "state")
+            least = max(floor, _floor(case, expected.values()))
             for name, array in expected.items():
                 label = self.labels.values[name]
                 if prefix:
                     label = Label(label.label, f"{prefix}{name}: {label.text}")
-                self._compare(check, label, states[name], array, case, where)
+                self._compare(check, label, states[name], array, case, where, least)
 
-    def gradients(self, check: str, found: Any, expected: Gradient, case: Case, where: str) -> None:
-        """What backward returned against the expected gradients."""
+    def gradients(
+        self,
+        check: str,
+        found: Any,
+        expected: Gradient,
+        case: Case,
+        where: str,
+        *,
+        parameters: bool = True,
+    ) -> None:
+        """What backward returned against the expected gradients; `parameters` are left out if so
+        wished."""
         labels = self.labels
         with self.ledger.guard(check, labels.all_derived, case.bound, where):
             if not isinstance(found, tuple) or len(found) != 3:
@@ -76,13 +106,30 @@ class Session:
             )
             for group, arrays, names, what in groups:
                 values = _same_names(_dict(group, what), arrays, what)
+                if what == "dparams" and not parameters:
+                    continue
+                least = _floor(case, arrays.values())
                 for name, array in arrays.items():
-                    self._compare(check, names[name], values[name], array, case, where)
+                    self._compare(check, names[name], values[name], array, case, where, least)
 
     def _compare(
-        self, check: str, label: Label, got: Any, expected: Array, case: Case, where: str
+        self,
+        check: str,
+        label: Label,
+        got: Any,
+        expected: Array,
+        case: Case,
+        where: str,
+        floor: float,
     ) -> None:
-        self.ledger.compare(check, label, got, expected, case.dtype, case.bound, where)
+        self.ledger.compare(check, label, got, expected, case.dtype, case.bound, where, floor)
+
+
+def _floor(case: Case, arrays: Iterable[Array]) -> float:
+    """The least scale of arrays of one kind."""
+    if case.dtype != "float32":
+        return 0.0
+    return _SHARE * max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
 
 
 def _dict(value: Any, what: str) -> dict[str, Any]:

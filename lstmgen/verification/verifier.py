@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 from lstmgen.cell import Cell
-from lstmgen.verification.cases import BOUNDS, Case, Cases, repeats, shapes
+from lstmgen.verification.cases import (
+    BOUNDS,
+    Case,
+    Cases,
+    even_shape,
+    quick_shapes,
+    repeats,
+    shapes,
+)
 from lstmgen.verification.contract import ContractCheck
 from lstmgen.verification.derivation import check_derivation
+from lstmgen.verification.device import DeviceCheck
+from lstmgen.verification.kernels import check_kernels
 from lstmgen.verification.labels import Labels
 from lstmgen.verification.large import LargeCheck
 from lstmgen.verification.ledger import Ledger, Stopped
@@ -27,12 +38,14 @@ class Verifier:
     Args:
         cell: the cell.
         target: decides the sizes; "numpy" or "cupy".
+        quick: few sizes and no wide batches, for the tests of many cells.
     """
 
-    def __init__(self, cell: Cell, target: str = "numpy") -> None:
+    def __init__(self, cell: Cell, target: str = "numpy", *, quick: bool = False) -> None:
         self.cell = cell
         self.target = target
-        self._shapes = shapes(cell.normal_form, target)
+        self._quick = quick
+        self._shapes = (quick_shapes if quick else shapes)(cell.normal_form, target)
         self._cases: list[Case] = []
         self._derivation: tuple[Check, ...] | None = None
 
@@ -46,6 +59,8 @@ class Verifier:
 
     @cached_property
     def _wide(self) -> list[Case]:
+        if self._quick:
+            return []
         first = [case for case in self.cases() if case.shape == self._shapes[0]]
         return [
             case.repeated(times) for case in first for times in repeats(self.target, case.dtype)
@@ -54,6 +69,16 @@ class Verifier:
     @cached_property
     def _large(self) -> dict[str, Case | None]:
         return {dtype: self._maker.make_large(dtype) for dtype in BOUNDS}
+
+    @cached_property
+    def _device(self) -> list[tuple[Case, Case]]:
+        """For each dtype, the largest of the odd sizes, and an even one to repeat."""
+        form, largest = self.cell.normal_form, self._shapes[-1]
+        return [
+            (case, self._maker.make(even_shape(form), case.dtype))
+            for case in self.cases()
+            if case.shape == largest
+        ]
 
     def derivation(self, progress: Progress | None = None) -> tuple[Check, ...]:
         """Normal form and derived equations against the cell's equations, at 50 digits."""
@@ -83,7 +108,8 @@ class Verifier:
     ) -> Report:
         """The module's interface and numbers; with `stop`, only until the first failure.
 
-        The derivation is not part of this report: `verify` puts both together.
+        The derivation and the compiler's checks of kernels are not part of this report: `verify`
+        puts them together.
         """
         ledger = Ledger(runner.to_host, stop)
         session = Session(self.cell.normal_form, self._labels, runner, ledger)
@@ -97,13 +123,16 @@ class Verifier:
                 ModuleCheck(session, case).run_forward_and_backward()
             for dtype, large in self._large.items():
                 LargeCheck(session, dtype, large).run()
+            if runner.target == "cupy":
+                for case, even in self._device:
+                    DeviceCheck(session, case, even).run()
             ContractCheck(session).run()
         except Stopped:
             pass
         return self._report(runner, tuple(ledger.checks()))
 
     def verify(self, runner: Runner, progress: Progress | None = None) -> Report:
-        """The derivation, then the module."""
+        """The derivation, then the module, then its kernels if it has any."""
 
         def part(start: float, share: float) -> Progress | None:
             if progress is None:
@@ -111,10 +140,18 @@ class Verifier:
             return lambda text, done: progress(text, start + share * done)
 
         checks = self.derivation(part(0.0, 0.3))
-        report = self.check(runner, progress=part(0.3, 0.7))
+        report = self.check(runner, progress=part(0.3, 0.5))
+        if progress and runner.target == "cupy":
+            progress("compiling the kernels", 0.8)
+        kernels = check_kernels(runner)
         if progress:
             progress("done", 1.0)
-        return self._report(runner, checks + report.checks)
+        return replace(
+            report,
+            checks=checks + report.checks + kernels.checks,
+            kernels=kernels.builds,
+            unchecked=kernels.unchecked,
+        )
 
     def _report(self, runner: Runner, checks: tuple[Check, ...]) -> Report:
         return Report(self.cell.name, runner.target, runner.device, runner.name, checks)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lstmgen.expression import Call, Expression, Parameter, Value, transform, walk
+from lstmgen.expression import Call, Expression, Parameter, Pow, Value, transform, walk
 from lstmgen.normal_form import Definition
 from lstmgen.printing.cuda import Cuda
 from lstmgen.targets.interface import Identifiers
 from lstmgen.targets.lines import Line
 
 C_RESERVED = frozenset(
-    """real REAL WIDE V v j row rows at Pack load store sigmoid softplus positive step sign exp log
+    """real REAL WIDE V v j row rows Pack load store sigmoid softplus positive step sign exp log
     tanh sqrt fabs fmax fmin sin cos pow log1p threadIdx blockIdx blockDim gridDim abs max min t
     y0 y1 yn j0 j1 jn gamma erf expm1 floor ceil round fma isnan rsqrt""".split()
 )
+
+
+_WIDTH = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class Access:
         """The address of the thread's first unit."""
         parts = [self.argument]
         if self.place.stride:
-            parts.append(f"at * ({self.place.stride})" if " " in self.place.stride else
-                         f"at * {self.place.stride}")
+            stride = self.place.stride
+            parts.append(f"row * ({stride})" if " " in stride else f"row * {stride}")
         if self.place.offset != "0":
             parts.append(self.place.offset)
         return " + ".join([*parts, "j"])
@@ -71,6 +74,18 @@ class Statement:
 
     code: str
     label: str
+
+    @property
+    def lines(self) -> str:
+        """The code; a long sum has a line for each term."""
+        if len(self.code) <= _WIDTH:
+            return self.code
+        found, depth = "", 0
+        for at, character in enumerate(self.code):
+            depth += (character in "([") - (character in ")]")
+            term = depth == 0 and self.code[at : at + 3] in (" + ", " - ")
+            found += "\n         " + character if term else character
+        return found
 
 
 @dataclass(frozen=True)
@@ -111,9 +126,6 @@ class Kernel:
     def passed(self) -> str:
         """The same list as passed on."""
         return _filled([*(a.name for a in self.arguments), "rows", *self.sizes])
-
-
-_WIDTH = 92
 
 
 def _filled(items: Sequence[str]) -> str:
@@ -218,9 +230,11 @@ class _Builder:
                 inner = node.arguments[0]
                 about = inner.name if isinstance(inner, (Value, Parameter)) else "value"
                 variable = self._identifiers(f"{node.function}_{about}", f"call {node}")
-                code = cuda.text(transform_below(node, self._with_named_calls))
+                below = transform_below(node, self._with_named_calls)
+                code = cuda.text(below)
                 self._statements.append(Statement(f"const real {variable} = {code};", d.label))
-                self._calls[node] = variable
+                # Expressions are rewritten from their leaves on: it is found with those renamed.
+                self._calls[node] = self._calls[below] = variable
 
     def _with_named_calls(self, node: Expression) -> Expression:
         return Parameter(f"={self._calls[node]}") if node in self._calls else node
@@ -270,10 +284,13 @@ def transform_below(
 
 
 def _repeated_calls(expressions: Iterable[Expression]) -> set[Expression]:
-    """Function calls that occur more than once."""
+    """Function calls that occur more than once; what a power multiplies by itself does."""
     count: dict[Expression, int] = {}
     for expression in expressions:
         for node in walk(expression):
             if isinstance(node, Call):
                 count[node] = count.get(node, 0) + 1
-    return {node for node, uses in count.items() if uses > 1}
+            elif isinstance(node, Pow):
+                for inner in walk(node.base):
+                    count[inner] = count.get(inner, 0) + 1
+    return {node for node, uses in count.items() if uses > 1 and isinstance(node, Call)}

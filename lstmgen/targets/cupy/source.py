@@ -10,7 +10,8 @@ from lstmgen.gradients import MatrixGradient
 from lstmgen.printing.cuda import HELPERS
 from lstmgen.schedule import Outer, Reduction, WeightGradient
 from lstmgen.targets.cupy.kernel import Kernel, Place
-from lstmgen.targets.cupy.plan import CupyStage, Plan, Product, StackedWeights, WeightBlock
+from lstmgen.targets.cupy.plan import Plan
+from lstmgen.targets.cupy.storage import CupyStage, Product, StackedWeights, WeightBlock
 from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.interface import Interface
 from lstmgen.targets.lines import Line
@@ -58,14 +59,14 @@ class CupyModule:
         self.work = tuple(
             a for k, a in arrays.items() if k.split()[0] not in (*forward, "whole")
         )
-        self.forward_loop = self._loop(self.plan.forward_loop)
-        self.backward_loop = self._loop(self.plan.backward_loop)
-        self.forward_packs = self._packs(self.plan.forward_loop)
-        self.backward_packs = self._packs(self.plan.backward_loop)
-        self.ahead = self._all_steps(self.plan.forward_before)
-        self.behind = self._all_steps(self.plan.forward_after)
-        self.early = self._all_steps(self.plan.backward_before)
-        self.late = self._all_steps(self.plan.backward_after)
+        self.forward_loop = self._loop(self.plan.forward.loop)
+        self.backward_loop = self._loop(self.plan.backward.loop)
+        self.forward_packs = self._packs(self.plan.forward.loop)
+        self.backward_packs = self._packs(self.plan.backward.loop)
+        self.ahead = self._all_steps(self.plan.forward.before)
+        self.behind = self._all_steps(self.plan.forward.after)
+        self.early = self._all_steps(self.plan.backward.before)
+        self.late = self._all_steps(self.plan.backward.after)
         self.operands: list[Line] = []
         self.outer: list[Line] = []
         self._outer()
@@ -247,7 +248,7 @@ class CupyModule:
 
     def _adjoint_matrix(self, names: tuple[str, ...]) -> str:
         """The columns of some adjoints as a contiguous matrix of (T * B, width)."""
-        slices = self.plan.adjoint_runs(names)
+        slices = self.plan.backward.adjoint_runs(names)
         if slices == [":"]:
             return "adjoints"
         parts = [f"adjoints[:, {s}]" for s in slices]
@@ -260,7 +261,7 @@ class CupyModule:
     def _outer(self) -> None:
         started: set[tuple[str, int]] = set()
         for gradient in self.schedule.weight_gradients:
-            rows = sorted(gradient.rows, key=lambda r: self.plan.adjoints.index(r.adjoint))
+            rows = sorted(gradient.rows, key=lambda r: self.plan.backward.adjoints.index(r.adjoint))
             operand = self._operand(gradient)
             names = tuple(row.adjoint for row in rows)
             labels = tuple(dict.fromkeys(row.label for row in rows))
@@ -293,7 +294,7 @@ class CupyModule:
     def _operand(self, gradient: WeightGradient) -> str:
         value = gradient.operand
         size = self.schedule.sizes[value.name]
-        kernel = self.plan.again_kernels.get(value.name)
+        kernel = self.plan.backward.again_kernels.get(value.name)
         if kernel is None:
             place = self.plan.place(value)
             return self._matrix(place.array, place.shift, size)
@@ -306,11 +307,11 @@ class CupyModule:
         started: set[str] = set()
         for k, reduction in enumerate(self.schedule.reductions):
             scalar = reduction.parameter in self.form.scalars
-            kernel = self.plan.summand_kernels.get(k)
+            kernel = self.plan.backward.summand_kernels.get(k)
             if kernel is None:
                 self.needs_sums = True
                 name = str(getattr(reduction.value, "name", ""))
-                rows = self.plan.adjoint_runs((name,))[0]
+                rows = self.plan.backward.adjoint_runs((name,))[0]
                 value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if scalar else "")
             else:
                 size = reduction.size

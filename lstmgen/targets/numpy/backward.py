@@ -9,6 +9,7 @@ it.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -39,6 +40,7 @@ from lstmgen.targets.ordering import best_order
 ADJOINT = "adjoint"
 FACTOR = "factor"
 CARRY = "carry"
+_LARGE = 100  # nodes; written out more than once, larger expressions would grow without bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ class Backward:
         self.schedule = schedule
         self.forward = forward
         self._again = {d.name: d for d in schedule.recomputed}
+        self._written_out: dict[str, Expression] = {}  # what is evaluated again, in place
+        self._evaluated_first: dict[str, Definition] = {}  # what is too large for that
+        self._write_out()
         outside = (*schedule.backward.before, *schedule.backward.after)
         # Values of all steps that are arrays of their own.
         self._whole_values = {n for s in outside for n in _made_by(s)} | {schedule.seed}
@@ -126,7 +131,8 @@ class Backward:
         self.forms: list[tuple[Definition, Form]] = []
         for d in made:
             form = linear_form(self._plain(d.value), lambda v: v in sources, known)
-            if d.name not in wanted and len(form) <= 1:
+            large = any(_is_large(term.factor) for term in form)
+            if d.name not in wanted and len(form) <= 1 and not large:
                 known[Value(d.name)] = form
             else:
                 self.forms.append((d, form))
@@ -135,13 +141,19 @@ class Backward:
         self._sizes: dict[str, str] = {}
         self._name_factors()
 
+    def _write_out(self) -> None:
+        for d in self._again.values():
+            value = self._plain(d.value)
+            if _is_large(value):
+                self._evaluated_first[d.name] = Definition(d.label, d.name, value)
+            else:
+                self._written_out[d.name] = value
+
     def _plain(self, expression: Expression) -> Expression:
-        """The expression with what is evaluated again written out."""
+        """The expression with what is evaluated again written out, as far as that is small."""
 
         def change(node: Expression) -> Expression:
-            if isinstance(node, Value) and node.name in self._again:
-                return self._plain(self._again[node.name].value)
-            return node
+            return self._written_out.get(node.name, node) if isinstance(node, Value) else node
 
         return transform(expression, change)
 
@@ -165,7 +177,9 @@ class Backward:
     def _is_at_hand(self, factor: Expression) -> bool:
         """Whether the loop can use the factor as it is: a number, a parameter or a stored value."""
         inner = factor.argument if isinstance(factor, Neg) else factor
-        return isinstance(inner, (Number, Parameter, Value))
+        if isinstance(inner, Value):
+            return inner.name not in self._evaluated_first
+        return isinstance(inner, (Number, Parameter))
 
     @cached_property
     def factor(self) -> Slots:
@@ -185,6 +199,13 @@ class Backward:
         names = list(dict.fromkeys(names))
         return Slots(CARRY, tuple(names), tuple(self.schedule.sizes[n] for n in names))
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables that are no views of the loop, and which none of these may hide."""
+        packs = {i.packed.name for i in self.loop if isinstance(i, BackDot)}
+        again = {f"{name}_again" for name in self._again}
+        return frozenset(packs | again | self._whole_values)
+
     # Where things are
 
     def _where(self, value: Value) -> View:
@@ -203,7 +224,20 @@ class Backward:
         return self.forward.view(value)
 
     def _lower(self, assignments: list[Assignment]) -> list[Operation]:
-        return lower(assignments, self._where, known=self.forward.parts)
+        """The operations; what they need evaluated first comes first."""
+        needed: set[str] = set()
+        todo = [a.value for a in assignments]
+        while todo:
+            for v in values(todo.pop()):
+                if v.name in self._evaluated_first and v.name not in needed:
+                    needed.add(v.name)
+                    todo.append(self._evaluated_first[v.name].value)
+        first = [
+            Assignment(d.label, d.name, None, d.value, self.schedule.sizes[d.name])
+            for d in self._evaluated_first.values()
+            if d.name in needed
+        ]
+        return lower([*first, *assignments], self._where, known=self.forward.parts)
 
     # The two halves
 
@@ -379,3 +413,7 @@ def _made_by(stage: Stage) -> tuple[str, ...]:
 
 def _scratch(sizes: tuple[str, ...]) -> Slots:
     return Slots("scratch", tuple(f"tmp{k}" for k in range(len(sizes))), sizes)
+
+
+def _is_large(expression: Expression) -> bool:
+    return sum(1 for _ in itertools.islice(walk(expression), _LARGE + 1)) > _LARGE

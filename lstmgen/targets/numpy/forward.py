@@ -266,6 +266,11 @@ class Forward:
                 named[stage] = name
         return named
 
+    @property
+    def variables(self) -> frozenset[str]:
+        """The variables of the stacks, which no variable of the loop may hide."""
+        return frozenset(self._pack_names.values())
+
     # Where things are
 
     def view(self, value: Value) -> View:

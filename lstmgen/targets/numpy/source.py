@@ -26,7 +26,8 @@ RESERVED = frozenset(
     """np sys params x y state tape dy dstate T B t reuse record scratch adjoint factor carry steps
     work chunk lo hi n columns dtype gradients dx dparams sizes shapes activate by_sigma by_tanh
     spent summand sums dstate0 range zip list reversed float int tuple dict len isinstance outer
-    set sorted max min name value array exp temporaries key pool back_steps factor_steps""".split()
+    set sorted max min name value array exp temporaries key pool back_steps factor_steps run last
+    self views type""".split()
 )
 _SCALE = {"sigma": "by_sigma", "tanh": "by_tanh"}
 
@@ -55,8 +56,10 @@ def numpy_module(cell: Cell) -> NumpyModule:
     backward = Backward(cell.schedule, forward)
     return NumpyModule(
         interface,
-        ForwardSource(interface, forward, Identifiers(reserved)),
-        BackwardSource(interface, forward, backward, Identifiers(reserved)),
+        ForwardSource(interface, forward, Identifiers(reserved | forward.variables)),
+        BackwardSource(
+            interface, forward, backward, Identifiers(reserved | backward.variables)
+        ),
         Stepping(interface, Identifiers(reserved)).step(),
     )
 
@@ -123,7 +126,7 @@ class ForwardSource:
         self._storage = Storage(
             interface.form, {"record": self.record, "scratch": self.scratch, **named}
         )
-        names = LoopNames(identifiers, self._storage)
+        names = LoopNames(identifiers, self._storage, named)
         self.loop = tuple(self._instruction(i, names) for i in plan.loop)
         bound = names.steps.items()
         self.steps = tuple(b for (view, _), b in bound if view.array == "record")
@@ -226,6 +229,7 @@ class BackwardSource:
         self._plan = plan
         self._forward = forward
         self._weights = _Weights(interface)
+        self._identifiers = identifiers
         self.schedule = plan.schedule
         self.adjoint = plan.adjoint
         self.carry = plan.carry
@@ -247,7 +251,7 @@ class BackwardSource:
         )
         parts = {f"partial {name}": Slots(name, (name,), (size,)) for name, size in self.parts}
         loop = Storage(self._form, {**arrays, **parts, "scratch": self.scratch})
-        names = LoopNames(identifiers, loop)
+        names = LoopNames(identifiers, loop, parts)
         self.loop = tuple(self._instruction(i, names) for i in plan.loop)
         kept = {"record", "adjoint", f"whole {self.schedule.seed}"}
         bound = names.steps.items()
@@ -363,7 +367,8 @@ class BackwardSource:
         storage = Storage(self._form, self._arrays)
         if value.name in self._form.inputs:
             return f"{storage.input(value.name)}.reshape(T * B, {size})"
-        name = value.name + ("_prev" if value.shift else "") + "_columns"
+        title = value.name + ("_prev" if value.shift else "") + "_columns"
+        name = self._identifiers(title, f"columns {value}")
         if operations := self._plan.evaluate_again(value):
             self.operands += self._whole(operations)
             history = f"{value.name}_again"

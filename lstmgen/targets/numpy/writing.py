@@ -183,11 +183,18 @@ _TITLES = {Fraction(0): "zero", Fraction(1, 2): "half", Fraction(1): "one", Frac
 
 
 class LoopNames:
-    """Binds the views of a loop to variables: those of a step in one list, the others once."""
+    """Binds the views of a loop to variables: those of a step in one list, the others once.
 
-    def __init__(self, identifiers: Identifiers, storage: Storage) -> None:
+    `variables` are arrays that are variables already, under their own names.
+    """
+
+    def __init__(
+        self, identifiers: Identifiers, storage: Storage, variables: Mapping[str, Slots]
+    ) -> None:
         self._identifiers = identifiers
         self._storage = storage
+        for array, slots in variables.items():
+            identifiers(slots.array, _kind(View(array, 0, len(slots.names)), False))
         self.steps: dict[tuple[View, bool], Bound] = {}
         self.once: dict[tuple[View, bool], Bound] = {}
         self.constants: dict[Number, Bound] = {}
@@ -211,7 +218,7 @@ class LoopNames:
     def _bind(self, view: View, blocks: bool) -> Bound:
         storage = self._storage
         title = storage.title(view) + ("_blocks" if blocks else "")
-        name = self._identifiers(title, f"{view} {blocks}")
+        name = self._identifiers(title, _kind(view, blocks))
         shape = f"{view.count}, {storage.size(view)}, B"
         if storage.is_per_step(view):
             steps = "chunk" if view.array == "factor" else "T"
@@ -221,3 +228,8 @@ class LoopNames:
             expression = storage.once(view) + (f".reshape({shape})" * blocks)
             bound = self.once[(view, blocks)] = Bound(name, expression)
         return bound
+
+
+def _kind(view: View, blocks: bool) -> str:
+    """What tells a view's variable from others that want the same name."""
+    return f"{view} {blocks}"

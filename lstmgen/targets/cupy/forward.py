@@ -1,0 +1,258 @@
+"""The forward pass on the device: where values live, its products and its kernels.
+
+* Each state has T + 1 rows, the initial one first.
+* The results of one input product are the columns of one array; a gate takes the column of its
+  pre-activation.
+* A product of the loop is added to the input's by cuBLAS (beta = 1) where both have the same rows;
+  else it has a small array of its own, which the block adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from lstmgen.expression import Add, Call, Neg, Value, values
+from lstmgen.normal_form import Definition
+from lstmgen.schedule import Block, Fanout, Schedule, Stage
+from lstmgen.targets.cupy.kernel import Kernel, Place
+from lstmgen.targets.cupy.storage import (
+    Array,
+    CupyStage,
+    Product,
+    StackedWeights,
+    Storage,
+    WeightBlock,
+    without,
+)
+from lstmgen.targets.extents import extent
+
+
+class ForwardPlan:
+    """Places and stages of the forward pass.
+
+    Attributes:
+        before, loop, after: the stages.
+    """
+
+    def __init__(self, schedule: Schedule, storage: Storage) -> None:
+        self.schedule = schedule
+        self.form = schedule.form
+        self._storage = storage
+        self._arrays = storage.arrays
+        self._producer: dict[str, tuple[Fanout, str]] = {
+            row.result: (stage, part)
+            for part in ("before", "loop", "after")
+            for stage in getattr(schedule.forward, part)
+            if isinstance(stage, Fanout)
+            for row in stage.rows
+        }
+        self._user = {
+            v.name: d
+            for s in schedule.forward.stages
+            if isinstance(s, Block)
+            for d in s.assignments
+            for v in values(d.value)
+            if v.name in self._producer
+        }
+        self._names = self._product_names()
+        self._store_values()
+        self.before = self._stages(schedule.forward.before)
+        self.loop = self._stages(schedule.forward.loop)
+        self.after = self._stages(schedule.forward.after)
+
+    # Where values are
+
+    def _product_names(self) -> dict[Fanout, str]:
+        named: dict[Fanout, str] = {}
+        for stage in self.schedule.forward.stages:
+            if isinstance(stage, Fanout):
+                name = stage.operand.name + ("_prev" if stage.operand.shift < 0 else "")
+                while name in named.values():
+                    name += "_"
+                named[stage] = name
+        return named
+
+    def _store_values(self) -> None:
+        """Give each value that outlives its kernel a column of a product's array, or an array."""
+        self.places: dict[str, Place] = {}
+        sizes = self.schedule.sizes
+        for state in self.form.states:
+            self._arrays[f"state {state}"] = Array(state, "T + 1", sizes[state])
+        for stage, name in self._names.items():
+            whole = self._producer[stage.rows[0].result][1] != "loop"
+            if whole or not self._accumulates(stage):
+                widths = tuple(sizes[row.result] for row in stage.rows)
+                self._arrays[f"product {name}"] = Array(
+                    f"{'a' if whole else 'p'}_{name}", "T" if whole else "", extent(widths)
+                )
+        for d in self.form.definitions:
+            if d.name in self.form.states or d.name not in self._outliving:
+                continue
+            # Operands of products and the output are matrices of their own.
+            column = None if d.name in self._matrices else self._column_of(d)
+            if column is not None:
+                self.places[d.name] = self._result_place(column)
+            else:
+                rows = "T" if d.name in self._lasting else ""
+                self._arrays[f"value {d.name}"] = Array(f"v_{d.name}", rows, sizes[d.name])
+
+    @cached_property
+    def _outliving(self) -> set[str]:
+        """Values that something outside of their own kernel reads."""
+        found = {*self.schedule.kept, self.form.output}
+        found |= {p.operand.name for d in self.form.definitions for p in d.products}
+        for stage in self.schedule.forward.stages:
+            if isinstance(stage, Block):
+                made = {d.name for d in stage.assignments}
+                read = {v.name for d in stage.assignments for v in values(d.value)}
+                found |= read - made
+        return found & {*self.form.by_name}
+
+    @cached_property
+    def _matrices(self) -> set[str]:
+        operands = {p.operand.name for d in self.form.definitions for p in d.products}
+        return operands | {self.form.output}
+
+    @cached_property
+    def _lasting(self) -> set[str]:
+        """Values whose history is needed: kept, or computed or read outside of the loop."""
+        blocks = [s for s in self.schedule.forward.loop if isinstance(s, Block)]
+        loop = {d.name for b in blocks for d in b.assignments}
+        found = ({*self.form.by_name} - loop) | {*self.schedule.kept, self.form.output}
+        for d in self.form.definitions:
+            if d.name not in loop:
+                found |= {v.name for v in values(d.value)} | {p.operand.name for p in d.products}
+        return found
+
+    def _column_of(self, d: Definition) -> str | None:
+        """The result of an input product whose column a value can take: nothing reads it later."""
+        if d.products:
+            for name in self._results(d):
+                if self._producer[name][1] != "loop":
+                    return name
+        if isinstance(d.value, Call) and len(d.value.arguments) == 1:
+            argument = d.value.arguments[0]
+            if isinstance(argument, Value) and not argument.shift and argument.name in (
+                self.form.by_name
+            ):
+                inner = self.form.by_name[argument.name]
+                # The pre-activation's own block must be this one's: its column is free then.
+                if argument.name not in self._outliving:
+                    return self._column_of(inner) if inner.products else None
+        return None
+
+    def _results(self, d: Definition) -> list[str]:
+        return [name for name, user in self._user.items() if user.name == d.name]
+
+    def _row(self, result: str) -> tuple[Fanout, int]:
+        stage = self._producer[result][0]
+        return stage, [row.result for row in stage.rows].index(result)
+
+    def _result_place(self, result: str) -> Place:
+        stage, k = self._row(result)
+        widths = tuple(self.schedule.sizes[row.result] for row in stage.rows)
+        return Place(
+            f"product {self._names[stage]}", 0, extent(widths), extent(widths[:k])
+        )
+
+    def _accumulates(self, stage: Fanout) -> Fanout | None:
+        """The input product with the same users as this product of the loop, if there is one."""
+        if self._producer[stage.rows[0].result][1] != "loop":
+            return None
+        users = [self._user[row.result].name for row in stage.rows]
+        for other in self.schedule.forward.before:
+            if isinstance(other, Fanout) and other is not stage:
+                theirs = [self._user[row.result].name for row in other.rows]
+                if sorted(theirs) == sorted(users) and len(set(users)) == len(users):
+                    return other
+        return None
+
+    def place(self, value: Value) -> Place:
+        """Where a value of the forward pass lives."""
+        name = value.name
+        size = self.schedule.sizes[name]
+        if name in self.form.states:
+            return Place(f"state {name}", 1 + value.shift, size)
+        if name in self.form.inputs:
+            return Place(f"input {name}", 0, size)
+        if name in self._producer:
+            return self._result_place(name)
+        if name in self.places:
+            return self.places[name]
+        return Place(f"value {name}", 0, size)
+
+    # Stages
+
+    def _stages(self, stages: tuple[Stage, ...]) -> tuple[CupyStage, ...]:
+        found: list[CupyStage] = []
+        for stage in stages:
+            if isinstance(stage, Fanout):
+                found.append(self._fanout(stage))
+            elif isinstance(stage, Block):
+                found.append(self._forward_kernel(stage))
+        return tuple(found)
+
+    def _fanout(self, stage: Fanout) -> Product:
+        into = self._accumulates(stage)
+        rows = list(stage.rows)
+        signs = [False] * len(rows)
+        if into is not None:
+            # The rows in the order of the array that they are added to, with its sign.
+            order = [self._user[row.result].name for row in into.rows]
+            rows.sort(key=lambda row: order.index(self._user[row.result].name))
+            theirs = [self._negative(row.result) for row in into.rows]
+            signs = [
+                self._negative(row.result) is not their
+                for row, their in zip(rows, theirs, strict=True)
+            ]
+        labels = tuple(dict.fromkeys(row.label for row in stage.rows))
+        weights = StackedWeights(
+            f"w_{self._names[stage]}",
+            tuple(
+                (WeightBlock(row.weight, row.slot, row.transposed, negative),)
+                for row, negative in zip(rows, signs, strict=True)
+            ),
+            labels,
+        )
+        out = self._result_place((into or stage).rows[0].result)
+        return Product(
+            weights, self.place(stage.operand), out, into is not None, False, labels
+        )
+
+    def _negative(self, result: str) -> bool:
+        d = self._user[result]
+        block_value = self._assignment(d.name).value
+        terms = block_value.terms if isinstance(block_value, Add) else (block_value,)
+        return Neg(Value(result)) in terms
+
+    def _assignment(self, name: str) -> Definition:
+        return next(
+            d
+            for s in self.schedule.forward.stages
+            if isinstance(s, Block)
+            for d in s.assignments
+            if d.name == name
+        )
+
+    def _forward_kernel(self, stage: Block) -> Kernel:
+        """A block; what cuBLAS has added to an input product is there already."""
+        assignments = [
+            Definition(d.label, d.name, without(d.value, self._added(d)))
+            for d in stage.assignments
+        ]
+
+        def stores(name: str) -> Iterable[Place]:
+            return [self.place(Value(name))] if self._is_stored(name) else []
+
+        return self._storage.kernel("forward", stage.size, assignments, self.place, stores)
+
+    def _is_stored(self, name: str) -> bool:
+        return name in self.form.states or name in self._outliving
+
+    def _added(self, d: Definition) -> set[str]:
+        return {
+            v.name
+            for v in values(d.value)
+            if v.name in self._producer and self._accumulates(self._producer[v.name][0])
+        }

@@ -1,0 +1,128 @@
+"""The arrays of a module, and what its products and kernels are made of.
+
+Arrays are batch-major, (T, B, units), so that x, y and their gradients need no conversion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from lstmgen.expression import Add, Expression, Neg, Value, add
+from lstmgen.normal_form import Definition
+from lstmgen.schedule import Schedule
+from lstmgen.targets.cupy.kernel import Kernel, Place, build
+
+
+@dataclass(frozen=True, slots=True)
+class WeightBlock:
+    """A block of columns of a weight, or its transpose or negative."""
+
+    weight: str
+    slot: int
+    transposed: bool
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StackedWeights:
+    """Sums of blocks of weights, one below the other."""
+
+    name: str
+    sums: tuple[tuple[WeightBlock, ...], ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """out = operand · weights^T, or with `back` operand · weights; added to out if `accumulate`."""
+
+    weights: StackedWeights
+    operand: Place
+    out: Place
+    accumulate: bool
+    back: bool
+    labels: tuple[str, ...]
+    columns: tuple[str, ...] = ()  # of a back product: the adjoints that it multiplies
+
+
+CupyStage = Product | Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """An array of the module: `rows` is "T + 1", "T" or "" (one step), `width` its units."""
+
+    name: str
+    rows: str
+    width: str
+
+
+class Storage:
+    """The arrays by what they hold, like "state C" or "product x", and the kernels over them.
+
+    Attributes:
+        arrays: filled by the forward and the backward plan, in the order of the kernels' arguments.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.arrays: dict[str, Array] = {}
+        self._seed = schedule.seed
+        self._scalars = schedule.form.scalars
+        self._kernels = 0
+
+    def rank(self, array: str) -> int:
+        """0 for arrays that a tape or workspace has for each step, 1 for those that a call brings
+        for each step, 2 for those without an axis of steps."""
+        kind = array.split()[0]
+        if kind in ("input", "seed", "whole", "again", "summand"):
+            return 1
+        return 0 if array in self.arrays and self.arrays[array].rows else 2
+
+    def title(self, array: str, shift: int) -> str:
+        """What a kernel or a loop calls an array."""
+        kind, _, name = array.partition(" ")
+        if kind == "state":
+            return name if shift else f"{name}_prev"
+        if kind == "seed":
+            return self._seed
+        return self.arrays[array].name if array in self.arrays else name or kind
+
+    def parameter(self, name: str) -> Place:
+        """Where an element-wise parameter lives."""
+        if name in self._scalars:
+            return Place(f"parameter {name}", 0, "1", "1")
+        return Place(f"parameter {name}", 0, "")
+
+    def kernel(
+        self,
+        prefix: str,
+        size: str,
+        assignments: list[Definition],
+        where: Callable[[Value], Place],
+        stores: Callable[[str], Iterable[Place]],
+    ) -> Kernel:
+        """The next kernel: `where` values live, and what `stores` each assigned value."""
+        self._kernels += 1
+        name = f"{prefix}_{self._kernels}"
+        return build(
+            name,
+            size,
+            assignments,
+            where,
+            self.parameter,
+            stores,
+            self.title,
+            self.rank,
+        )
+
+
+def without(expression: Expression, dropped: set[str]) -> Expression:
+    """A sum without the terms that are plain values of these names."""
+    terms = expression.terms if isinstance(expression, Add) else (expression,)
+    kept = []
+    for term in terms:
+        inner = term.argument if isinstance(term, Neg) else term
+        if not (isinstance(inner, Value) and inner.name in dropped):
+            kept.append(term)
+    return add(*kept)

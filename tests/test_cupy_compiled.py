@@ -1,0 +1,130 @@
+"""The kernels of every cell, compiled by CUDA's compiler, for which no GPU is needed."""
+
+from __future__ import annotations
+
+import pytest
+import verification_cells
+
+import lstmgen
+from lstmgen.library import names
+from lstmgen.nvrtc import ARCHITECTURES
+from lstmgen.rendering import kernel_text
+from lstmgen.targets.cupy.plan import Plan
+from lstmgen.targets.cupy.resources import compile_kernels, table
+from lstmgen.verification import verify_module
+from lstmgen.verification.kernels import check_kernels
+from lstmgen.verification.runners import Runner
+
+CELLS = {**dict.fromkeys(names()), **verification_cells.cells()}
+
+pytestmark = pytest.mark.usefixtures("nvrtc_here")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_kernels_compile_without_spills_and_in_one_precision(name: str) -> None:
+    cell = CELLS[name] or lstmgen.load(name)
+    builds = compile_kernels(kernel_text(cell), ("sm_80", "sm_90"))
+    kernels = sorted(kernel.name for kernel in Plan(cell.schedule).kernels)
+    wanted = sorted([*kernels, *(f"{kernel}_wide" for kernel in kernels)])
+    assert len(builds) == 4
+    for build in builds:
+        assert not build.problems, (build.dtype, build.architecture)
+        assert [use.kernel for use in build.kernels] == wanted
+        assert all(use.threads == 256 and use.registers <= 255 for use in build.kernels)
+        assert all(use.occupancy > 0 and use.spilled == use.shared == 0 for use in build.kernels)
+
+
+FAULTS = {
+    "a double literal": ("f * C_prev.at[v]", "0.1 * f * C_prev.at[v]", "in double precision"),
+    "no C++": ("const real f = ", "const real f == ", "error"),
+    "no kernel": (
+        'extern "C" __global__ void __launch_bounds__(THREADS, 1)',
+        "static __device__ void",
+        "no kernel",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_the_text_is_a_failed_line(name: str) -> None:
+    true, wrong, reason = FAULTS[name]
+    text = kernel_text(lstmgen.load("lstm"))
+    assert true in text
+    (build,) = compile_kernels(text.replace(true, wrong), ("sm_90",), ("float32",))
+    assert reason in build.problems[0]
+    checks = check_kernels(a_runner(text.replace(true, wrong))).checks
+    assert len(checks) == 2 * len(ARCHITECTURES)
+    assert not checks[0].passed
+    assert reason in checks[0].detail
+
+
+def test_a_spill_is_a_failed_line() -> None:
+    """A kernel that may have few registers only."""
+    text = kernel_text(lstmgen.load("lstm")).replace("(THREADS, 1)", "(1024, 2)")
+    builds = compile_kernels(text, ("sm_100",), ("float64",))
+    assert any("spills" in problem for build in builds for problem in build.problems)
+
+
+def test_sine_of_a_float_may_use_what_cuda_uses() -> None:
+    """CUDA's sinf holds double precision for large arguments; only what the text adds counts."""
+    text = (
+        'extern "C" __global__ void __launch_bounds__(64) k(REAL* a, int n) {{\n'
+        "  if (threadIdx.x < n) a[threadIdx.x] = {};\n}}\n"
+    )
+    ours = text.format("sin(a[threadIdx.x])")
+    (build,) = compile_kernels(ours, ("sm_90",), ("float32",))
+    assert not build.problems
+    assert [use.threads for use in build.kernels] == [64]
+    added = text.format("sin(a[threadIdx.x]) * 0.1 * a[0]")
+    (build,) = compile_kernels(added, ("sm_90",), ("float32",))
+    assert "double precision" in build.problems[0]
+
+
+def test_the_table_has_a_line_for_each_kernel_and_dtype() -> None:
+    builds = compile_kernels(kernel_text(lstmgen.load("rnn")), ("sm_80", "sm_90"))
+    _, head, *lines = table(builds)
+    assert head.split() == ["kernel", "dtype", "block", "sm_80", "sm_90", "spilled", "shared"]
+    assert len(lines) == 2 * len(builds[0].kernels)
+    first = builds[0].kernels[0]
+    assert lines[0].split()[:5] == [
+        first.kernel,
+        "float32",
+        "256",
+        str(first.registers),
+        f"{first.occupancy:.0%}",
+    ]
+
+
+def test_without_nvrtc_verification_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cuda_on_the_cpu: None
+) -> None:
+    """Exit code 4: nothing failed, but not everything was checked."""
+    from lstmgen import nvrtc
+    from lstmgen.cli import main
+
+    monkeypatch.setattr(nvrtc, "_nvidia_folders", list)
+    assert main(["verify", "rnn", "--target", "cupy", "--device", "cpu"]) == 4
+    out, err = capsys.readouterr()
+    assert "on cpu, its kernels compiled for the CPU" in out
+    assert "checks passed\nnot checked: the kernels by CUDA's compiler: NVRTC was not found" in out
+    assert 'pip install "lstmgen[cuda-check]"' in out
+    assert "not everything could be checked" in err
+    assert main(["explain", "rnn", "--target", "cupy"]) == 0
+    assert "not compiled: NVRTC was not found" in capsys.readouterr().out
+
+
+def test_a_module_without_kernel_text_fails() -> None:
+    (check,) = check_kernels(a_runner(None)).checks
+    assert not check.passed
+    assert "_KERNELS" in check.detail
+
+
+def test_numpy_modules_have_no_kernels_to_check() -> None:
+    report = verify_module(lstmgen.compile(lstmgen.load("rnn"), "numpy"), "rnn")
+    assert report.ok
+    assert report.kernels == report.unchecked == ()
+
+
+def a_runner(text: str | None) -> Runner:
+    module = type("Module", (), {} if text is None else {"_KERNELS": text})
+    return Runner(module, "cupy", "cpu", lambda a: a, lambda a: a)

@@ -1,0 +1,250 @@
+"""Generated CuPy modules on the CPU: right numbers, both kinds of kernels, what a step costs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import verification_cells
+
+import lstmgen
+from lstmgen import cuda_on_cpu
+from lstmgen.library import names
+from lstmgen.targets.cupy.kernel import Kernel
+from lstmgen.targets.cupy.plan import Plan
+from lstmgen.verification.contract import input_size_argument
+from lstmgen.verification.points import Shape, shape_for
+
+CELLS = ("rnn", "lstm", "peephole", "coupled", "gru", "gru_reset_after")
+OTHERS = {
+    **{name: None for name in names() if name not in CELLS},
+    **verification_cells.cells(),
+}
+BOUND = {"float64": 1e-11, "float32": 2e-4}
+
+pytestmark = pytest.mark.usefixtures("cuda_on_the_cpu")
+
+
+@cache
+def cell(name: str) -> lstmgen.Cell:
+    return OTHERS.get(name) or lstmgen.load(name)
+
+
+@cache
+def source(name: str) -> str:
+    return lstmgen.render(cell(name), "cupy")
+
+
+def emulated(name: str, **settings: Any) -> ModuleType:
+    cupy = cuda_on_cpu.emulated_cupy(**settings)
+    return cuda_on_cpu.load_module(source(name), f"{name}_cupy", cupy=cupy)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_of_the_post_passes_verification_on_the_cpu(name: str, nvrtc_here: None) -> None:
+    report = lstmgen.verify(name, "cupy", device="cpu")
+    assert report.ok and not report.unchecked, str(report)
+    assert (report.target, report.device) == ("cupy", "cpu")
+    checks = {check.check for check in report.checks}
+    assert {"forward float32", "backward float64", "wide float32", "repeat float64"} <= checks
+    assert "orders forward, reverse, shuffle, starve" in str(
+        [check.what for check in report.checks if check.check == "repeat float64"]
+    )
+    architectures = {(build.dtype, build.architecture) for build in report.kernels}
+    assert len(architectures) == 8
+    assert all(build.kernels for build in report.kernels)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_cell_gives_what_its_numpy_module_gives(name: str) -> None:
+    """The NumPy modules are verified elsewhere, at 50 digits."""
+    module, true = emulated(name), lstmgen.compile(cell(name), "numpy")
+    for dtype, (steps, rows, units, inputs) in {
+        "float64": (3, 2, 5, 3),
+        "float32": (2, 7, 35, 4),
+    }.items():
+        shape = shape_for(cell(name).normal_form, steps, rows, units, inputs)
+        given = arguments(name, shape, dtype)
+        expected, _ = run(true, np.array, lambda array: array, given)
+        found, _ = run(module, module.cupy.array, module.cupy.asnumpy, given)
+        assert list(found) == list(expected)
+        for key, array in expected.items():
+            scale = max(1e-3, float(np.max(np.abs(array), initial=0)))
+            assert found[key].dtype == array.dtype == dtype
+            np.testing.assert_allclose(found[key], array, rtol=0, atol=BOUND[dtype] * scale)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CELLS)
+def test_wide_kernels_give_the_bits_of_the_narrow_ones(name: str, dtype: str) -> None:
+    shape = Shape(3, 300, 8, tuple((s, 12) for s in cell(name).normal_form.input_sizes))
+    given = arguments(name, shape, dtype)
+    results, launched = [], []
+    for multiprocessors in (132, 1):
+        module = emulated(name, multiprocessors=multiprocessors)
+        seen = launches(module)
+        result, _ = run(module, module.cupy.array, module.cupy.asnumpy, given)
+        results.append({key: array.tobytes() for key, array in result.items()})
+        launched.append(seen)
+    assert results[0] == results[1]
+    kernels = {kernel.name for kernel in Plan(cell(name).schedule).kernels}
+    assert {*launched[0]} == kernels
+    assert {*launched[1]} == {f"{kernel}_wide" for kernel in kernels}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_time_loop_launches_what_it_says_and_nothing_else(name: str) -> None:
+    plan = Plan(cell(name).schedule)
+    module = emulated(name)
+    for half, stages in (("forward", plan.forward.loop), ("backward", plan.backward.loop)):
+        counts = {steps: counted(module, name, steps, half) for steps in (3, 30)}
+        kernels = sum(isinstance(stage, Kernel) for stage in stages)
+        assert counts[30]["launches"] - counts[3]["launches"] == 27 * kernels
+        assert counts[30]["products"] - counts[3]["products"] == 27 * (len(stages) - kernels)
+        for what in ("operations", "allocations", "uploads", "synchronisations"):
+            assert counts[30][what] == counts[3][what], (half, what)
+        assert counts[3]["uploads"] == counts[3]["synchronisations"] == 0
+
+
+def test_launch_shapes_fill_a_device() -> None:
+    """Warps are full for any size, and there are as many blocks as there is work for."""
+    module = emulated("lstm")
+    run = module._Runner(np.dtype("float32"), ())
+    run._aligned = True
+    for rows, size in ((1, 1), (3, 5), (64, 16), (16, 768), (64, 512), (4096, 5), (70000, 1024)):
+        _, grid, block = run.kernel("forward_1", rows, size, (size,))
+        wide = size % 4 == 0 and rows * size >= 4 * 512 * 132
+        units = size // 4 if wide else size
+        across, down = block
+        assert grid[0] * across >= units
+        assert grid[0] * across < 2 * units or across == 1
+        assert grid[1] * down >= rows or grid[1] == 65535
+        assert across * down in range(1, 257)
+        assert across * down >= min(32, rows * units // 2)
+        needed = rows * units / 64
+        assert grid[0] * grid[1] >= min(132, needed) / 2
+    assert run.kernel("forward_1", 16, 768, (768,))[1:] == ((24, 8), (32, 2))
+    assert run.kernel("forward_1", 4096, 5, (5,))[1:] == ((1, 256), (8, 16))
+
+
+def test_every_kernel_runs_under_address_sanitizer(tmp_path: Path) -> None:
+    for name in CELLS:
+        (tmp_path / f"{name}.py").write_text(source(name), encoding="utf-8")
+    script = tmp_path / "check.py"
+    script.write_text(SANITIZED, encoding="utf-8")
+    try:
+        done = cuda_on_cpu.run_sanitized([str(script), str(tmp_path), *CELLS], timeout=300)
+    except lstmgen.errors.UnavailableError as error:
+        pytest.skip(str(error))
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = {
+        f"{name} {kernel.name}{wide}"
+        for name in CELLS
+        for kernel in Plan(cell(name).schedule).kernels
+        for wide in ("", "_wide")
+    }
+    assert {*done.stdout.splitlines()} == expected
+
+
+SANITIZED = textwrap.dedent(
+    """
+    import sys
+    from lstmgen import cuda_on_cpu
+
+    folder, *names = sys.argv[1:]
+    for name in names:
+        ran = set()
+        for T, B, H, D in ((3, 3, 5, 3), (2, 256, 8, 4)):
+            cupy = cuda_on_cpu.emulated_cupy(multiprocessors=1)
+            cell = cuda_on_cpu.load_module(f"{folder}/{name}.py", cupy=cupy)
+            found = cell._kernel
+
+            def kernel(name, dtype):
+                ran.add(name)
+                return found(name, dtype)
+
+            cell._kernel = kernel
+            params = cell.init_params(D, H, seed=1)
+            x = cupy.full((T, B, D), 0.5, "float32")
+            y, state, tape = cell.forward(params, x)
+            cell.backward(params, tape, dy=y, dstate=state)
+        for kernel in sorted(ran):
+            print(name, kernel)
+    """
+)
+
+
+def launches(module: ModuleType) -> Counter[str]:
+    """Counts, by name, the kernels that the module asks for."""
+    seen: Counter[str] = Counter()
+    found = module._kernel
+
+    def kernel(name: str, dtype: Any) -> Any:
+        seen[name] += 1
+        return found(name, dtype)
+
+    vars(module)["_kernel"] = kernel
+    return seen
+
+
+def counted(module: ModuleType, name: str, steps: int, half: str) -> dict[str, int]:
+    """What a call does on the device once kernels are compiled and memory is there."""
+    shape = shape_for(cell(name).normal_form, steps, 3, 5, 4)
+    given = arguments(name, shape, "float32")
+    _, (params, x, state, dy, dstate) = run(module, module.cupy.array, module.cupy.asnumpy, given)
+    _, _, tape = module.forward(params, x, state)
+    with module.cupy.counters.during() as counts:
+        if half == "forward":
+            module.forward(params, x, state, reuse=tape)
+        else:
+            module.backward(params, tape, dy, dstate)
+    return counts
+
+
+def arguments(name: str, shape: Shape, dtype: str) -> tuple[Any, ...]:
+    """Parameters, inputs, states, dy and dstate: positive, so that every cell has a value."""
+    form = cell(name).normal_form
+    module = lstmgen.compile(cell(name), "numpy")
+    extra = {size: shape.size(size) for size in form.extra_sizes}
+    made = module.init_params(
+        input_size_argument(form, shape), shape.H, seed=3, dtype=dtype, **extra
+    )
+    draw = np.random.default_rng(5).uniform
+
+    def array(*of: int) -> Any:
+        return draw(0.1, 0.9, of).astype(dtype)
+
+    size = {symbol: shape.size(symbol) for symbol in ("H", *dict(shape.others))}
+    x = {n: array(shape.T, shape.B, size[form.sizes[n]]) for n in form.inputs}
+    state = {n: array(shape.B, size[form.sizes[n]]) for n in form.states}
+    dstate = {n: array(shape.B, size[form.sizes[n]]) for n in form.states}
+    dy = array(shape.T, shape.B, size[form.sizes[form.output]])
+    params = {n: np.abs(a) if a.ndim < 2 else a for n, a in made.items()}
+    return params, x if len(x) > 1 else next(iter(x.values())), state, dy, dstate
+
+
+def run(module: ModuleType, to_device: Any, to_host: Any, given: Any) -> tuple[Any, Any]:
+    """All results of forward and backward by name, and the arguments on the device."""
+
+    def send(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: to_device(array) for name, array in value.items()}
+        return to_device(value)
+
+    params, x, state, dy, dstate = sent = tuple(map(send, given))
+    y, last, tape = module.forward(params, x, state)
+    dparams, dx, dstate0 = module.backward(params, tape, dy, dstate)
+    groups = {
+        "last": last,
+        "dparams": dparams,
+        "dx": dx if isinstance(dx, dict) else {"x": dx},
+        "dstate0": dstate0,
+    }
+    found = {f"{what} {n}": to_host(a) for what, group in groups.items() for n, a in group.items()}
+    return {"y": to_host(y), **found}, sent
