@@ -1,4 +1,4 @@
-"""What the built-in cells' files say about them: family, year, paper, what confirms it.
+"""What cells' files say about them: family, year, paper, what confirms it.
 
 The facts stand in the docstring of each file, one field a line, `Family: LSTM`, continued on the
 lines below it.  They are read without loading the cell.
@@ -9,14 +9,17 @@ from __future__ import annotations
 import ast
 import pkgutil
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from lstmgen.errors import UsageError
-from lstmgen.library import names
+from lstmgen.errors import EquationError, UsageError
+from lstmgen.library import built_in_names
+from lstmgen.packages import Offer
 
-__all__ = ["Entry", "entry", "families"]
+__all__ = ["Entry", "described", "entry", "families", "of_packages"]
 
+_ORDER = ("RNN", "LSTM", "GRU", "Parallel", "Differential")
 _FIELD = re.compile(r"^([A-Z][a-z]+): (.*)$")
 
 
@@ -43,6 +46,19 @@ class Entry:
     status: str = ""
     disagreement: str = ""
 
+    @property
+    def citation(self) -> str:
+        """The paper in short, by authors and year: "Gers et al. 2000"."""
+        papers = self.source.split("; ")
+        paper = next((p for p in papers if str(self.year) in p), papers[0])
+        authors, quote, _ = paper.removeprefix("after ").partition(', "')
+        if not quote:
+            authors = authors.partition(", arXiv")[0]
+        people = [re.sub(r"^(?:\w\. )+", "", name) for name in authors.split(", ")]
+        if len(people) > 2:
+            people = [f"{people[0]} et al."]
+        return " ".join([" & ".join(people), str(self.year) if self.year else ""]).strip()
+
 
 @cache
 def entry(name: str) -> Entry:
@@ -51,7 +67,7 @@ def entry(name: str) -> Entry:
     Raises:
         UsageError: there is no built-in cell of that name.
     """
-    if name not in names():
+    if name not in built_in_names():
         raise UsageError(f"there is no built-in cell {name!r}; see lstmgen list")
     code = pkgutil.get_data("lstmgen.cells", f"{name}.py")
     assert code is not None, "built-in cells are files of the package"
@@ -70,9 +86,51 @@ def entry(name: str) -> Entry:
 
 def families() -> dict[str, tuple[Entry, ...]]:
     """All built-in cells by family, the oldest first within each, families in a fixed order."""
-    entries = sorted(map(entry, names()), key=lambda e: (e.year, e.name))
-    order = ("RNN", "LSTM", "GRU", "Parallel", "Differential")
-    return {family: tuple(e for e in entries if e.family == family) for family in order}
+    return _by_family(map(entry, built_in_names()))
+
+
+def described() -> tuple[dict[str, tuple[Entry, ...]], tuple[str, ...]]:
+    """`families`, but a file that cannot be read is a line of the second result, and no error."""
+    found, problems = [], []
+    for name in built_in_names():
+        try:
+            found.append(entry(name))
+        except (SyntaxError, KeyError, ValueError) as error:
+            problem = f"{type(error).__name__}: {error}"
+            problems.append(f"the built-in cell {name} is not described as it should be: {problem}")
+    return _by_family(found), tuple(problems)
+
+
+def of_packages(
+    offers: Mapping[str, Offer],
+) -> tuple[dict[str, tuple[Entry, ...]], tuple[str, ...]]:
+    """The cells of packages, by package, and what is wrong with those that cannot be loaded."""
+    found: dict[str, list[Entry]] = {}
+    problems = []
+    for offer in offers.values():
+        try:
+            cell = offer.load()
+        except EquationError as error:
+            problems.append(str(error))
+            continue
+        fields = _fields(cell.source)
+        year = fields.get("Year", "")
+        described = Entry(
+            name=cell.name,
+            summary=cell.source.partition("\n")[0],
+            family=fields.get("Family", ""),
+            year=int(year) if year.isdecimal() else 0,
+            source=fields.get("Source", ""),
+            status=fields.get("Status", ""),
+            disagreement=fields.get("Disagreement", ""),
+        )
+        found.setdefault(offer.package, []).append(described)
+    return {package: tuple(found[package]) for package in sorted(found)}, tuple(problems)
+
+
+def _by_family(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
+    ordered = sorted(entries, key=lambda e: (e.year, e.name))
+    return {family: tuple(e for e in ordered if e.family == family) for family in _ORDER}
 
 
 def _fields(docstring: str) -> dict[str, str]:

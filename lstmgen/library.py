@@ -1,4 +1,4 @@
-"""Find a cell: a built-in one by its name, or one that a file declares.
+"""Find a cell: a built-in one or one of an installed package by its name, or one from a file.
 
 A `.py` cell file is a Python program, and loading it runs it.  Load only files that you would
 also run.
@@ -26,13 +26,23 @@ from lstmgen.errors import EquationError, LstmgenError, UsageError
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
 
-__all__ = ["load", "names", "summary"]
+__all__ = ["built_in_names", "declared", "is_text", "load", "names", "read_cell_file", "summary"]
 
 _CELLS = "lstmgen.cells"
 
 
-@cache
 def names() -> tuple[str, ...]:
+    """The names of the built-in cells and of those that installed packages offer, sorted.
+
+    Nothing is loaded, so that a cell of a package may turn out to be broken.
+    """
+    from lstmgen.packages import find
+
+    return tuple(sorted({*built_in_names(), *find().offers}))
+
+
+@cache
+def built_in_names() -> tuple[str, ...]:
     """The names of the built-in cells, sorted."""
     folder = Path(__file__).with_name("cells")
     return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
@@ -44,14 +54,18 @@ def summary(name: str) -> str:
     Raises:
         UsageError: there is no built-in cell of that name.
     """
-    _check_known(name)
+    if name not in built_in_names():
+        raise _unknown(name)
     source = pkgutil.get_data(_CELLS, f"{name}.py")
     assert source is not None, "built-in cells are files of the package"
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
 def load(name_or_path: str | os.PathLike[str], *, declarations: Iterable[str] = ()) -> Cell:
-    """The built-in cell of that name, or the cell that the file at that path declares.
+    """The cell of that name, or the cell that the file at that path declares.
+
+    A name is that of a built-in cell, or of one that an installed package offers
+    (`lstmgen.packages`); the package is then imported.
 
     A `.py` file is run; a `.tex` or `.txt` file holds equations and is only read, and so is
     standard input, `-`.  For these, declarations such as "alpha scalar" settle what the equations
@@ -64,51 +78,70 @@ def load(name_or_path: str | os.PathLike[str], *, declarations: Iterable[str] = 
         UsageError: there is no such cell or file, or no reader for such files, or declarations
             are given for a cell that takes none.
         EquationError: the file declares no cell, stops with an error, or its equations cannot be
-            built; the message has the file and the line.
+            built; the message has the file and the line.  So for a package's cell.
     """
     given = os.fspath(name_or_path)
-    if given == "-" or Path(given).suffix.lower() in _TEXT_SUFFIXES:
+    if is_text(given):
         return _from_text(given, tuple(declarations))
     if tuple(declarations):
         raise UsageError(f"declarations are for equations in a text, and {given} is none")
-    if given in names():
-        return _declared(importlib.import_module(f"{_CELLS}.{given}"), given, given)
+    if given in built_in_names():
+        return declared(importlib.import_module(f"{_CELLS}.{given}"), given, given)
     path = Path(given)
     if not path.suffix and not path.exists() and path.name == given:
-        _check_known(given)
+        from lstmgen.packages import find
+
+        offer = find().offers.get(given)
+        if offer is None:
+            raise _unknown(given)
+        return offer.load()
+    return read_cell_file(path)
+
+
+def is_text(given: str) -> bool:
+    """Whether a cell is given as equations in a text: standard input, or a .tex or .txt file."""
+    return given == "-" or Path(given).suffix.lower() in _TEXT_SUFFIXES
+
+
+def read_cell_file(path: Path) -> Cell:
+    """The cell that a file declares; errors are those of `load`."""
+    if is_text(str(path)):
+        return _from_text(str(path), ())
     read = _READERS.get(path.suffix.lower())
     if not path.exists():
-        raise UsageError(_missing(given, path))
+        raise UsageError(_missing(path))
     if not path.is_file():
-        raise UsageError(f"{given} is not a file; give a file that declares a cell")
+        raise UsageError(f"{path} is not a file; give a file that declares a cell")
     if read is None:
         raise UsageError(
-            f"{given}: lstmgen cannot tell how to read this file; "
+            f"{path}: lstmgen cannot tell how to read this file; "
             f"a cell file is named {' or '.join('*' + s for s in (*_READERS, *_TEXT_SUFFIXES))}"
         )
     return read(path)
 
 
-def _check_known(name: str) -> None:
-    if name in names():
-        return
-    close = difflib.get_close_matches(name.lower(), names(), n=1, cutoff=0.6)
-    raise UsageError(
+def _unknown(name: str) -> UsageError:
+    known = names()
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    built_in = built_in_names()
+    others = [n for n in known if n not in built_in]
+    return UsageError(
         f"there is no cell {name!r}"
         + (f"; did you mean {close[0]}?" if close else ".")
-        + f" Built in are {', '.join(names())}; "
-        "a cell of your own is given as the path of its file, like ./my_cell.py"
+        + f" Built in are {', '.join(built_in)}; "
+        + (f"packages offer {', '.join(others)}; " if others else "")
+        + "a cell of your own is given as the path of its file, like ./my_cell.py"
     )
 
 
-def _missing(given: str, path: Path) -> str:
-    if path.stem in names() and path.parent == Path():
-        return f"there is no file {given}; the built-in cell is named without a suffix: {path.stem}"
-    return f"there is no file {given}"
+def _missing(path: Path) -> str:
+    if path.stem in built_in_names() and path.parent == Path():
+        return f"there is no file {path}; the built-in cell is named without a suffix: {path.stem}"
+    return f"there is no file {path}"
 
 
 def _from_python(path: Path) -> Cell:
-    return _declared(_run(path), path.stem, str(path))
+    return declared(_run(path), path.stem, str(path))
 
 
 def _from_text(given: str, declarations: tuple[str, ...]) -> Cell:
@@ -118,7 +151,7 @@ def _from_text(given: str, declarations: tuple[str, ...]) -> Cell:
         return read_standard_input(declarations)
     path = Path(given)
     if not path.exists():
-        raise UsageError(_missing(given, path))
+        raise UsageError(_missing(path))
     if not path.is_file():
         raise UsageError(f"{given} is not a file; give a file that holds equations")
     return read_file(path, declarations)
@@ -190,7 +223,7 @@ def _line(traceback: TracebackType | None, file: str) -> int:
     return line
 
 
-def _declared(module: ModuleType, own_name: str, where: str) -> Cell:
+def declared(module: ModuleType, own_name: str, where: str) -> Cell:
     """The one cell of a module; its docstring becomes the cell's source where there is none."""
     from lstmgen.cell import Cell
 

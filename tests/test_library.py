@@ -130,8 +130,8 @@ class Needs_its_module:
 def test_of_several_cells_the_marked_one(tmp_path: Path, file: str, chosen: str) -> None:
     path = declare(tmp_path / file, name="one", cell="one")
     second = {
-        "two": 'two = Cell("two", Eq(h[t], h[t-1]))\n',
-        "second": 'cell = Cell("second", Eq(h[t], h[t-1]))\n',
+        "two": 'two = Cell("two", Eq(h[t], h[t-1] + x[t]))\n',
+        "second": 'cell = Cell("second", Eq(h[t], h[t-1] + x[t]))\n',
     }[chosen]
     path.write_text(path.read_text() + second)
     assert load(path).name == chosen
@@ -139,7 +139,7 @@ def test_of_several_cells_the_marked_one(tmp_path: Path, file: str, chosen: str)
 
 def test_several_cells_without_a_mark(tmp_path: Path) -> None:
     path = declare(tmp_path / "a.py", name="one", cell="one")
-    path.write_text(path.read_text() + 'two = Cell("two", Eq(h[t], h[t-1]))\n')
+    path.write_text(path.read_text() + 'two = Cell("two", Eq(h[t], h[t-1] + x[t]))\n')
     message = refusal(path)
     assert "declares 2 cells (one, two)" in message
     assert "`cell`" in message

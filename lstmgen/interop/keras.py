@@ -1,0 +1,80 @@
+"""Keras: the weights of LSTM, GRU and SimpleRNN, as get_weights gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lstmgen.cell import Cell
+from lstmgen.errors import UsageError
+from lstmgen.interop.stacks import Array, Converter, Stacks, as_array, converter
+
+__all__ = ["from_keras", "to_keras"]
+
+
+def from_keras(cell: Cell | str, weights: Sequence[Any]) -> dict[str, Array]:
+    """The parameters of a cell from a Keras layer's weights, [kernel, recurrent_kernel, bias].
+
+    `lstm` and `lstm_np` are LSTM, `gru_reset_after` GRU (its default, reset_after=True),
+    `gru_reset_before` and `gru` GRU with reset_after=False, `rnn` SimpleRNN.  Keras has the gates
+    side by side, i, f, c, o and z, r, h, in matrices that multiply from the right: they are
+    transposed.  Its z keeps the old state, as in `gru_reset_after` and `gru_reset_before`; the z of
+    the post's `gru` is 1 minus that, and its weights change their signs.  A gate has one bias, but
+    with reset_after=True two, as rows of `bias`: they are added into one, but for those of the
+    candidate, between which r stands.  `gru` has no biases: they must be zero or missing
+    (use_bias=False).
+
+    Args:
+        cell: a built-in cell, or its name.
+        weights: what the layer's get_weights() returns.
+
+    Raises:
+        UsageError: the cell is none of these, or shapes do not fit.
+    """
+    made = converter(cell, "keras")
+    return made.parameters(_stacks(made, weights))
+
+
+def to_keras(
+    cell: Cell | str, params: Mapping[str, Any], *, like: Sequence[Any] | None = None
+) -> list[Array]:
+    """What a Keras layer's set_weights takes, with biases; the inverse of `from_keras`.
+
+    Of two biases the first gets the cell's and the second is zero.  With `like`, earlier weights,
+    they are split as there: what was not changed since comes back bit for bit.
+
+    Raises:
+        UsageError: the cell is none of these, or params are not its parameters.
+    """
+    made = converter(cell, "keras")
+    found = made.stacks(params, None if like is None else _stacks(made, like))
+    assert found.bias is not None and found.recurrent_bias is not None, "stacks() makes both"
+    bias = found.bias
+    if made.layout.biases == 2:
+        bias = np.stack([found.bias, found.recurrent_bias])
+    return [np.ascontiguousarray(found.kernel.T), np.ascontiguousarray(found.recurrent.T), bias]
+
+
+def _stacks(made: Converter, weights: Sequence[Any]) -> Stacks:
+    if not 2 <= len(weights) <= 3:
+        raise UsageError(
+            f"weights: expected [kernel, recurrent_kernel, bias], got {len(weights)} arrays"
+        )
+    names = ("kernel", "recurrent_kernel", "bias")
+    kernel, recurrent, *rest = map(as_array, names, weights)
+    for name, array in zip(names, (kernel, recurrent), strict=False):
+        if array.ndim != 2:
+            raise UsageError(f"{name}: expected a matrix, got shape {array.shape}")
+    if not rest:
+        return Stacks(kernel.T, recurrent.T)
+    if rest[0].ndim != made.layout.biases or (rest[0].ndim == 2 and len(rest[0]) != 2):
+        settings = ", ".join(f"{k}={v}" for k, v in made.layout.attributes.items())
+        raise UsageError(
+            f"bias: {made.layout.operator}({settings}) has "
+            f"{'one' if made.layout.biases == 1 else 'two'} for each gate, got shape "
+            f"{rest[0].shape}"
+        )
+    first, second = (rest[0], None) if rest[0].ndim == 1 else (rest[0][0], rest[0][1])
+    return Stacks(kernel.T, recurrent.T, first, second)
