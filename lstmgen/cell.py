@@ -13,6 +13,7 @@ from lstmgen.normal_form import NormalForm
 from lstmgen.reading import read
 
 if TYPE_CHECKING:
+    from lstmgen.drawing import Drawing
     from lstmgen.gradients import Gradients
     from lstmgen.schedule import Schedule
 
@@ -98,6 +99,12 @@ class Cell:
         from lstmgen.printing.latex import document_body
 
         return document_body(self, forward=forward, gradients=gradients)
+
+    def draw(self, *, gradients: bool = False) -> Drawing:
+        """The figure of one step, or with `gradients` of the backward flow."""
+        from lstmgen.drawing import draw
+
+        return draw(self, gradients=gradients)
 
     def _repr_latex_(self) -> str:
         return self.latex(gradients=False)
