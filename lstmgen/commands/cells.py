@@ -13,15 +13,24 @@ if TYPE_CHECKING:
 
     from lstmgen.cell import Cell
 
-__all__ = ["complete_cell", "load_cell"]
+__all__ = ["complete_cell", "declare", "load_cell"]
+
+declare = click.option(
+    "--declare",
+    "declarations",
+    multiple=True,
+    metavar="'NAME KIND'",
+    help="Settle what equations in a text leave open: 'alpha scalar', 'phi = tanh', 'r size P'.",
+)
+"""The option of commands that read a cell from a text."""
 
 
-def load_cell(cell: str) -> Cell:
+def load_cell(cell: str, declarations: tuple[str, ...] = ()) -> Cell:
     """The cell of that name or file; what a cell file prints goes to stderr."""
     from lstmgen.library import load
 
     with contextlib.redirect_stdout(sys.stderr):
-        return load(cell)
+        return load(cell, declarations=declarations)
 
 
 def complete_cell(

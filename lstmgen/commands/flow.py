@@ -13,22 +13,18 @@ from lstmgen.errors import UsageError
 __all__ = ["flow"]
 
 
-class _Setting(click.ParamType[tuple[str, float]]):
-    """NAME=VALUE."""
-
-    name = "NAME=VALUE"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, float]:
-        """The name and the number."""
-        name, equals, number = value.partition("=")
+def _settings(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, float]:
+    """NAME=VALUE, each as a name and a number."""
+    found = {}
+    for text in given:
+        name, _, number = text.partition("=")
         try:
-            if name and equals:
-                return name, float(number)
+            found[name] = float(number)
         except ValueError:
-            pass
-        self.fail(f"{value!r} is not NAME=VALUE, as in b_f=1", param, ctx)
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE, as in b_f=1") from None
+    return found
 
 
 @click.command(short_help="How far gradients reach back in time, measured and plotted.")
@@ -59,10 +55,18 @@ class _Setting(click.ParamType[tuple[str, float]]):
     help="Initialisations and inputs.",
 )
 @click.option(
-    "--scale", type=click.FloatRange(0), default=1.0, help="Matrices: uniform in ±scale/sqrt(H)."
+    "--scale",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Matrices: uniform in ±scale/sqrt(H).",
 )
 @click.option(
-    "--input-scale", type=click.FloatRange(0), default=1.0, help="Inputs: their deviation."
+    "--input-scale",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Inputs: their standard deviation.",
 )
 @click.option(
     "--forget-bias",
@@ -71,14 +75,16 @@ class _Setting(click.ParamType[tuple[str, float]]):
     type=float,
     multiple=True,
     default=(1.0,),
+    show_default=True,
     help="Initial bias of the gate on a state's direct path, if it has one; may be given more "
     "often, for a curve each.",
 )
 @click.option(
     "--bias",
     "biases",
-    type=_Setting(),
+    metavar="NAME=VALUE",
     multiple=True,
+    callback=_settings,
     help="Initial value of a parameter, as in b_f=1, in the cells that have it; may be given more "
     "often.",
 )
@@ -93,7 +99,7 @@ def flow(
     scale: float,
     input_scale: float,
     forget: tuple[float, ...],
-    biases: tuple[tuple[str, float], ...],
+    biases: dict[str, float],
     as_json: bool,
 ) -> None:
     """Measure the gradient of the last output by the states k steps earlier.
@@ -108,7 +114,7 @@ def flow(
 
     if output is not None and Path(output).suffix.lower() != ".svg":
         raise UsageError(f"{output}: the plot is an SVG file; name it *.svg")
-    settings = Settings(hidden, inputs, steps, seeds, scale, input_scale, dict(biases))
+    settings = Settings(hidden, inputs, steps, seeds, scale, input_scale, biases)
     loaded = [load_cell(cell) for cell in cells]
     with ProgressLine(sys.stderr) as progress:
         measured = measure(loaded, settings, forget_bias=forget, progress=progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lstmgen.commands.cells import complete_cell, load_cell
+from lstmgen.commands.cells import complete_cell, declare, load_cell
 
 __all__ = ["jacobian"]
 
@@ -12,12 +12,13 @@ __all__ = ["jacobian"]
 @click.command()
 @click.argument("cell", shell_complete=complete_cell)
 @click.option("--text", "as_text", is_flag=True, help="As plain text instead of LaTeX.")
-def jacobian(cell: str, as_text: bool) -> None:
+@declare
+def jacobian(cell: str, as_text: bool, declarations: tuple[str, ...]) -> None:
     """How each state depends on the states one step before, as LaTeX.
 
     diag(...) alone is the direct, element-wise path; all other terms pass through matrix products.
     """
     from lstmgen import jacobian as derivation
 
-    derived = derivation.jacobian(load_cell(cell))
+    derived = derivation.jacobian(load_cell(cell, declarations))
     click.echo(str(derived) if as_text else derived.latex())
