@@ -1,0 +1,1 @@
+"""The parts of `python -m benchmarks.cpu` and `python -m benchmarks.build`."""

@@ -1,0 +1,34 @@
+"""Results as files: JSON, table and plot, named by what was measured and by the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .machine import file_name
+
+__all__ = ["RESULTS", "write"]
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+
+def write(
+    document: dict[str, Any], folder: Path, stem: str, table: str, drawing: str
+) -> tuple[Path, ...]:
+    """Write the three files, each whole or not at all; gives their paths.
+
+    Results of a quick run have names of their own, so that they replace no full ones.
+    """
+    name = file_name(document["machine"], stem) + ("-quick" if document["quick"] else "")
+    contents = {".json": json.dumps(document, indent=1) + "\n", ".txt": table, ".svg": drawing}
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for suffix, content in contents.items():
+        path = folder / (name + suffix)
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_text(content, encoding="utf-8")
+        os.replace(fresh, path)
+        paths.append(path)
+    return tuple(paths)

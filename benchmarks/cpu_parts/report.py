@@ -1,0 +1,179 @@
+"""The results as text: tables with ratios, targets and the share of the floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["headline", "missed", "text"]
+
+Record = Mapping[str, Any]
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """All tables; a ratio above 1 means that ours is faster."""
+    parts = [headline(document)]
+    for kind, title in (
+        ("training", "Forward and backward, gradients of all parameters and of x"),
+        ("forward", "Forward alone, nothing kept"),
+    ):
+        parts.append(f"{title}\n{_times(document, document[kind])}")
+    if document["step"]:
+        parts.append(f"One step, B = 1, D = H = 32, float32\n{_steps(document['step'])}")
+    if document["memory"]:
+        parts.append(f"Memory, float32\n{_memory(document['memory'])}")
+    parts.append(_summary(document))
+    return "\n\n".join(parts) + "\n"
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    """Machine, versions and date, what was left out, and what the columns mean."""
+    machine, rates = document["machine"], document["gemm_flops_per_second"]
+    pinned = machine["pinned_to_core"]
+    where = "not pinned" if pinned is None else f"pinned to core {pinned}"
+    versions = ", ".join(f"{name} {v}" for name, v in document["versions"].items())
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['vectors']}; one thread, "
+        f"{where}; {document['date']}{'; a quick run' if document['quick'] else ''}",
+        versions,
+        "best rate of np.dot: "
+        + ", ".join(f"{rate / 1e9:.1f} GFLOP/s {dtype}" for dtype, rate in rates.items()),
+        *document["left_out"],
+    ]
+    if document["agreement"]:
+        worst = max(record["deviation"] for record in document["agreement"])
+        lines.append(
+            f"all contenders compute the same in float64, to {worst:.1g} of the largest value"
+        )
+    lines.append(
+        "ratio: time over ours, of the medians (quartiles of the rounds); above 1, ours is\n"
+        "faster.  floor: share of the time that the matrix products alone take at np.dot's rate\n"
+        "for their shapes; peak: the same at the best rate."
+    )
+    return "\n".join(lines)
+
+
+def missed(document: Mapping[str, Any]) -> list[str]:
+    """Targets that were not reached, a line each."""
+    lines = [
+        f"{r['cell']} {r['size']} against {r['contender']} ({r['dtype']}): "
+        f"{r['ratio']['median']:.2f}, wanted {r['target']:g}"
+        for r in document["training"]
+        if r.get("reached") is False
+    ]
+    lines += [
+        f"{r['cell']} step: {1e6 * r['seconds']['median']:.1f} us, "
+        f"wanted {1e6 * r['target_seconds']:g} us"
+        for r in document["step"]
+        if r.get("reached") is False
+    ]
+    return lines
+
+
+def _summary(document: Mapping[str, Any]) -> str:
+    records = [*document["training"], *document["step"]]
+    wanted = sum("reached" in record for record in records)
+    lines = missed(document)
+    if not wanted:
+        return "No target belongs to what was measured."
+    head = f"{wanted - len(lines)} of {wanted} targets reached"
+    return "\n".join([f"{head}; not reached:" if lines else f"{head}.", *lines])
+
+
+def _times(document: Mapping[str, Any], records: Sequence[Record]) -> str:
+    rows = [("cell", "T,B,D,H", "dtype", "contender", "ms", "quartiles", "ratio", "", "target",
+             "", "floor", "peak")]  # fmt: skip
+    for r in records:
+        sizes = ",".join(str(v) for v in document["sizes"][r["size"]].values())
+        seconds, ratio = r["seconds"], r["ratio"]
+        low, high = 1e3 * seconds["quartile_1"], 1e3 * seconds["quartile_3"]
+        rows.append(
+            (
+                r["cell"],
+                f"{r['size']} ({sizes})",
+                r["dtype"],
+                r["contender"],
+                f"{1e3 * seconds['median']:.4g}",
+                f"{low:.4g}..{high:.4g}",
+                f"{ratio['median']:.2f}" if ratio else "",
+                f"{ratio['quartile_1']:.2f}..{ratio['quartile_3']:.2f}" if ratio else "",
+                f"{r['target']:g}" if "target" in r else "",
+                {True: "reached", False: "missed", None: ""}[r.get("reached")],
+                f"{r['share_of_floor']:.0%}",
+                f"{r['share_of_peak']:.0%}",
+            )
+        )
+    return columns(rows)
+
+
+def _steps(records: Sequence[Record]) -> str:
+    rows = [("cell", "contender", "us", "quartiles", "target", "")]
+    for r in records:
+        seconds = r["seconds"]
+        low, high = 1e6 * seconds["quartile_1"], 1e6 * seconds["quartile_3"]
+        rows.append(
+            (
+                r["cell"],
+                r["contender"],
+                f"{1e6 * seconds['median']:.4g}",
+                f"{low:.4g}..{high:.4g}",
+                f"{1e6 * r['target_seconds']:g}" if "target_seconds" in r else "",
+                {True: "reached", False: "missed", None: ""}[r.get("reached")],
+            )
+        )
+    return columns(rows)
+
+
+def _memory(records: Sequence[Record]) -> str:
+    rows = [
+        (
+            "cell",
+            "size",
+            "contender",
+            "kept MiB",
+            "floats",
+            "counted",
+            "allocated",
+            "peak MiB",
+            "floats",
+        )
+    ]
+    for r in records:
+        kept = r["kept_bytes"]
+        rows.append(
+            (
+                r["cell"],
+                r["size"],
+                r["contender"],
+                "" if kept is None else f"{kept / 2**20:.1f}",
+                "" if kept is None else f"{r['kept_floats']:.1f}",
+                f"{r['counted_floats']:.1f}" if "counted_floats" in r else "",
+                "" if r["allocated_floats"] is None else f"{r['allocated_floats']:.1f}",
+                f"{r['peak_bytes'] / 2**20:.1f}",
+                f"{r['peak_floats']:.1f}",
+            )
+        )
+    note = (
+        "kept: what the process holds after forward beside y, until backward; counted: by\n"
+        "the schedule; allocated: the same with what is never touched; peak: what two steps of\n"
+        "training take beside parameters, x and dy; floats: per step, unit and batch row."
+    )
+    return f"{columns(rows)}\n{note}"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as aligned text; numbers stand to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numeric = [_numeric(row[k] for row in rows[1:]) for k in range(len(widths))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _numeric(cells: Iterable[str]) -> bool:
+    return all(not cell or cell[0].isdigit() for cell in cells)
