@@ -19,7 +19,11 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from lstmgen import __version__
-from lstmgen.errors import LstmgenError, UsageError
+from lstmgen.commands import flow, jacobian
+from lstmgen.commands.diff import diff
+from lstmgen.commands.list import list_cells
+from lstmgen.drawing.command import draw
+from lstmgen.errors import LstmgenError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -128,14 +132,7 @@ def commands() -> None:
     """
 
 
-@commands.command("list")
-def list_() -> None:
-    """The built-in cells, a line each."""
-    from lstmgen.library import names, summary
-
-    width = max(map(len, names()))
-    for name in names():
-        click.echo(f"{name:<{width}}  {summary(name)}")
+commands.add_command(list_cells)
 
 
 @commands.command()
@@ -167,7 +164,9 @@ def latex(cell: str, only: str | None, standalone: bool, declarations: tuple[str
 @commands.command(short_help="Normal form, products, fused blocks, what is saved, FLOPs, bytes.")
 @click.argument("cell", shell_complete=_complete_cell)
 @click.option(
-    "--target", type=click.Choice(_TARGETS), help="With cupy: what each step launches, too."
+    "--target",
+    type=click.Choice(_TARGETS),
+    help="With cupy: launches, kernels and their registers, too.",
 )
 @_declare
 def explain(cell: str, target: str | None, declarations: tuple[str, ...]) -> None:
@@ -175,6 +174,9 @@ def explain(cell: str, target: str | None, declarations: tuple[str, ...]) -> Non
     from lstmgen import explaining
 
     click.echo(explaining.explain(_load(cell, declarations), target))
+
+
+commands.add_command(diff)
 
 
 @commands.command()
@@ -262,7 +264,8 @@ def build(
     type=click.Choice(["auto", "cuda", "cpu"]),
     default="auto",
     show_default=True,
-    help="Where the module runs.",
+    help="Where a module for cupy runs: auto takes a CUDA device where there is one, and else "
+    "compiles the kernels for the CPU.",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with a schema version.")
 @_declare
@@ -276,12 +279,12 @@ def verify(
 ) -> int:
     """Check derivation and module against the equations at 50 digits.
 
-    CELL: the module that would be built.  MODULE.py: the file as it is, which is run.
+    CELL: the module that would be built.  MODULE.py: the file as it is, which is run.  The kernels
+    of a module for cupy are compiled by NVRTC too.
     """
     from lstmgen import verification
     from lstmgen.progress import ProgressLine
 
-    where = None if device == "auto" else device
     module = cell is not None or _is_module(subject)
     if target and verification.is_module_file(subject):
         written_for = verification.target_of_file(subject)
@@ -290,16 +293,20 @@ def verify(
     with ProgressLine(sys.stderr) as progress:
         if module:
             own = None if cell is None else _load(cell, declarations)
-            report = verification.verify_file(subject, own, device=where, progress=progress)
+            report = verification.verify_file(subject, own, device=device, progress=progress)
         else:
             report = verification.verify(
                 _load(subject, declarations),
                 target or "numpy",
-                device=where,
+                device=device,
                 progress=progress,
             )
     click.echo(report.to_json() if as_json else str(report))
-    return 0 if report.ok else 1
+    if not report.ok:
+        return 1
+    if report.unchecked:
+        raise UnavailableError("not everything could be checked; see above")
+    return 0
 
 
 def _is_module(subject: str) -> bool:
@@ -336,3 +343,8 @@ def _load(cell: str, declarations: tuple[str, ...] = ()) -> Cell:
     # A cell file may print; our stdout carries data only.
     with contextlib.redirect_stdout(sys.stderr):
         return load(cell, declarations=declarations)
+
+
+commands.add_command(jacobian.jacobian)
+commands.add_command(flow.flow)
+commands.add_command(draw)

@@ -1,4 +1,4 @@
-"""The parts of .ci/steps.py that decide: which commands it takes from the README, and when it fails."""
+"""What .ci/steps.py decides: which commands it takes from the README, and when it fails."""
 
 from __future__ import annotations
 

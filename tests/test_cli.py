@@ -57,7 +57,7 @@ def command(*arguments: str, **options: object) -> subprocess.Popen[str]:
 
 # Help ------------------------------------------------------------------------------------------
 
-COMMANDS = ["list", "show", "latex", "explain", "build", "verify", "doctor"]
+COMMANDS = "list show latex explain diff build verify doctor jacobian flow draw".split()
 
 
 @pytest.mark.parametrize("arguments", [[], ["--version"], *([c] for c in COMMANDS)])
@@ -119,8 +119,32 @@ def test_the_module_and_the_script_are_the_same_command() -> None:
 def test_list_has_a_line_for_each_cell(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = outcome(capsys, "list")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == list(names())
-    assert all(len(line.split()) > 3 for line in out.splitlines())
+    cells = [line.split() for line in out.splitlines() if line.startswith("  ")]
+    assert sorted(words[0] for words in cells) == list(names())
+    assert all(len(words) > 4 for words in cells)
+    families = [line for line in out.splitlines() if not line.startswith("  ")]
+    assert families == ["RNN", "LSTM", "GRU", "Parallel", "Differential"]
+    lstm = next(line for line in out.splitlines() if line.split()[0] == "lstm")
+    assert re.fullmatch(r"  lstm +Gers et al\. 2000 +Long short-term memory .*", lstm)
+
+
+def test_a_cell_that_cannot_be_described_is_reported(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lstmgen import catalogue
+
+    entry = catalogue.entry
+
+    def broken(name: str) -> catalogue.Entry:
+        if name == "gru":
+            raise KeyError("Year")
+        return entry(name)
+
+    monkeypatch.setattr(catalogue, "entry", broken)
+    code, out, err = outcome(capsys, "list")
+    assert code == 0
+    assert "the built-in cell gru is not described as it should be: KeyError: 'Year'" in err
+    assert sum(line.startswith("  ") for line in out.splitlines()) == len(names()) - 1
 
 
 def test_show_prints_equations_shapes_and_source(capsys: pytest.CaptureFixture[str]) -> None:
