@@ -111,6 +111,7 @@ class Tape:
     """
 
     def __init__(self, T, B, H, D, dtype):
+        self.chunk = _chunk((6 * H) * B, dtype)
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
@@ -158,8 +159,27 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
-    run = _take(reuse, (T, B, H, D, dtype))
-    run.x = x
+    run = None
+    if tape or reuse is not None:
+        run = _take(reuse, (T, B, H, D, dtype))
+        run.x = x
+        y = _spare(run.pool, (T, B, H), dtype)
+        last = _run(params, x, state, y, run)
+        return y, last, run if tape else None
+    # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
+    y = np.empty((T, B, H), dtype)
+    chunk = _chunk((6 * H) * B, dtype)
+    for lo in range(0, max(T, 1), chunk):
+        hi = min(lo + chunk, T)
+        if run is None or hi - lo != chunk:
+            run = Tape(hi - lo, B, H, D, dtype)
+        state = _run(params, x[lo:hi], state, y[lo:hi], run)
+    return y, state, None
+
+
+def _run(params, x, state, y, run):
+    """(1) to (5) in the memory of `run`: stores the outputs into y; returns the last state."""
+    T, B, H, D, dtype = run.key
     record = run.record
     activate, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a) (4a)
@@ -168,23 +188,19 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         params["W_o"][:, :H] * by_sigma,
         params["W_C"][:, :H] * by_tanh,
     ))
-    # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (4a)
-    w_x = np.concatenate((
-        params["W_f"][:, H:] * by_sigma,
-        params["W_o"][:, H:] * by_sigma,
-        params["W_C"][:, H:] * by_tanh,
-    ))
-    np.matmul(w_x, x.transpose(0, 2, 1), out=record[:-1, H:4 * H])  # (1a) (2a) (4a)
-    # (1a) (2a) (4a)
-    record[:-1, H:4 * H] += np.repeat(
+    w_x = np.hstack((
         np.concatenate((
-        params["b_f"] * by_sigma,
-        params["b_o"] * by_sigma,
-        params["b_C"] * by_tanh,
-    )),
-        B,
-    ).reshape(3 * H, B)
+            params["W_f"][:, H:] * by_sigma,
+            params["W_o"][:, H:] * by_sigma,
+            params["W_C"][:, H:] * by_tanh,
+        )),
+        np.concatenate((
+            params["b_f"] * by_sigma,
+            params["b_o"] * by_sigma,
+            params["b_C"] * by_tanh,
+        ))[:, None],
+    ))
     record[0, 4 * H:5 * H] = 0 if state is None else state["h"].T
     record[0, :H] = 0 if state is None else state["C"].T
     scratch = run.scratch
@@ -192,51 +208,56 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     one = np.array(1.0, dtype)
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
-    with np.errstate(over="ignore"):
-        for h_prev, f_to_C_tilde, f_o, C_tilde, f, C_prev, C, tanh_C, o, h, in run.steps:
-            np.dot(w_h, h_prev, out=p_h)  # (1a) (2a) (4a)
-            np.add(f_to_C_tilde, p_h, out=f_to_C_tilde)  # (1a) (2a) (4a)
-            activate(f_to_C_tilde, f_o, C_tilde)  # (1) (2) (4)
-            np.multiply(f, C_prev, out=tmp0)  # (3)
-            np.subtract(one, f, out=tmp1)  # (3)
-            np.multiply(tmp1, C_tilde, out=tmp1)  # (3)
-            np.add(tmp0, tmp1, out=C)  # (3)
-            np.tanh(C, out=tanh_C)  # (5)
-            np.multiply(o, tanh_C, out=h)  # (5)
-    y = _spare(run.pool, (T, B, H), dtype)
-    np.copyto(y, record[1:, 4 * H:5 * H].transpose(0, 2, 1))
-    last = {"h": record[T, 4 * H:5 * H].T.copy(), "C": record[T, :H].T.copy()}
-    return y, last, run if tape else None
+    add, dot, multiply, subtract, tanh = np.add, np.dot, np.multiply, np.subtract, np.tanh
+    for lo in range(0, T, run.chunk):
+        hi = min(lo + run.chunk, T)
+        # What does not depend on the recurrence, for the steps from lo to hi.
+        np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (4a)
+        with np.errstate(over="ignore"):
+            for (
+                h_prev, f_to_C_tilde, f_o, C_tilde, f, C_prev, C, tanh_C, o, h,
+            ) in run.steps[lo:hi]:
+                dot(w_h, h_prev, p_h)  # (1a) (2a) (4a)
+                add(f_to_C_tilde, p_h, f_to_C_tilde)  # (1a) (2a) (4a)
+                activate(f_to_C_tilde, f_o, C_tilde)  # (1) (2) (4)
+                multiply(f, C_prev, tmp0)  # (3)
+                subtract(one, f, tmp1)  # (3)
+                multiply(tmp1, C_tilde, tmp1)  # (3)
+                add(tmp0, tmp1, C)  # (3)
+                tanh(C, tanh_C)  # (5)
+                multiply(o, tanh_C, h)  # (5)
+        np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:5 * H].transpose(0, 2, 1))
+    return {"h": record[T, 4 * H:5 * H].T.copy(), "C": record[T, :H].T.copy()}
 
 
 class _Work:
     """The memory of a backward pass."""
 
-    def __init__(self, tape):
-        T, B, H, D, dtype = tape.key
-        record = tape.record
-        self.adjoint = adjoint = np.empty((T, 3 * H, B), dtype)
+    def __init__(self, run):
+        T, B, H, D, dtype = run.key
+        record = run.record
+        # All but what sums over time need is made for as many steps as stay in the cache.
+        self.chunk = chunk = min(max(T, 1), _chunk((6 * H + 3 * H) * B, dtype))
+        self.adjoint = adjoint = np.empty((chunk, 3 * H, B), dtype)
+        self.columns = np.empty((3 * H, T, B), dtype)
+        self.h_prev_columns = np.empty((H, T, B), dtype)
         self.carry = np.empty((4 * H, B), dtype)
-        self.d_y = d_y = np.empty((T, H, B), dtype)
-        self.columns = np.empty((3 * H, T * B), dtype)
+        self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.scratch = np.empty((H, B), dtype)
-        # Factors are made for as many steps as fit into the processor's cache.
-        per_step = (6 * H + 3 * H) * B * dtype.itemsize
-        self.chunk = chunk = max(1, min(T, _CACHE // max(1, per_step)))
         self.temporaries = np.empty((chunk, 5 * H, B), dtype)
         self.factor = factor = np.empty((chunk, H, B), dtype)
-        self.factor_steps = list(
+        self.steps = list(
             zip(
-                factor,
+                record[:-1, H:2 * H],
                 strict=True,
             )
         )
-        self.steps = list(
+        self.chunk_steps = list(
             zip(
                 d_y,
                 adjoint[:, 2 * H:],
-                adjoint[:, :2 * H].reshape(T, 2, H, B),
-                record[:-1, H:2 * H],
+                factor,
+                adjoint[:, :2 * H].reshape(chunk, 2, H, B),
                 adjoint,
                 strict=True,
             )
@@ -273,18 +294,22 @@ def backward(params, tape, dy=None, dstate=None):
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, H, D, dtype)
-    x, record = tape.x, tape.record
+    return _gradients(params, tape, dy, dstate)
+
+
+def _gradients(params, run, dy, dstate):
+    """(δ1) to (δ17) for the steps of `run`, which `_run` has made."""
+    T, B, H, D, dtype = run.key
+    x, record = run.x, run.record
     try:
-        work = tape.work.pop()
+        work = run.work.pop()
     except IndexError:
-        work = _Work(tape)
+        work = _Work(run)
     adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
+    h_prev_columns = work.h_prev_columns
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
-    else:
-        np.copyto(d_y, dy.transpose(0, 2, 1))
-    steps = work.steps
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
@@ -299,9 +324,13 @@ def backward(params, tape, dy=None, dstate=None):
     d_C = carry[3 * H:]
     temporaries = work.temporaries
     factor = work.factor
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
+    add, dot, multiply = np.add, np.dot, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
+        if dy is not None:
+            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
         # All that holds no adjoint, for the steps from lo to hi.
         np.subtract(1.0, record[lo:hi, H:3 * H], out=temporaries[:n, :2 * H])  # (δ3) (δ8)
         # (δ3) (δ8)
@@ -311,40 +340,43 @@ def backward(params, tape, dy=None, dstate=None):
             out=temporaries[:n, 2 * H:4 * H],
         )
         # (δ3)
-        np.multiply(
-            temporaries[:n, 3 * H:4 * H],
-            record[lo:hi, 5 * H:],
-            out=adjoint[lo:hi, 2 * H:],
-        )
+        np.multiply(temporaries[:n, 3 * H:4 * H], record[lo:hi, 5 * H:], out=adjoint[:n, 2 * H:])
         np.square(record[lo:hi, 5 * H:], out=temporaries[:n, 4 * H:])  # (δ4)
         np.subtract(1.0, temporaries[:n, 4 * H:], out=temporaries[:n, 4 * H:])  # (δ4)
         np.multiply(record[lo:hi, 2 * H:3 * H], temporaries[:n, 4 * H:], out=factor[:n])  # (δ4)
         # (δ8)
         np.subtract(record[lo:hi, :H], record[lo:hi, 3 * H:4 * H], out=temporaries[:n, 4 * H:])
         # (δ8)
-        np.multiply(temporaries[:n, 2 * H:3 * H], temporaries[:n, 4 * H:], out=adjoint[lo:hi, :H])
+        np.multiply(temporaries[:n, 2 * H:3 * H], temporaries[:n, 4 * H:], out=adjoint[:n, :H])
         np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ6)
         np.subtract(1.0, temporaries[:n, 2 * H:3 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ6)
         # (δ6)
-        np.multiply(temporaries[:n, 2 * H:3 * H], temporaries[:n, :H], out=adjoint[lo:hi, H:2 * H])
+        np.multiply(temporaries[:n, 2 * H:3 * H], temporaries[:n, :H], out=adjoint[:n, H:2 * H])
         views = zip(
-            steps[lo:hi],
-            work.factor_steps,
-            strict=False,
+            work.steps[lo:hi],
+            work.chunk_steps[:n],
+            strict=True,
         )
-        for (d_y_t, d_a_o, d_a_f_d_a_C_tilde_blocks, f, adjoint_t,), (factor0,), in reversed(list(views)):
-            np.add(d_y_t, back_h, out=d_h)  # (δ1)
-            np.multiply(d_a_o, d_h, out=d_a_o)  # (δ3)
-            np.multiply(factor0, d_h, out=tmp0)  # (δ4)
-            np.add(carry_C, tmp0, out=d_C)  # (δ4)
-            np.multiply(d_a_f_d_a_C_tilde_blocks, d_C, out=d_a_f_d_a_C_tilde_blocks)  # (δ6) (δ8)
-            np.multiply(f, d_C, out=carry_C)  # (δ4)
-            np.dot(w_back_h.T, adjoint_t, out=back_h)  # (δ1)
-    # Sums over time and batch: one product for each vector that weights multiply.
-    np.copyto(columns.reshape(3 * H, T, B), adjoint.transpose(1, 0, 2))
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    h_prev_columns = _columns(record[:-1, 4 * H:5 * H])
-    outer = columns @ h_prev_columns.T  # (δ9) (δ11) (δ13)
+        for (
+            (f,),
+            (
+                d_y_t, d_a_o, factor0, d_a_f_d_a_C_tilde_blocks, adjoint_t,
+            ),
+        ) in reversed(list(views)):
+            add(d_y_t, back_h, d_h)  # (δ1)
+            multiply(d_a_o, d_h, d_a_o)  # (δ3)
+            multiply(factor0, d_h, tmp0)  # (δ4)
+            add(carry_C, tmp0, d_C)  # (δ4)
+            multiply(d_a_f_d_a_C_tilde_blocks, d_C, d_a_f_d_a_C_tilde_blocks)  # (δ6) (δ8)
+            multiply(f, d_C, carry_C)  # (δ4)
+            dot(w_back_h.T, adjoint_t, back_h)  # (δ1)
+        # What the sums over time and batch take from these steps.
+        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
+        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 4 * H:5 * H].transpose(1, 0, 2))
+
+    # One product for each vector that weights multiply.
+    columns = columns.reshape(3 * H, T * B)
+    outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ11) (δ13)
     dparams["W_f"][:, :H] = outer[:H]  # (δ9)
     dparams["W_C"][:, :H] = outer[H:2 * H]  # (δ11)
     dparams["W_o"][:, :H] = outer[2 * H:]  # (δ13)
@@ -356,20 +388,21 @@ def backward(params, tape, dy=None, dstate=None):
     dparams["b_f"][...] = sums[:H]  # (δ10)
     dparams["b_C"][...] = sums[H:2 * H]  # (δ12)
     dparams["b_o"][...] = sums[2 * H:]  # (δ14)
+
     # (δ15)
     dx = (
         columns.T @ np.concatenate((
-        params["W_f"][:, H:],
-        params["W_C"][:, H:],
-        params["W_o"][:, H:],
-    ))
+            params["W_f"][:, H:],
+            params["W_C"][:, H:],
+            params["W_o"][:, H:],
+        ))
     ).reshape(T, B, D)
 
     dstate0 = {
-        "h": (carry[:H]).T.copy(),
-        "C": (carry[H:2 * H]).T.copy(),
+        "h": carry[:H].T.copy(),
+        "C": carry[H:2 * H].T.copy(),
     }
-    tape.work.append(work)
+    run.work.append(work)
     return dparams, dx, dstate0
 
 
@@ -438,10 +471,18 @@ def _activation(dtype, elements):
 _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 
 
-def _columns(history):
-    """(T, size, B) as (size, T * B)."""
-    T, size, B = history.shape
-    return np.ascontiguousarray(history.transpose(1, 0, 2)).reshape(size, T * B)
+def _chunk(numbers, dtype):
+    """How many steps stay in the cache, for so many numbers a step; one at least."""
+    return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _beside_ones(x):
+    """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
+    n, B, size = x.shape
+    beside = np.empty((n, B, size + 1), x.dtype)
+    beside[:, :, :size] = x
+    beside[:, :, size] = 1
+    return beside.transpose(0, 2, 1)
 
 
 def _take(reuse, key):
@@ -508,7 +549,8 @@ def _dtype(dtype):
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    # None would compare equal to float64, as np.dtype(None) is that.
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
     return found
 

@@ -104,6 +104,7 @@ class Tape:
     """
 
     def __init__(self, T, B, H, D, dtype):
+        self.chunk = _chunk((5 * H) * B, dtype)
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
@@ -149,21 +150,38 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
-    run = _take(reuse, (T, B, H, D, dtype))
-    run.x = x
+    run = None
+    if tape or reuse is not None:
+        run = _take(reuse, (T, B, H, D, dtype))
+        run.x = x
+        y = _spare(run.pool, (T, B, H), dtype)
+        last = _run(params, x, state, y, run)
+        return y, last, run if tape else None
+    # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
+    y = np.empty((T, B, H), dtype)
+    chunk = _chunk((5 * H) * B, dtype)
+    for lo in range(0, max(T, 1), chunk):
+        hi = min(lo + chunk, T)
+        if run is None or hi - lo != chunk:
+            run = Tape(hi - lo, B, H, D, dtype)
+        state = _run(params, x[lo:hi], state, y[lo:hi], run)
+    return y, state, None
+
+
+def _run(params, x, state, y, run):
+    """(1) to (4) in the memory of `run`: stores the outputs into y; returns the last state."""
+    T, B, H, D, dtype = run.key
     record = run.record
     activate, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a)
     w_h = np.concatenate((params["W_z"][:, :H] * by_sigma, params["W_r"][:, :H] * by_sigma))
     w_u_h_tilde = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (3b)
-    # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (3b)
     w_x = np.concatenate((
         params["W_z"][:, H:] * by_sigma,
         params["W_r"][:, H:] * by_sigma,
         params["W"][:, H:] * by_tanh,
     ))
-    np.matmul(w_x, x.transpose(0, 2, 1), out=record[:-1, H:4 * H])  # (1a) (2a) (3b)
     record[0, 4 * H:] = 0 if state is None else state["h"].T
     scratch = run.scratch
     p_h = run.p_h
@@ -172,54 +190,58 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     W_u_h_tilde = p_u_h_tilde
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
-    with np.errstate(over="ignore"):
-        for h_prev, z_r, r, u_h_tilde, h_tilde, z, h, in run.steps:
-            np.dot(w_h, h_prev, out=p_h)  # (1a) (2a)
-            np.add(z_r, p_h, out=z_r)  # (1a) (2a)
-            activate(z_r, z_r, None)  # (1) (2)
-            np.multiply(r, h_prev, out=u_h_tilde)  # (3a)
-            np.dot(w_u_h_tilde, u_h_tilde, out=W_u_h_tilde)  # (3b)
-            np.add(h_tilde, W_u_h_tilde, out=h_tilde)  # (3b)
-            activate(h_tilde, None, h_tilde)  # (3)
-            np.subtract(one, z, out=tmp0)  # (4)
-            np.multiply(tmp0, h_prev, out=tmp0)  # (4)
-            np.multiply(z, h_tilde, out=tmp1)  # (4)
-            np.add(tmp0, tmp1, out=h)  # (4)
-    y = _spare(run.pool, (T, B, H), dtype)
-    np.copyto(y, record[1:, 4 * H:].transpose(0, 2, 1))
-    last = {"h": record[T, 4 * H:].T.copy()}
-    return y, last, run if tape else None
+    add, dot, multiply, subtract = np.add, np.dot, np.multiply, np.subtract
+    for lo in range(0, T, run.chunk):
+        hi = min(lo + run.chunk, T)
+        # What does not depend on the recurrence, for the steps from lo to hi.
+        np.matmul(w_x, x[lo:hi].transpose(0, 2, 1), out=record[lo:hi, H:4 * H])  # (1a) (2a) (3b)
+        with np.errstate(over="ignore"):
+            for h_prev, z_r, r, u_h_tilde, h_tilde, z, h in run.steps[lo:hi]:
+                dot(w_h, h_prev, p_h)  # (1a) (2a)
+                add(z_r, p_h, z_r)  # (1a) (2a)
+                activate(z_r, z_r, None)  # (1) (2)
+                multiply(r, h_prev, u_h_tilde)  # (3a)
+                dot(w_u_h_tilde, u_h_tilde, W_u_h_tilde)  # (3b)
+                add(h_tilde, W_u_h_tilde, h_tilde)  # (3b)
+                activate(h_tilde, None, h_tilde)  # (3)
+                subtract(one, z, tmp0)  # (4)
+                multiply(tmp0, h_prev, tmp0)  # (4)
+                multiply(z, h_tilde, tmp1)  # (4)
+                add(tmp0, tmp1, h)  # (4)
+        np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:].transpose(0, 2, 1))
+    return {"h": record[T, 4 * H:].T.copy()}
 
 
 class _Work:
     """The memory of a backward pass."""
 
-    def __init__(self, tape):
-        T, B, H, D, dtype = tape.key
-        record = tape.record
-        self.adjoint = adjoint = np.empty((T, 3 * H, B), dtype)
+    def __init__(self, run):
+        T, B, H, D, dtype = run.key
+        record = run.record
+        # All but what sums over time need is made for as many steps as stay in the cache.
+        self.chunk = chunk = min(max(T, 1), _chunk((5 * H + 3 * H) * B, dtype))
+        self.adjoint = adjoint = np.empty((chunk, 3 * H, B), dtype)
+        self.columns = np.empty((3 * H, T, B), dtype)
+        self.h_prev_columns = np.empty((H, T, B), dtype)
+        self.u_h_tilde_columns = np.empty((H, T, B), dtype)
         self.carry = np.empty((4 * H, B), dtype)
-        self.d_y = d_y = np.empty((T, H, B), dtype)
-        self.columns = np.empty((3 * H, T * B), dtype)
+        self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.scratch = np.empty((2 * H, B), dtype)
-        # Factors are made for as many steps as fit into the processor's cache.
-        per_step = (5 * H + 3 * H) * B * dtype.itemsize
-        self.chunk = chunk = max(1, min(T, _CACHE // max(1, per_step)))
         self.temporaries = np.empty((chunk, 2 * H, B), dtype)
         self.factor = factor = np.empty((chunk, H, B), dtype)
-        self.factor_steps = list(
+        self.steps = list(
             zip(
-                factor,
+                record[:-1, 2 * H:3 * H],
                 strict=True,
             )
         )
-        self.steps = list(
+        self.chunk_steps = list(
             zip(
                 d_y,
-                adjoint[:, H:].reshape(T, 2, H, B),
+                adjoint[:, H:].reshape(chunk, 2, H, B),
                 adjoint[:, 2 * H:],
                 adjoint[:, :H],
-                record[:-1, 2 * H:3 * H],
+                factor,
                 adjoint[:, :2 * H],
                 strict=True,
             )
@@ -256,18 +278,23 @@ def backward(params, tape, dy=None, dstate=None):
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, H, D, dtype)
-    x, record = tape.x, tape.record
+    return _gradients(params, tape, dy, dstate)
+
+
+def _gradients(params, run, dy, dstate):
+    """(δ1) to (δ13) for the steps of `run`, which `_run` has made."""
+    T, B, H, D, dtype = run.key
+    x, record = run.x, run.record
     try:
-        work = tape.work.pop()
+        work = run.work.pop()
     except IndexError:
-        work = _Work(tape)
+        work = _Work(run)
     adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
+    h_prev_columns = work.h_prev_columns
+    u_h_tilde_columns = work.u_h_tilde_columns
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
-    else:
-        np.copyto(d_y, dy.transpose(0, 2, 1))
-    steps = work.steps
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
@@ -282,67 +309,79 @@ def backward(params, tape, dy=None, dstate=None):
     tmp1 = scratch[H:]
     temporaries = work.temporaries
     factor = work.factor
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
+    add, dot, multiply = np.add, np.dot, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
+        if dy is not None:
+            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
         # All that holds no adjoint, for the steps from lo to hi.
         np.subtract(1.0, record[lo:hi, H:2 * H], out=factor[:n])  # (δ1)
         np.subtract(1.0, record[lo:hi, 2 * H:3 * H], out=temporaries[:n, :H])  # (δ6)
         # (δ6)
         np.multiply(record[lo:hi, 2 * H:3 * H], temporaries[:n, :H], out=temporaries[:n, :H])
-        np.multiply(temporaries[:n, :H], record[lo:hi, 4 * H:], out=adjoint[lo:hi, :H])  # (δ6)
+        np.multiply(temporaries[:n, :H], record[lo:hi, 4 * H:], out=adjoint[:n, :H])  # (δ6)
         np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ3)
         np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ3)
-        # (δ3)
-        np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[lo:hi, 2 * H:])
+        np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[:n, 2 * H:])  # (δ3)
         # (δ8)
         np.subtract(record[lo:hi, 3 * H:4 * H], record[lo:hi, 4 * H:], out=temporaries[:n, :H])
         np.multiply(record[lo:hi, H:2 * H], factor[:n], out=temporaries[:n, H:])  # (δ8)
-        np.multiply(temporaries[:n, H:], temporaries[:n, :H], out=adjoint[lo:hi, H:2 * H])  # (δ8)
+        np.multiply(temporaries[:n, H:], temporaries[:n, :H], out=adjoint[:n, H:2 * H])  # (δ8)
         views = zip(
-            steps[lo:hi],
-            work.factor_steps,
-            strict=False,
+            work.steps[lo:hi],
+            work.chunk_steps[:n],
+            strict=True,
         )
-        for (d_y_t, d_a_z_d_a_h_tilde_blocks, d_a_h_tilde, d_a_r, r, d_a_r_d_a_z,), (factor0,), in reversed(list(views)):
-            np.add(d_y_t, carry_h, out=tmp0)  # (δ1)
-            np.add(tmp0, back_h, out=d_h)  # (δ1)
-            np.multiply(d_a_z_d_a_h_tilde_blocks, d_h, out=d_a_z_d_a_h_tilde_blocks)  # (δ3) (δ8)
-            np.dot(w_back_u_h_tilde.T, d_a_h_tilde, out=back_u_h_tilde)  # (δ4)
-            np.multiply(d_a_r, back_u_h_tilde, out=d_a_r)  # (δ6)
-            np.multiply(r, back_u_h_tilde, out=tmp0)  # (δ1)
-            np.multiply(factor0, d_h, out=tmp1)  # (δ1)
-            np.add(tmp0, tmp1, out=carry_h)  # (δ1)
-            np.dot(w_back_h.T, d_a_r_d_a_z, out=back_h)  # (δ1)
-    # Sums over time and batch: one product for each vector that weights multiply.
-    np.copyto(columns.reshape(3 * H, T, B), adjoint.transpose(1, 0, 2))
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    h_prev_columns = _columns(record[:-1, 4 * H:])
-    u_h_tilde_again = np.empty((T, H, B), dtype)
-    np.multiply(record[:-1, 2 * H:3 * H], record[:-1, 4 * H:], out=u_h_tilde_again)  # (3a)
-    u_h_tilde_columns = _columns(u_h_tilde_again)
-    outer = columns[:2 * H] @ h_prev_columns.T  # (δ9) (δ10)
+        for (
+            (r,),
+            (
+                d_y_t, d_a_z_d_a_h_tilde_blocks, d_a_h_tilde, d_a_r, factor0, d_a_r_d_a_z,
+            ),
+        ) in reversed(list(views)):
+            add(d_y_t, carry_h, tmp0)  # (δ1)
+            add(tmp0, back_h, d_h)  # (δ1)
+            multiply(d_a_z_d_a_h_tilde_blocks, d_h, d_a_z_d_a_h_tilde_blocks)  # (δ3) (δ8)
+            dot(w_back_u_h_tilde.T, d_a_h_tilde, back_u_h_tilde)  # (δ4)
+            multiply(d_a_r, back_u_h_tilde, d_a_r)  # (δ6)
+            multiply(r, back_u_h_tilde, tmp0)  # (δ1)
+            multiply(factor0, d_h, tmp1)  # (δ1)
+            add(tmp0, tmp1, carry_h)  # (δ1)
+            dot(w_back_h.T, d_a_r_d_a_z, back_h)  # (δ1)
+        # What the sums over time and batch take from these steps.
+        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
+        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 4 * H:].transpose(1, 0, 2))
+        u_h_tilde_again = np.empty((n, H, B), dtype)
+        # (3a)
+        np.multiply(record[lo:hi, 2 * H:3 * H], record[lo:hi, 4 * H:], out=u_h_tilde_again[:n])
+        np.copyto(u_h_tilde_columns[:, lo:hi], u_h_tilde_again.transpose(1, 0, 2))
+
+    # One product for each vector that weights multiply.
+    columns = columns.reshape(3 * H, T * B)
+    outer = columns[:2 * H] @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ10)
     dparams["W_r"][:, :H] = outer[:H]  # (δ10)
     dparams["W_z"][:, :H] = outer[H:]  # (δ9)
     outer = columns @ x.reshape(T * B, D)  # (δ9) (δ10) (δ11)
     dparams["W_r"][:, H:] = outer[:H]  # (δ10)
     dparams["W_z"][:, H:] = outer[H:2 * H]  # (δ9)
     dparams["W"][:, H:] = outer[2 * H:]  # (δ11)
-    outer = columns[2 * H:] @ u_h_tilde_columns.T  # (δ11)
+    outer = columns[2 * H:] @ u_h_tilde_columns.reshape(H, T * B).T  # (δ11)
     dparams["W"][:, :H] = outer  # (δ11)
+
     # (δ12)
     dx = (
         columns.T @ np.concatenate((
-        params["W_r"][:, H:],
-        params["W_z"][:, H:],
-        params["W"][:, H:],
-    ))
+            params["W_r"][:, H:],
+            params["W_z"][:, H:],
+            params["W"][:, H:],
+        ))
     ).reshape(T, B, D)
 
     dstate0 = {
         "h": (carry[:H] + carry[H:2 * H]).T.copy(),
     }
-    tape.work.append(work)
+    run.work.append(work)
     return dparams, dx, dstate0
 
 
@@ -411,10 +450,9 @@ def _activation(dtype, elements):
 _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 
 
-def _columns(history):
-    """(T, size, B) as (size, T * B)."""
-    T, size, B = history.shape
-    return np.ascontiguousarray(history.transpose(1, 0, 2)).reshape(size, T * B)
+def _chunk(numbers, dtype):
+    """How many steps stay in the cache, for so many numbers a step; one at least."""
+    return max(1, _CACHE // max(1, numbers * dtype.itemsize))
 
 
 def _take(reuse, key):
@@ -477,7 +515,8 @@ def _dtype(dtype):
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    # None would compare equal to float64, as np.dtype(None) is that.
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
     return found
 

@@ -113,6 +113,7 @@ class Tape:
     """
 
     def __init__(self, T, B, H, D, dtype):
+        self.chunk = _chunk((5 * H) * B, dtype)
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
@@ -158,8 +159,27 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
-    run = _take(reuse, (T, B, H, D, dtype))
-    run.x = x
+    run = None
+    if tape or reuse is not None:
+        run = _take(reuse, (T, B, H, D, dtype))
+        run.x = x
+        y = _spare(run.pool, (T, B, H), dtype)
+        last = _run(params, x, state, y, run)
+        return y, last, run if tape else None
+    # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
+    y = np.empty((T, B, H), dtype)
+    chunk = _chunk((5 * H) * B, dtype)
+    for lo in range(0, max(T, 1), chunk):
+        hi = min(lo + chunk, T)
+        if run is None or hi - lo != chunk:
+            run = Tape(hi - lo, B, H, D, dtype)
+        state = _run(params, x[lo:hi], state, y[lo:hi], run)
+    return y, state, None
+
+
+def _run(params, x, state, y, run):
+    """(1) to (4) in the memory of `run`: stores the outputs into y; returns the last state."""
+    T, B, H, D, dtype = run.key
     record = run.record
     activate, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a) (3a)
@@ -168,68 +188,76 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         params["W_r"][:, :H] * by_sigma,
         params["W_z"][:, :H] * by_sigma,
     ))
-    # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (3b)
-    w_x = np.concatenate((
-        params["W_r"][:, H:] * by_sigma,
-        params["W_z"][:, H:] * by_sigma,
-        params["W_n"],
+    w_x = np.hstack((
+        np.concatenate((
+            params["W_r"][:, H:] * by_sigma,
+            params["W_z"][:, H:] * by_sigma,
+            params["W_n"],
+        )),
+        np.concatenate((
+            params["b_r"] * by_sigma,
+            params["b_z"] * by_sigma,
+            params["b_n"],
+        ))[:, None],
     ))
-    np.matmul(w_x, x.transpose(0, 2, 1), out=record[:-1, H:4 * H])  # (1a) (2a) (3b)
-    record[:-1, :H] = params["c_n"][:, None]  # (3a)
-    # (1a) (2a) (3b)
-    record[:-1, H:4 * H] += np.repeat(
-        np.concatenate((params["b_r"] * by_sigma, params["b_z"] * by_sigma, params["b_n"])),
-        B,
-    ).reshape(3 * H, B)
     record[0, 4 * H:] = 0 if state is None else state["h"].T
     scratch = run.scratch
     p_h = run.p_h
     one = np.array(1.0, dtype)
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
-    with np.errstate(over="ignore"):
-        for h_prev, a_n_to_z, r_z, r, a_n, n_, z, h, in run.steps:
-            np.dot(w_h, h_prev, out=p_h)  # (1a) (2a) (3a)
-            np.add(a_n_to_z, p_h, out=a_n_to_z)  # (1a) (2a) (3a)
-            activate(r_z, r_z, None)  # (1) (2)
-            np.multiply(r, a_n, out=tmp0)  # (3b)
-            np.add(n_, tmp0, out=n_)  # (3b)
-            np.tanh(n_, out=n_)  # (3)
-            np.subtract(one, z, out=tmp0)  # (4)
-            np.multiply(tmp0, n_, out=tmp0)  # (4)
-            np.multiply(z, h_prev, out=tmp1)  # (4)
-            np.add(tmp0, tmp1, out=h)  # (4)
-    y = _spare(run.pool, (T, B, H), dtype)
-    np.copyto(y, record[1:, 4 * H:].transpose(0, 2, 1))
-    last = {"h": record[T, 4 * H:].T.copy()}
-    return y, last, run if tape else None
+    add, dot, multiply, subtract, tanh = np.add, np.dot, np.multiply, np.subtract, np.tanh
+    for lo in range(0, T, run.chunk):
+        hi = min(lo + run.chunk, T)
+        # What does not depend on the recurrence, for the steps from lo to hi.
+        np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (3b)
+        record[lo:hi, :H] = params["c_n"][:, None]  # (3a)
+        with np.errstate(over="ignore"):
+            for h_prev, a_n_to_z, r_z, r, a_n, n_, z, h in run.steps[lo:hi]:
+                dot(w_h, h_prev, p_h)  # (1a) (2a) (3a)
+                add(a_n_to_z, p_h, a_n_to_z)  # (1a) (2a) (3a)
+                activate(r_z, r_z, None)  # (1) (2)
+                multiply(r, a_n, tmp0)  # (3b)
+                add(n_, tmp0, n_)  # (3b)
+                tanh(n_, n_)  # (3)
+                subtract(one, z, tmp0)  # (4)
+                multiply(tmp0, n_, tmp0)  # (4)
+                multiply(z, h_prev, tmp1)  # (4)
+                add(tmp0, tmp1, h)  # (4)
+        np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:].transpose(0, 2, 1))
+    return {"h": record[T, 4 * H:].T.copy()}
 
 
 class _Work:
     """The memory of a backward pass."""
 
-    def __init__(self, tape):
-        T, B, H, D, dtype = tape.key
-        record = tape.record
-        self.adjoint = adjoint = np.empty((T, 4 * H, B), dtype)
+    def __init__(self, run):
+        T, B, H, D, dtype = run.key
+        record = run.record
+        # All but what sums over time need is made for as many steps as stay in the cache.
+        self.chunk = chunk = min(max(T, 1), _chunk((5 * H + 4 * H) * B, dtype))
+        self.adjoint = adjoint = np.empty((chunk, 4 * H, B), dtype)
+        self.columns = np.empty((4 * H, T, B), dtype)
+        self.h_prev_columns = np.empty((H, T, B), dtype)
         self.carry = np.empty((3 * H, B), dtype)
-        self.d_y = d_y = np.empty((T, H, B), dtype)
-        self.columns = np.empty((4 * H, T * B), dtype)
+        self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.scratch = np.empty((H, B), dtype)
-        # Factors are made for as many steps as fit into the processor's cache.
-        per_step = (5 * H + 4 * H) * B * dtype.itemsize
-        self.chunk = chunk = max(1, min(T, _CACHE // max(1, per_step)))
         self.temporaries = np.empty((chunk, 5 * H, B), dtype)
         self.steps = list(
             zip(
-                d_y,
-                adjoint[:, 2 * H:].reshape(T, 2, H, B),
                 record[:-1, H:2 * H],
+                record[:-1, 2 * H:3 * H],
+                strict=True,
+            )
+        )
+        self.chunk_steps = list(
+            zip(
+                d_y,
+                adjoint[:, 2 * H:].reshape(chunk, 2, H, B),
                 adjoint[:, 3 * H:],
                 adjoint[:, :H],
                 adjoint[:, H:2 * H],
-                record[:-1, 2 * H:3 * H],
                 adjoint[:, :3 * H],
                 strict=True,
             )
@@ -266,18 +294,22 @@ def backward(params, tape, dy=None, dstate=None):
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, H, D, dtype)
-    x, record = tape.x, tape.record
+    return _gradients(params, tape, dy, dstate)
+
+
+def _gradients(params, run, dy, dstate):
+    """(δ1) to (δ18) for the steps of `run`, which `_run` has made."""
+    T, B, H, D, dtype = run.key
+    x, record = run.x, run.record
     try:
-        work = tape.work.pop()
+        work = run.work.pop()
     except IndexError:
-        work = _Work(tape)
+        work = _Work(run)
     adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
+    h_prev_columns = work.h_prev_columns
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
-    else:
-        np.copyto(d_y, dy.transpose(0, 2, 1))
-    steps = work.steps
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
@@ -288,9 +320,13 @@ def backward(params, tape, dy=None, dstate=None):
     back_h = carry[H:2 * H]
     d_h = carry[2 * H:]
     temporaries = work.temporaries
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
+    add, dot, multiply = np.add, np.dot, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
+        if dy is not None:
+            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
         # All that holds no adjoint, for the steps from lo to hi.
         np.subtract(1.0, record[lo:hi, H:3 * H], out=temporaries[:n, :2 * H])  # (δ6) (δ8)
         # (δ6) (δ8)
@@ -300,14 +336,14 @@ def backward(params, tape, dy=None, dstate=None):
             out=temporaries[:n, 2 * H:4 * H],
         )
         # (δ8)
-        np.multiply(temporaries[:n, 2 * H:3 * H], record[lo:hi, :H], out=adjoint[lo:hi, H:2 * H])
+        np.multiply(temporaries[:n, 2 * H:3 * H], record[lo:hi, :H], out=adjoint[:n, H:2 * H])
         # (δ6)
         np.subtract(record[lo:hi, 4 * H:], record[lo:hi, 3 * H:4 * H], out=temporaries[:n, 4 * H:])
         # (δ6)
         np.multiply(
             temporaries[:n, 3 * H:4 * H],
             temporaries[:n, 4 * H:],
-            out=adjoint[lo:hi, 2 * H:3 * H],
+            out=adjoint[:n, 2 * H:3 * H],
         )
         np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
         np.subtract(1.0, temporaries[:n, 2 * H:3 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
@@ -315,21 +351,33 @@ def backward(params, tape, dy=None, dstate=None):
         np.multiply(
             temporaries[:n, 2 * H:3 * H],
             temporaries[:n, H:2 * H],
-            out=adjoint[lo:hi, 3 * H:],
+            out=adjoint[:n, 3 * H:],
         )
-        for d_y_t, d_a_z_d_a2_n_blocks, r, d_a2_n, d_a_n, d_a_r, z, d_a_n_to_d_a_z, in reversed(steps[lo:hi]):
-            np.add(d_y_t, carry_h, out=tmp0)  # (δ1)
-            np.add(tmp0, back_h, out=d_h)  # (δ1)
-            np.multiply(d_a_z_d_a2_n_blocks, d_h, out=d_a_z_d_a2_n_blocks)  # (δ3) (δ6)
-            np.multiply(r, d_a2_n, out=d_a_n)  # (δ4)
-            np.multiply(d_a_r, d_a2_n, out=d_a_r)  # (δ8)
-            np.multiply(z, d_h, out=carry_h)  # (δ1)
-            np.dot(w_back_h.T, d_a_n_to_d_a_z, out=back_h)  # (δ1)
-    # Sums over time and batch: one product for each vector that weights multiply.
-    np.copyto(columns.reshape(4 * H, T, B), adjoint.transpose(1, 0, 2))
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    h_prev_columns = _columns(record[:-1, 4 * H:])
-    outer = columns[:3 * H] @ h_prev_columns.T  # (δ9) (δ11) (δ15)
+        views = zip(
+            work.steps[lo:hi],
+            work.chunk_steps[:n],
+            strict=True,
+        )
+        for (
+            (r, z),
+            (
+                d_y_t, d_a_z_d_a2_n_blocks, d_a2_n, d_a_n, d_a_r, d_a_n_to_d_a_z,
+            ),
+        ) in reversed(list(views)):
+            add(d_y_t, carry_h, tmp0)  # (δ1)
+            add(tmp0, back_h, d_h)  # (δ1)
+            multiply(d_a_z_d_a2_n_blocks, d_h, d_a_z_d_a2_n_blocks)  # (δ3) (δ6)
+            multiply(r, d_a2_n, d_a_n)  # (δ4)
+            multiply(d_a_r, d_a2_n, d_a_r)  # (δ8)
+            multiply(z, d_h, carry_h)  # (δ1)
+            dot(w_back_h.T, d_a_n_to_d_a_z, back_h)  # (δ1)
+        # What the sums over time and batch take from these steps.
+        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
+        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 4 * H:].transpose(1, 0, 2))
+
+    # One product for each vector that weights multiply.
+    columns = columns.reshape(4 * H, T * B)
+    outer = columns[:3 * H] @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ11) (δ15)
     dparams["U_n"][...] = outer[:H]  # (δ15)
     dparams["W_r"][:, :H] = outer[H:2 * H]  # (δ9)
     dparams["W_z"][:, :H] = outer[2 * H:]  # (δ11)
@@ -342,6 +390,7 @@ def backward(params, tape, dy=None, dstate=None):
     dparams["b_z"][...] = sums[2 * H:3 * H]  # (δ12)
     dparams["b_n"][...] = sums[3 * H:]  # (δ14)
     dparams["c_n"][...] = sums[:H]  # (δ16)
+
     # (δ17)
     dx = (
         columns[H:].T @ np.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))
@@ -350,7 +399,7 @@ def backward(params, tape, dy=None, dstate=None):
     dstate0 = {
         "h": (carry[:H] + carry[H:2 * H]).T.copy(),
     }
-    tape.work.append(work)
+    run.work.append(work)
     return dparams, dx, dstate0
 
 
@@ -418,10 +467,18 @@ def _activation(dtype, elements):
 _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 
 
-def _columns(history):
-    """(T, size, B) as (size, T * B)."""
-    T, size, B = history.shape
-    return np.ascontiguousarray(history.transpose(1, 0, 2)).reshape(size, T * B)
+def _chunk(numbers, dtype):
+    """How many steps stay in the cache, for so many numbers a step; one at least."""
+    return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _beside_ones(x):
+    """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
+    n, B, size = x.shape
+    beside = np.empty((n, B, size + 1), x.dtype)
+    beside[:, :, :size] = x
+    beside[:, :, size] = 1
+    return beside.transpose(0, 2, 1)
 
 
 def _take(reuse, key):
@@ -489,7 +546,8 @@ def _dtype(dtype):
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    # None would compare equal to float64, as np.dtype(None) is that.
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
     return found
 

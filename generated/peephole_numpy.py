@@ -123,6 +123,7 @@ class Tape:
     """
 
     def __init__(self, T, B, H, D, dtype):
+        self.chunk = _chunk((7 * H) * B, dtype)
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
@@ -174,8 +175,27 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
-    run = _take(reuse, (T, B, H, D, dtype))
-    run.x = x
+    run = None
+    if tape or reuse is not None:
+        run = _take(reuse, (T, B, H, D, dtype))
+        run.x = x
+        y = _spare(run.pool, (T, B, H), dtype)
+        last = _run(params, x, state, y, run)
+        return y, last, run if tape else None
+    # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
+    y = np.empty((T, B, H), dtype)
+    chunk = _chunk((7 * H) * B, dtype)
+    for lo in range(0, max(T, 1), chunk):
+        hi = min(lo + chunk, T)
+        if run is None or hi - lo != chunk:
+            run = Tape(hi - lo, B, H, D, dtype)
+        state = _run(params, x[lo:hi], state, y[lo:hi], run)
+    return y, state, None
+
+
+def _run(params, x, state, y, run):
+    """(1) to (6) in the memory of `run`: stores the outputs into y; returns the last state."""
+    T, B, H, D, dtype = run.key
     record = run.record
     activate, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a)
@@ -188,25 +208,21 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         params["W_o"][:, H:2 * H] * by_sigma,
     ))
     w_C_ = np.ascontiguousarray(params["W_o"][:, :H] * by_sigma)  # (5a)
-    # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (3a) (5a)
-    w_x = np.concatenate((
-        params["W_i"][:, 2 * H:] * by_sigma,
-        params["W_f"][:, 2 * H:] * by_sigma,
-        params["W_C"][:, H:] * by_tanh,
-        params["W_o"][:, 2 * H:] * by_sigma,
-    ))
-    np.matmul(w_x, x.transpose(0, 2, 1), out=record[:-1, H:5 * H])  # (1a) (2a) (3a) (5a)
-    # (1a) (2a) (3a) (5a)
-    record[:-1, H:5 * H] += np.repeat(
+    w_x = np.hstack((
         np.concatenate((
-        params["b_i"] * by_sigma,
-        params["b_f"] * by_sigma,
-        params["b_C"] * by_tanh,
-        params["b_o"] * by_sigma,
-    )),
-        B,
-    ).reshape(4 * H, B)
+            params["W_i"][:, 2 * H:] * by_sigma,
+            params["W_f"][:, 2 * H:] * by_sigma,
+            params["W_C"][:, H:] * by_tanh,
+            params["W_o"][:, 2 * H:] * by_sigma,
+        )),
+        np.concatenate((
+            params["b_i"] * by_sigma,
+            params["b_f"] * by_sigma,
+            params["b_C"] * by_tanh,
+            params["b_o"] * by_sigma,
+        ))[:, None],
+    ))
     record[0, 5 * H:6 * H] = 0 if state is None else state["h"].T
     record[0, :H] = 0 if state is None else state["C"].T
     scratch = run.scratch
@@ -216,55 +232,62 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
     W_o_C = p_C_
-    with np.errstate(over="ignore"):
-        for C_prev, i_f, h_prev, i_to_o, C_tilde, i_to_C_tilde, f, i, C, o, tanh_C, h, in run.steps:
-            np.dot(w_C, C_prev, out=p_C)  # (1a) (2a)
-            np.add(i_f, p_C, out=i_f)  # (1a) (2a)
-            np.dot(w_h, h_prev, out=p_h)  # (1a) (2a) (3a) (5a)
-            np.add(i_to_o, p_h, out=i_to_o)  # (1a) (2a) (3a) (5a)
-            activate(i_to_C_tilde, i_f, C_tilde)  # (1) (2) (3)
-            np.multiply(f, C_prev, out=tmp0)  # (4)
-            np.multiply(i, C_tilde, out=tmp1)  # (4)
-            np.add(tmp0, tmp1, out=C)  # (4)
-            np.dot(w_C_, C, out=W_o_C)  # (5a)
-            np.add(o, W_o_C, out=o)  # (5a)
-            activate(o, o, None)  # (5)
-            np.tanh(C, out=tanh_C)  # (6)
-            np.multiply(o, tanh_C, out=h)  # (6)
-    y = _spare(run.pool, (T, B, H), dtype)
-    np.copyto(y, record[1:, 5 * H:6 * H].transpose(0, 2, 1))
-    last = {"h": record[T, 5 * H:6 * H].T.copy(), "C": record[T, :H].T.copy()}
-    return y, last, run if tape else None
+    add, dot, multiply, tanh = np.add, np.dot, np.multiply, np.tanh
+    for lo in range(0, T, run.chunk):
+        hi = min(lo + run.chunk, T)
+        # What does not depend on the recurrence, for the steps from lo to hi.
+        np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:5 * H])  # (1a) (2a) (3a) (5a)
+        with np.errstate(over="ignore"):
+            for (
+                C_prev, i_f, h_prev, i_to_o, C_tilde, i_to_C_tilde, f, i, C, o, tanh_C, h,
+            ) in run.steps[lo:hi]:
+                dot(w_C, C_prev, p_C)  # (1a) (2a)
+                add(i_f, p_C, i_f)  # (1a) (2a)
+                dot(w_h, h_prev, p_h)  # (1a) (2a) (3a) (5a)
+                add(i_to_o, p_h, i_to_o)  # (1a) (2a) (3a) (5a)
+                activate(i_to_C_tilde, i_f, C_tilde)  # (1) (2) (3)
+                multiply(f, C_prev, tmp0)  # (4)
+                multiply(i, C_tilde, tmp1)  # (4)
+                add(tmp0, tmp1, C)  # (4)
+                dot(w_C_, C, W_o_C)  # (5a)
+                add(o, W_o_C, o)  # (5a)
+                activate(o, o, None)  # (5)
+                tanh(C, tanh_C)  # (6)
+                multiply(o, tanh_C, h)  # (6)
+        np.copyto(y[lo:hi], record[lo + 1:hi + 1, 5 * H:6 * H].transpose(0, 2, 1))
+    return {"h": record[T, 5 * H:6 * H].T.copy(), "C": record[T, :H].T.copy()}
 
 
 class _Work:
     """The memory of a backward pass."""
 
-    def __init__(self, tape):
-        T, B, H, D, dtype = tape.key
-        record = tape.record
-        self.adjoint = adjoint = np.empty((T, 4 * H, B), dtype)
+    def __init__(self, run):
+        T, B, H, D, dtype = run.key
+        record = run.record
+        # All but what sums over time need is made for as many steps as stay in the cache.
+        self.chunk = chunk = min(max(T, 1), _chunk((7 * H + 4 * H) * B, dtype))
+        self.adjoint = adjoint = np.empty((chunk, 4 * H, B), dtype)
+        self.columns = np.empty((4 * H, T, B), dtype)
+        self.C_prev_columns = np.empty((H, T, B), dtype)
+        self.h_prev_columns = np.empty((H, T, B), dtype)
+        self.C_columns = np.empty((H, T, B), dtype)
         self.carry = np.empty((6 * H, B), dtype)
-        self.d_y = d_y = np.empty((T, H, B), dtype)
-        self.columns = np.empty((4 * H, T * B), dtype)
+        self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.scratch = np.empty((2 * H, B), dtype)
-        # Factors are made for as many steps as fit into the processor's cache.
-        per_step = (7 * H + 4 * H) * B * dtype.itemsize
-        self.chunk = chunk = max(1, min(T, _CACHE // max(1, per_step)))
         self.temporaries = np.empty((chunk, 4 * H, B), dtype)
         self.factor = factor = np.empty((chunk, H, B), dtype)
-        self.factor_steps = list(
+        self.steps = list(
             zip(
-                factor,
+                record[:-1, 2 * H:3 * H],
                 strict=True,
             )
         )
-        self.steps = list(
+        self.chunk_steps = list(
             zip(
                 d_y,
                 adjoint[:, 3 * H:],
-                adjoint[:, :3 * H].reshape(T, 3, H, B),
-                record[:-1, 2 * H:3 * H],
+                factor,
+                adjoint[:, :3 * H].reshape(chunk, 3, H, B),
                 adjoint,
                 adjoint[:, :2 * H],
                 strict=True,
@@ -302,18 +325,24 @@ def backward(params, tape, dy=None, dstate=None):
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, H, D, dtype)
-    x, record = tape.x, tape.record
+    return _gradients(params, tape, dy, dstate)
+
+
+def _gradients(params, run, dy, dstate):
+    """(δ1) to (δ21) for the steps of `run`, which `_run` has made."""
+    T, B, H, D, dtype = run.key
+    x, record = run.x, run.record
     try:
-        work = tape.work.pop()
+        work = run.work.pop()
     except IndexError:
-        work = _Work(tape)
+        work = _Work(run)
     adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
+    C_prev_columns = work.C_prev_columns
+    h_prev_columns = work.h_prev_columns
+    C_columns = work.C_columns
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
-    else:
-        np.copyto(d_y, dy.transpose(0, 2, 1))
-    steps = work.steps
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
@@ -338,9 +367,13 @@ def backward(params, tape, dy=None, dstate=None):
     d_C = carry[4 * H:5 * H]
     temporaries = work.temporaries
     factor = work.factor
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
+    add, dot, multiply = np.add, np.dot, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
+        if dy is not None:
+            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
         # All that holds no adjoint, for the steps from lo to hi.
         np.subtract(1.0, record[lo:hi, H:3 * H], out=temporaries[:n, :2 * H])  # (δ8) (δ10)
         # (δ8) (δ10)
@@ -349,48 +382,55 @@ def backward(params, tape, dy=None, dstate=None):
         np.multiply(
             temporaries[:n, 2 * H:3 * H],
             record[lo:hi, 3 * H:4 * H],
-            out=adjoint[lo:hi, H:2 * H],
+            out=adjoint[:n, H:2 * H],
         )
-        np.multiply(temporaries[:n, 3 * H:], record[lo:hi, :H], out=adjoint[lo:hi, :H])  # (δ10)
+        np.multiply(temporaries[:n, 3 * H:], record[lo:hi, :H], out=adjoint[:n, :H])  # (δ10)
         np.subtract(1.0, record[lo:hi, 4 * H:5 * H], out=temporaries[:n, :H])  # (δ3)
         # (δ3)
         np.multiply(record[lo:hi, 4 * H:5 * H], temporaries[:n, :H], out=temporaries[:n, :H])
-        np.multiply(temporaries[:n, :H], record[lo:hi, 6 * H:], out=adjoint[lo:hi, 3 * H:])  # (δ3)
+        np.multiply(temporaries[:n, :H], record[lo:hi, 6 * H:], out=adjoint[:n, 3 * H:])  # (δ3)
         np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ6)
         np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ6)
         # (δ6)
-        np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[lo:hi, 2 * H:3 * H])
+        np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[:n, 2 * H:3 * H])
         np.square(record[lo:hi, 6 * H:], out=temporaries[:n, :H])  # (δ4)
         np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ4)
         np.multiply(record[lo:hi, 4 * H:5 * H], temporaries[:n, :H], out=factor[:n])  # (δ4)
         views = zip(
-            steps[lo:hi],
-            work.factor_steps,
-            strict=False,
+            work.steps[lo:hi],
+            work.chunk_steps[:n],
+            strict=True,
         )
-        for (d_y_t, d_a_o, d_a_f_to_d_a_C_tilde_blocks, f, adjoint_t, d_a_f_d_a_i,), (factor0,), in reversed(list(views)):
-            np.add(d_y_t, back_h, out=d_h)  # (δ1)
-            np.multiply(d_a_o, d_h, out=d_a_o)  # (δ3)
-            np.dot(w_back2_C.T, d_a_o, out=back2_C)  # (δ4)
-            np.add(carry_C, back_C, out=tmp0)  # (δ4)
-            np.multiply(factor0, d_h, out=tmp1)  # (δ4)
-            np.add(tmp0, tmp1, out=tmp0)  # (δ4)
-            np.add(tmp0, back2_C, out=d_C)  # (δ4)
+        for (
+            (f,),
+            (
+                d_y_t, d_a_o, factor0, d_a_f_to_d_a_C_tilde_blocks, adjoint_t, d_a_f_d_a_i,
+            ),
+        ) in reversed(list(views)):
+            add(d_y_t, back_h, d_h)  # (δ1)
+            multiply(d_a_o, d_h, d_a_o)  # (δ3)
+            dot(w_back2_C.T, d_a_o, back2_C)  # (δ4)
+            add(carry_C, back_C, tmp0)  # (δ4)
+            multiply(factor0, d_h, tmp1)  # (δ4)
+            add(tmp0, tmp1, tmp0)  # (δ4)
+            add(tmp0, back2_C, d_C)  # (δ4)
             # (δ6) (δ8) (δ10)
-            np.multiply(d_a_f_to_d_a_C_tilde_blocks, d_C, out=d_a_f_to_d_a_C_tilde_blocks)
-            np.multiply(f, d_C, out=carry_C)  # (δ4)
-            np.dot(w_back_h.T, adjoint_t, out=back_h)  # (δ1)
-            np.dot(w_back_C.T, d_a_f_d_a_i, out=back_C)  # (δ4)
-    # Sums over time and batch: one product for each vector that weights multiply.
-    np.copyto(columns.reshape(4 * H, T, B), adjoint.transpose(1, 0, 2))
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    C_prev_columns = _columns(record[:-1, :H])
-    h_prev_columns = _columns(record[:-1, 5 * H:6 * H])
-    C_columns = _columns(record[1:, :H])
-    outer = columns[:2 * H] @ C_prev_columns.T  # (δ11) (δ13)
+            multiply(d_a_f_to_d_a_C_tilde_blocks, d_C, d_a_f_to_d_a_C_tilde_blocks)
+            multiply(f, d_C, carry_C)  # (δ4)
+            dot(w_back_h.T, adjoint_t, back_h)  # (δ1)
+            dot(w_back_C.T, d_a_f_d_a_i, back_C)  # (δ4)
+        # What the sums over time and batch take from these steps.
+        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
+        np.copyto(C_prev_columns[:, lo:hi], record[lo:hi, :H].transpose(1, 0, 2))
+        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 5 * H:6 * H].transpose(1, 0, 2))
+        np.copyto(C_columns[:, lo:hi], record[lo + 1:hi + 1, :H].transpose(1, 0, 2))
+
+    # One product for each vector that weights multiply.
+    columns = columns.reshape(4 * H, T * B)
+    outer = columns[:2 * H] @ C_prev_columns.reshape(H, T * B).T  # (δ11) (δ13)
     dparams["W_f"][:, :H] = outer[:H]  # (δ11)
     dparams["W_i"][:, :H] = outer[H:]  # (δ13)
-    outer = columns @ h_prev_columns.T  # (δ11) (δ13) (δ15) (δ17)
+    outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ11) (δ13) (δ15) (δ17)
     dparams["W_f"][:, H:2 * H] = outer[:H]  # (δ11)
     dparams["W_i"][:, H:2 * H] = outer[H:2 * H]  # (δ13)
     dparams["W_C"][:, :H] = outer[2 * H:3 * H]  # (δ15)
@@ -400,28 +440,29 @@ def backward(params, tape, dy=None, dstate=None):
     dparams["W_i"][:, 2 * H:] = outer[H:2 * H]  # (δ13)
     dparams["W_C"][:, H:] = outer[2 * H:3 * H]  # (δ15)
     dparams["W_o"][:, 2 * H:] = outer[3 * H:]  # (δ17)
-    outer = columns[3 * H:] @ C_columns.T  # (δ17)
+    outer = columns[3 * H:] @ C_columns.reshape(H, T * B).T  # (δ17)
     dparams["W_o"][:, :H] = outer  # (δ17)
     sums = columns.sum(axis=1)
     dparams["b_f"][...] = sums[:H]  # (δ12)
     dparams["b_i"][...] = sums[H:2 * H]  # (δ14)
     dparams["b_C"][...] = sums[2 * H:3 * H]  # (δ16)
     dparams["b_o"][...] = sums[3 * H:]  # (δ18)
+
     # (δ19)
     dx = (
         columns.T @ np.concatenate((
-        params["W_f"][:, 2 * H:],
-        params["W_i"][:, 2 * H:],
-        params["W_C"][:, H:],
-        params["W_o"][:, 2 * H:],
-    ))
+            params["W_f"][:, 2 * H:],
+            params["W_i"][:, 2 * H:],
+            params["W_C"][:, H:],
+            params["W_o"][:, 2 * H:],
+        ))
     ).reshape(T, B, D)
 
     dstate0 = {
-        "h": (carry[:H]).T.copy(),
+        "h": carry[:H].T.copy(),
         "C": (carry[H:2 * H] + carry[2 * H:3 * H]).T.copy(),
     }
-    tape.work.append(work)
+    run.work.append(work)
     return dparams, dx, dstate0
 
 
@@ -494,10 +535,18 @@ def _activation(dtype, elements):
 _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 
 
-def _columns(history):
-    """(T, size, B) as (size, T * B)."""
-    T, size, B = history.shape
-    return np.ascontiguousarray(history.transpose(1, 0, 2)).reshape(size, T * B)
+def _chunk(numbers, dtype):
+    """How many steps stay in the cache, for so many numbers a step; one at least."""
+    return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _beside_ones(x):
+    """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
+    n, B, size = x.shape
+    beside = np.empty((n, B, size + 1), x.dtype)
+    beside[:, :, :size] = x
+    beside[:, :, size] = 1
+    return beside.transpose(0, 2, 1)
 
 
 def _take(reuse, key):
@@ -566,7 +615,8 @@ def _dtype(dtype):
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    # None would compare equal to float64, as np.dtype(None) is that.
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
     return found
 

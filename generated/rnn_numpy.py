@@ -88,6 +88,7 @@ class Tape:
     """
 
     def __init__(self, T, B, H, D, dtype):
+        self.chunk = _chunk((H) * B, dtype)
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
@@ -126,44 +127,63 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
-    run = _take(reuse, (T, B, H, D, dtype))
-    run.x = x
+    run = None
+    if tape or reuse is not None:
+        run = _take(reuse, (T, B, H, D, dtype))
+        run.x = x
+        y = _spare(run.pool, (T, B, H), dtype)
+        last = _run(params, x, state, y, run)
+        return y, last, run if tape else None
+    # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
+    y = np.empty((T, B, H), dtype)
+    chunk = _chunk((H) * B, dtype)
+    for lo in range(0, max(T, 1), chunk):
+        hi = min(lo + chunk, T)
+        if run is None or hi - lo != chunk:
+            run = Tape(hi - lo, B, H, D, dtype)
+        state = _run(params, x[lo:hi], state, y[lo:hi], run)
+    return y, state, None
+
+
+def _run(params, x, state, y, run):
+    """(1) in the memory of `run`: stores the outputs into y; returns the last state."""
+    T, B, H, D, dtype = run.key
     record = run.record
     activate, by_sigma, by_tanh = _activation(dtype, B * H)
     w_h = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (1a)
-    # What does not depend on the recurrence, for all steps.
-    w_x = np.ascontiguousarray(params["W"][:, H:] * by_tanh)  # (1a)
-    np.matmul(w_x, x.transpose(0, 2, 1), out=record[1:])  # (1a)
-    record[1:] += np.repeat(params["b"] * by_tanh, B).reshape(H, B)  # (1a)
+    w_x = np.hstack(((params["W"][:, H:] * by_tanh), (params["b"] * by_tanh)[:, None]))  # (1a)
     record[0] = 0 if state is None else state["h"].T
     p_h = run.p_h
     W_h = p_h
-    with np.errstate(over="ignore"):
-        for h_prev, h, in run.steps:
-            np.dot(w_h, h_prev, out=W_h)  # (1a)
-            np.add(h, W_h, out=h)  # (1a)
-            activate(h, None, h)  # (1)
-    y = _spare(run.pool, (T, B, H), dtype)
-    np.copyto(y, record[1:].transpose(0, 2, 1))
-    last = {"h": record[T].T.copy()}
-    return y, last, run if tape else None
+    add, dot = np.add, np.dot
+    for lo in range(0, T, run.chunk):
+        hi = min(lo + run.chunk, T)
+        # What does not depend on the recurrence, for the steps from lo to hi.
+        np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo + 1:hi + 1])  # (1a)
+        with np.errstate(over="ignore"):
+            for h_prev, h in run.steps[lo:hi]:
+                dot(w_h, h_prev, W_h)  # (1a)
+                add(h, W_h, h)  # (1a)
+                activate(h, None, h)  # (1)
+        np.copyto(y[lo:hi], record[lo + 1:hi + 1].transpose(0, 2, 1))
+    return {"h": record[T].T.copy()}
 
 
 class _Work:
     """The memory of a backward pass."""
 
-    def __init__(self, tape):
-        T, B, H, D, dtype = tape.key
-        record = tape.record
-        self.adjoint = adjoint = np.empty((T, H, B), dtype)
+    def __init__(self, run):
+        T, B, H, D, dtype = run.key
+        record = run.record
+        # All but what sums over time need is made for as many steps as stay in the cache.
+        self.chunk = chunk = min(max(T, 1), _chunk((H + H) * B, dtype))
+        self.adjoint = adjoint = np.empty((chunk, H, B), dtype)
+        self.columns = np.empty((H, T, B), dtype)
+        self.h_prev_columns = np.empty((H, T, B), dtype)
         self.carry = np.empty((2 * H, B), dtype)
-        self.d_y = d_y = np.empty((T, H, B), dtype)
-        self.columns = np.empty((H, T * B), dtype)
-        # Factors are made for as many steps as fit into the processor's cache.
-        per_step = (H + H) * B * dtype.itemsize
-        self.chunk = chunk = max(1, min(T, _CACHE // max(1, per_step)))
+        self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.temporaries = np.empty((chunk, H, B), dtype)
-        self.steps = list(
+        self.chunk_steps = list(
             zip(
                 d_y,
                 adjoint,
@@ -202,18 +222,22 @@ def backward(params, tape, dy=None, dstate=None):
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, H, D, dtype)
-    x, record = tape.x, tape.record
+    return _gradients(params, tape, dy, dstate)
+
+
+def _gradients(params, run, dy, dstate):
+    """(δ1) to (δ6) for the steps of `run`, which `_run` has made."""
+    T, B, H, D, dtype = run.key
+    x, record = run.x, run.record
     try:
-        work = tape.work.pop()
+        work = run.work.pop()
     except IndexError:
-        work = _Work(tape)
+        work = _Work(run)
     adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
+    h_prev_columns = work.h_prev_columns
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
-    else:
-        np.copyto(d_y, dy.transpose(0, 2, 1))
-    steps = work.steps
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
@@ -221,32 +245,39 @@ def backward(params, tape, dy=None, dstate=None):
     back_h = carry[:H]
     d_h = carry[H:]
     temporaries = work.temporaries
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
+    add, dot, multiply = np.add, np.dot, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
+        if dy is not None:
+            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
         # All that holds no adjoint, for the steps from lo to hi.
         np.square(record[lo + 1:hi + 1], out=temporaries[:n])  # (δ2)
-        np.subtract(1.0, temporaries[:n], out=adjoint[lo:hi])  # (δ2)
-        for d_y_t, d_a_h, in reversed(steps[lo:hi]):
-            np.add(d_y_t, back_h, out=d_h)  # (δ1)
-            np.multiply(d_a_h, d_h, out=d_a_h)  # (δ2)
-            np.dot(w_back_h.T, d_a_h, out=back_h)  # (δ1)
-    # Sums over time and batch: one product for each vector that weights multiply.
-    np.copyto(columns.reshape(H, T, B), adjoint.transpose(1, 0, 2))
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    h_prev_columns = _columns(record[:-1])
-    outer = columns @ h_prev_columns.T  # (δ3)
+        np.subtract(1.0, temporaries[:n], out=adjoint[:n])  # (δ2)
+        for d_y_t, d_a_h in reversed(work.chunk_steps[:n]):
+            add(d_y_t, back_h, d_h)  # (δ1)
+            multiply(d_a_h, d_h, d_a_h)  # (δ2)
+            dot(w_back_h.T, d_a_h, back_h)  # (δ1)
+        # What the sums over time and batch take from these steps.
+        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
+        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi].transpose(1, 0, 2))
+
+    # One product for each vector that weights multiply.
+    columns = columns.reshape(H, T * B)
+    outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ3)
     dparams["W"][:, :H] = outer  # (δ3)
     outer = columns @ x.reshape(T * B, D)  # (δ3)
     dparams["W"][:, H:] = outer  # (δ3)
     sums = columns.sum(axis=1)
     dparams["b"][...] = sums  # (δ4)
+
     dx = (columns.T @ np.ascontiguousarray(params["W"][:, H:])).reshape(T, B, D)  # (δ5)
 
     dstate0 = {
-        "h": (carry[:H]).T.copy(),
+        "h": carry[:H].T.copy(),
     }
-    tape.work.append(work)
+    run.work.append(work)
     return dparams, dx, dstate0
 
 
@@ -304,10 +335,18 @@ def _activation(dtype, elements):
 _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 
 
-def _columns(history):
-    """(T, size, B) as (size, T * B)."""
-    T, size, B = history.shape
-    return np.ascontiguousarray(history.transpose(1, 0, 2)).reshape(size, T * B)
+def _chunk(numbers, dtype):
+    """How many steps stay in the cache, for so many numbers a step; one at least."""
+    return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _beside_ones(x):
+    """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
+    n, B, size = x.shape
+    beside = np.empty((n, B, size + 1), x.dtype)
+    beside[:, :, :size] = x
+    beside[:, :, size] = 1
+    return beside.transpose(0, 2, 1)
 
 
 def _take(reuse, key):
@@ -369,7 +408,8 @@ def _dtype(dtype):
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found not in (np.dtype(np.float32), np.dtype(np.float64)):
+    # None would compare equal to float64, as np.dtype(None) is that.
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
     return found
 

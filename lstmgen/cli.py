@@ -22,6 +22,7 @@ from lstmgen import __version__
 from lstmgen.commands import flow, jacobian
 from lstmgen.commands.diff import diff
 from lstmgen.commands.list import list_cells
+from lstmgen.commands.report import report
 from lstmgen.drawing.command import draw
 from lstmgen.errors import LstmgenError, UnavailableError, UsageError
 
@@ -204,6 +205,12 @@ commands.add_command(diff)
     "modules in DIR.",
 )
 @click.option("--force", is_flag=True, help="Overwrite even files that lstmgen did not write.")
+@click.option(
+    "--recompute",
+    type=click.Choice(["none", "all"]),
+    help="all: keep the states of a few steps only, and run the forward pass again in backward; "
+    "for numpy.  [default: none; with --check what the file says]",
+)
 @_declare
 def build(
     cells: tuple[str, ...],
@@ -211,6 +218,7 @@ def build(
     directory: str,
     check: bool,
     force: bool,
+    recompute: str | None,
     declarations: tuple[str, ...],
 ) -> int:
     """Write the module of each CELL into DIR."""
@@ -220,12 +228,21 @@ def build(
         raise UsageError("build needs a CELL, for example: lstmgen build lstm --target numpy")
     if not targets and not check:
         raise UsageError(f"build needs --target {' or --target '.join(_TARGETS)}")
+    if recompute and not cells:
+        raise UsageError("--recompute goes with a CELL; without one, files say how they were built")
+    if recompute:
+        from lstmgen.rendering import check_recompute
+
+        for target in targets:
+            check_recompute(target, recompute)
     # Loaded before the first is written, so that a mistake in one leaves nothing half done.
     loaded = [_load(cell, declarations) for cell in cells]
     wanted = dict.fromkeys(targets or _TARGETS)
     outcomes = (
         (
-            building.build(cell, target, directory, check=check, force=force)
+            building.build(
+                cell, target, directory, check=check, force=force, recompute=recompute
+            )
             for cell in loaded
             for target in wanted
         )
@@ -348,3 +365,4 @@ def _load(cell: str, declarations: tuple[str, ...] = ()) -> Cell:
 commands.add_command(jacobian.jacobian)
 commands.add_command(flow.flow)
 commands.add_command(draw)
+commands.add_command(report)

@@ -64,7 +64,9 @@ def _costs(cell: Cell) -> list[str]:
         ),
         "",
         f"kept of each step for backward: {kept.scaled(_BYTES)} bytes in float32,",
-        f"and by backward for the parameters: {adjoints.scaled(_BYTES)}",
+        f"and by backward for the parameters: {adjoints.scaled(_BYTES)};",
+        "a NumPy module built with --recompute all keeps the states of every few steps only, and",
+        "runs the forward pass twice",
         "",
         *_example(cell, found),
     ]

@@ -6,6 +6,7 @@ import ast
 import builtins
 import itertools
 import linecache
+import textwrap
 import types
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,27 +19,30 @@ from lstmgen.templates_folder import template_folder
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
 
-__all__ = ["compile", "kernel_text", "render"]
+__all__ = ["check_recompute", "compile", "kernel_text", "render"]
 
 _WIDTH = 99
 
 
-def render(cell: Cell, target: str) -> str:
+def render(cell: Cell, target: str, *, recompute: str = "none") -> str:
     """The source of the module that computes a cell on a target.
 
-    The same cell and target give the same text everywhere.
+    The same cell, target and option give the same text everywhere.
 
     Args:
         cell: the cell.
         target: "numpy" or "cupy".
+        recompute: "none": the forward pass keeps what the backward pass needs; "all" (for numpy):
+            it keeps the states of a few steps only, and the backward pass runs it again.
 
     Raises:
-        UsageError: there is no such target.
+        UsageError: there is no such target, or it has no such option.
     """
+    check_recompute(target, recompute)
     if target == "numpy":
         from lstmgen.targets.numpy.source import numpy_module
 
-        module: Any = numpy_module(cell)
+        module: Any = numpy_module(cell, recompute)
     elif target == "cupy":
         from lstmgen.targets.cupy.source import cupy_module
 
@@ -49,14 +53,26 @@ def render(cell: Cell, target: str) -> str:
     return _tidy(text)
 
 
-def compile(cell: Cell, target: str) -> types.ModuleType:
+def check_recompute(target: str, recompute: str) -> None:
+    """Raise UsageError unless the target's modules can be told so."""
+    if recompute not in ("none", "all"):
+        raise UsageError(f"recompute: expected none or all, got {recompute!r}")
+    if recompute == "all" and target == "cupy":
+        raise UsageError(
+            "modules for cupy keep what backward needs; --recompute all is for numpy only"
+        )
+
+
+def compile(cell: Cell, target: str, *, recompute: str = "none") -> types.ModuleType:
     """The module that computes a cell on a target, in memory.
 
+    Args: as in `render`.
+
     Raises:
-        UsageError: there is no such target.
+        UsageError: there is no such target, or it has no such option.
         UnavailableError: the target's array library cannot be imported here.
     """
-    source = render(cell, target)
+    source = render(cell, target, recompute=recompute)
     name = f"{cell.name}_{target}"
     filename = f"<lstmgen {name} {next(_SERIAL)}>"
     module = types.ModuleType(name)
@@ -102,6 +118,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["library"] = lambda name: {"np": "numpy", "cp": "cupy"}[name]
     environment.filters["commented"] = _commented
+    environment.filters["targets"] = _targets
     environment.filters["out"] = lambda name: f"{name}_out"
     return environment
 
@@ -127,6 +144,16 @@ def _commented(line: Any, indent: int) -> str:
     return f"{comment}\n{margin}{wrapped}" if comment else wrapped
 
 
+def _targets(names: list[str], indent: int) -> str:
+    """The variables of a loop as a tuple, over several lines if it is long."""
+    line = ", ".join(names) + ("," if len(names) == 1 else "")
+    if indent + len(line) <= _WIDTH - 30:
+        return f"({line})" if len(names) == 1 else line
+    margin = " " * indent
+    filled = textwrap.wrap(line + ",", _WIDTH - indent - 4)
+    return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
+
+
 def _wrap(code: str, indent: int) -> str:
     """Code that is too long for a line, its longest parentheses opened: an argument per line."""
     if indent + len(code) <= _WIDTH:
@@ -139,7 +166,8 @@ def _wrap(code: str, indent: int) -> str:
         # A call with a tuple: open both at once.
         start, end = start + 1, end - 1
         arguments = _arguments(code[start + 1 : end])
-    inner = "".join(f"    {_wrap(a, indent + 4)},\n" for a in arguments)
+    wrapped = (_wrap(a, indent + 4).replace("\n", "\n    ") for a in arguments)
+    inner = "".join(f"    {argument},\n" for argument in wrapped)
     if len(arguments) == 1:
         inner = inner.removesuffix(",\n") + "\n"
     return f"{code[: start + 1]}\n{inner}{code[end:]}"

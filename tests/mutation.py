@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
+
+from lstmgen.targets.numpy.operations import FUNCTIONS
+
 _REFUSALS = ("_check", "_explain", "_size", "_dtype", "_shapes", "init_")
 """Functions that compute no result of forward, backward or step: they look at arguments."""
 
@@ -37,6 +41,7 @@ Edit = tuple[str, Callable[[ast.AST], None]]
 
 def mutants(source: str, count: int, seed: int) -> list[Mutant]:
     """`count` mutants, chosen by the seed, of every kind in turn."""
+    source = ast.unparse(_Unbound().visit(ast.parse(source)))
     tree = ast.parse(source)
     by_kind: dict[str, list[tuple[ast.stmt, int, Callable[[ast.AST], None]]]] = {}
     for part in _computing(tree):
@@ -56,6 +61,20 @@ def mutants(source: str, count: int, seed: int) -> list[Mutant]:
                     seen.add(mutant.source)
                     chosen.append(mutant)
     return chosen
+
+
+class _Unbound(ast.NodeTransformer):
+    """add(a, b, c) of a loop, as np.add(a, b, out=c), so that all calls look alike."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        function = getattr(np, name) if name in FUNCTIONS else None
+        if isinstance(function, np.ufunc):
+            node.func = ast.Attribute(ast.Name("np", ast.Load()), name, ast.Load())
+            if len(node.args) > function.nin:
+                node.keywords.append(ast.keyword("out", node.args.pop()))
+        return ast.fix_missing_locations(node)
 
 
 def _mutant(

@@ -13,7 +13,8 @@ from mutation import Mutant, mutants
 import lstmgen
 from lstmgen.verification import Verifier, make_runner
 
-CELLS = ("rnn", "lstm", "peephole", "coupled", "gru", "gru_reset_after")
+CELLS = ("rnn", "lstm", "peephole", "coupled", "gru", "gru_reset_after", "lstm all")
+"""Cells, some with what backward computes again."""
 PER_CELL = 46
 SEED = 2024
 EQUIVALENT = 0.25
@@ -24,7 +25,8 @@ SIZES = ((3, 2, 4, 3), (1, 1, 1, 1), (6, 5, 3, 2), (9, 130, 5, 4), (3, 700, 2, 3
 
 @cache
 def source(name: str) -> str:
-    return lstmgen.render(lstmgen.load(name), "numpy")
+    cell, _, recompute = name.partition(" ")
+    return lstmgen.render(lstmgen.load(cell), "numpy", recompute=recompute or "none")
 
 
 @cache
@@ -34,7 +36,7 @@ def chosen(name: str) -> list[Mutant]:
 
 @cache
 def verifier(name: str) -> Verifier:
-    return Verifier(lstmgen.load(name))
+    return Verifier(lstmgen.load(name.partition(" ")[0]))
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -55,6 +55,7 @@ class Interface:
 
     cell: Cell
     target: str
+    recompute: str = "none"
 
     @property
     def form(self) -> NormalForm:

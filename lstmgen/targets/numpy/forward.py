@@ -44,6 +44,8 @@ class InputProduct:
     last: int
     target: View
     accumulate: bool
+    of_input: bool
+    constant: Constant | None = None  # added to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,11 +395,12 @@ class Forward:
             pieces[user in stored].append(k)
             stored.add(user)
         found = []
+        of_input = packed.operand.name in self.schedule.form.inputs
         for accumulate, rows in pieces.items():
             for run in runs([targets[k] for k in rows]):
                 a, b = rows[run[0]], rows[run[-1]]
                 target = span(targets[a], targets[b])
-                found.append(InputProduct(packed, a, b, target, accumulate))
+                found.append(InputProduct(packed, a, b, target, accumulate, of_input))
         return found
 
     def _constants(self, names: tuple[str, ...], stored: set[str]) -> list[Constant]:

@@ -111,6 +111,13 @@ _UFUNCS: dict[str, tuple[str, tuple[Number, ...]]] = {
     "step": ("heaviside", (Number(Fraction(1, 2)),)),
 }
 _HALF = Number(Fraction(1, 2))
+FUNCTIONS = tuple(
+    sorted(
+        {name for name, _ in _UFUNCS.values()}
+        | set("add copyto divide dot multiply negative power reciprocal square subtract".split())
+    )
+)
+"""NumPy's functions that generated code may call."""
 
 
 class Lowering:

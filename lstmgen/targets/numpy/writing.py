@@ -6,7 +6,7 @@ ahead, for a chunk of steps or for all steps it is a slice of an array of (steps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ from lstmgen.expression import Number
 from lstmgen.normal_form import NormalForm
 from lstmgen.targets.interface import Identifiers
 from lstmgen.targets.lines import Line
-from lstmgen.targets.numpy.operations import Operand, Operation, View
+from lstmgen.targets.numpy.operations import FUNCTIONS, Operand, Operation, View
 from lstmgen.targets.numpy.storage import Slots
 
 
@@ -42,8 +42,17 @@ Names = Callable[[Operand, bool], str]
 """Writes an operand; as blocks of one slot each, if so asked."""
 
 
-def operation_line(operation: Operation, names: Names) -> Line:
-    """One operation as a line."""
+def functions(lines: Iterable[Line]) -> tuple[str, ...]:
+    """NumPy's functions that lines with `bound` functions call."""
+    called = (line.code.partition("(")[0] for line in lines)
+    return tuple(sorted({name for name in called if name in FUNCTIONS}))
+
+
+def operation_line(operation: Operation, names: Names, *, bound: bool = False) -> Line:
+    """One operation as a line.
+
+    `bound`: NumPy's functions are variables, and take their output as the last argument.
+    """
     if operation.ufunc == "activate":
         return Line(_activate(operation, names), operation.labels)
     blocks = any(
@@ -53,10 +62,13 @@ def operation_line(operation: Operation, names: Names) -> Line:
     inputs = [names(x, blocks) for x in operation.inputs]
     out = names(operation.out, blocks)
     if operation.ufunc == "copyto":
-        return Line(f"np.copyto({out}, {inputs[0]})", operation.labels)
+        return Line(f"{'' if bound else 'np.'}copyto({out}, {inputs[0]})", operation.labels)
     if operation.ufunc == "fill":
         return Line(f"{out}[...] = {inputs[0]}", operation.labels)
-    return Line(f"np.{operation.ufunc}({', '.join(inputs)}, out={out})", operation.labels)
+    if bound and operation.ufunc not in ("maximum", "minimum"):  # NumPy deprecates it for these
+        return Line(f"{operation.ufunc}({', '.join((*inputs, out))})", operation.labels)
+    prefix = "" if bound else "np."
+    return Line(f"{prefix}{operation.ufunc}({', '.join(inputs)}, out={out})", operation.labels)
 
 
 def _activate(operation: Operation, names: Names) -> str:
@@ -114,13 +126,13 @@ class Storage:
         if kind == "summand":
             return kind
         if kind == "whole":
-            return name + (f"[{lo}:{hi}]" if lo else "")
+            return name + ("[:n]" if lo else "")
         slots = self._slots[view.array]
         steps = f"{lo}:{hi}"
         if slots.array == "record":
             shifted = f"{lo} + 1:{hi} + 1" if lo else "1:"
             steps = shifted if view.shift else (steps if lo else ":-1")
-        elif slots.array != "adjoint":  # factors and scratch hold one chunk
+        else:  # all else holds one chunk
             steps = ":n" if lo else ":"
         rows = slots.rows_of(view)
         if (steps, rows) == (":", ":"):
@@ -143,21 +155,16 @@ class Storage:
         """An input: x, or its place in the dict of several inputs."""
         return "x" if len(self._form.inputs) == 1 else f'x["{name}"]'
 
-    def names(self, steps: str) -> Names:
-        """Writes operands for all steps (`steps` is "T") or a chunk of them ("n")."""
-        write = self.all_steps if steps == "T" else self.chunk
-
-        def name(operand: Operand, blocks: bool) -> str:
-            if isinstance(operand, Number):
-                return number(operand)
-            text = write(operand)
-            if not blocks or operand.array.startswith("parameter "):
-                return text
-            if operand.count == 1:
-                return f"{text}[:, None]"
-            return f"{text}.reshape({steps}, {operand.count}, {self.size(operand)}, B)"
-
-        return name
+    def chunk_name(self, operand: Operand, blocks: bool) -> str:
+        """Writes an operand for the n steps from lo to hi."""
+        if isinstance(operand, Number):
+            return number(operand)
+        text = self.chunk(operand)
+        if not blocks or operand.array.startswith("parameter "):
+            return text
+        if operand.count == 1:
+            return f"{text}[:, None]"
+        return f"{text}.reshape(n, {operand.count}, {self.size(operand)}, B)"
 
     def title(self, view: View) -> str:
         """A variable name for a view."""
@@ -183,16 +190,24 @@ _TITLES = {Fraction(0): "zero", Fraction(1, 2): "half", Fraction(1): "one", Frac
 
 
 class LoopNames:
-    """Binds the views of a loop to variables: those of a step in one list, the others once.
+    """Binds the views of a loop to variables: those of a step in lists, the others once.
 
-    `variables` are arrays that are variables already, under their own names.
+    An array that is kept has views for each step, made once; what only the call has, for a chunk.
+
+    `variables` are arrays that are variables already, under their own names; `for_chunks` are kept
+    arrays that hold as many steps as a chunk has.
     """
 
     def __init__(
-        self, identifiers: Identifiers, storage: Storage, variables: Mapping[str, Slots]
+        self,
+        identifiers: Identifiers,
+        storage: Storage,
+        variables: Mapping[str, Slots],
+        for_chunks: frozenset[str] = frozenset(),
     ) -> None:
         self._identifiers = identifiers
         self._storage = storage
+        self._for_chunks = for_chunks
         for array, slots in variables.items():
             identifiers(slots.array, _kind(View(array, 0, len(slots.names)), False))
         self.steps: dict[tuple[View, bool], Bound] = {}
@@ -221,8 +236,12 @@ class LoopNames:
         name = self._identifiers(title, _kind(view, blocks))
         shape = f"{view.count}, {storage.size(view)}, B"
         if storage.is_per_step(view):
-            steps = "chunk" if view.array == "factor" else "T"
-            expression = storage.all_steps(view) + (f".reshape({steps}, {shape})" * blocks)
+            if view.array == "record" or view.array in self._for_chunks:
+                steps = "T" if view.array == "record" else "chunk"
+                expression = storage.all_steps(view)
+            else:
+                steps, expression = "n", storage.chunk(view)
+            expression += f".reshape({steps}, {shape})" * blocks
             bound = self.steps[(view, blocks)] = Bound(name, expression)
         else:
             expression = storage.once(view) + (f".reshape({shape})" * blocks)

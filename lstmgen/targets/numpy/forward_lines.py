@@ -1,0 +1,184 @@
+"""The plan of the forward pass as the lines that the template prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lstmgen.expression import Value
+from lstmgen.printing.python import Python
+from lstmgen.targets.extents import columns as column_slice
+from lstmgen.targets.extents import extent
+from lstmgen.targets.interface import Identifiers, Interface
+from lstmgen.targets.lines import Line
+from lstmgen.targets.numpy.forward import Ahead, Constant, Dot, Forward, InputProduct
+from lstmgen.targets.numpy.fusion import allocate
+from lstmgen.targets.numpy.operations import Operation
+from lstmgen.targets.numpy.storage import Slots
+from lstmgen.targets.numpy.weights import SCALE, Weights
+from lstmgen.targets.numpy.writing import LoopNames, Storage, functions, operation_line
+
+
+class ForwardSource:
+    """The forward pass as lines.
+
+    Attributes:
+        record: the slots of a step's record.
+        packs: weights and constants, as the products want them.
+        ahead, behind: what runs for a chunk of steps at once, before and after its loop.
+        steps, call_steps, once: the variables of the loop: views of the tape's memory for each
+            step, views of what only the call has for each step, and what is bound once.
+        loop: the lines of the loop, and `functions` of NumPy that it calls.
+        products, scratch: the arrays that the loop works in.
+        temporaries: rows of the scratch array of `ahead` and `behind`, or "".
+    """
+
+    def __init__(self, interface: Interface, plan: Forward, identifiers: Identifiers) -> None:
+        self._interface = interface
+        self._plan = plan
+        self._identifiers = identifiers
+        self._weights = Weights(interface)
+        self.record = plan.record
+        self.scratch = plan.scratch
+        self.products = tuple(
+            Slots(
+                f"p{i.packed.name[1:]}",
+                tuple(r.result for r in i.packed.rows),
+                tuple(plan.schedule.sizes[r.result] for r in i.packed.rows),
+            )
+            for i in plan.loop
+            if isinstance(i, Dot) and i.out.array == f"product {i.packed.name}"
+        )
+        named = {f"product w{p.array[1:]}": p for p in self.products}
+        self._storage = Storage(
+            interface.form, {"record": self.record, "scratch": self.scratch, **named}
+        )
+        names = LoopNames(identifiers, self._storage, named)
+        self.loop = tuple(self._instruction(i, names) for i in plan.loop)
+        bound = names.steps.items()
+        self.steps = tuple(b for (view, _), b in bound if view.array == "record")
+        self.call_steps = tuple(b for (view, _), b in bound if view.array != "record")
+        self.once = (*names.constants.values(), *names.once.values())
+        self.functions = functions(self.loop)
+        dots = [i for i in plan.loop if isinstance(i, Dot)]
+        self._packs = [self._weights.packed(d.packed) for d in dots]
+        before, after = allocate(plan.before()), allocate(plan.after())
+        widest = max((before.sizes, after.sizes), key=len)
+        self.temporaries = extent(widest) if widest else ""
+        self.ahead = self._chunk(_folded(before.instructions), before.sizes)
+        self.behind = self._chunk(after.instructions, after.sizes)
+        self.packs = tuple(self._packs)
+        self.folds = any("_beside_ones(" in line.code for line in self.ahead)
+        self.activates = any("activate" in line.code for line in (*self.loop, *self.ahead))
+
+    @property
+    def uses_count(self) -> bool:
+        """Whether lines need the number of steps in a chunk."""
+        return any("(n," in x.code or ":n" in x.code for x in (*self.ahead, *self.behind))
+
+    def at(self, name: str, shift: int, step: str) -> str:
+        """A value's slot in the record of one step."""
+        view = self._plan.view(Value(name, shift))
+        rows = self.record.rows_of(view)
+        return f"record[{step}]" if rows == ":" else f"record[{step}, {rows}]"
+
+    def history(self, name: str) -> str:
+        """A value at the steps of a chunk, (n, size, B)."""
+        return self._storage.chunk(self._plan.view(Value(name)))
+
+    def _instruction(self, instruction: Dot | Operation, names: LoopNames) -> Line:
+        if isinstance(instruction, Operation):
+            return operation_line(instruction, names, bound=True)
+        operand, out = names(instruction.operand, False), names(instruction.out, False)
+        packed = instruction.packed
+        return Line(f"dot({packed.name}, {operand}, {out})", instruction.labels)
+
+    def _chunk(self, items: Sequence[Ahead], sizes: tuple[str, ...]) -> tuple[Line, ...]:
+        scratch = Slots("temporaries", tuple(map(str, range(len(sizes)))), sizes)
+        storage = Storage(self._interface.form, {"record": self.record, "scratch": scratch})
+        lines: list[Line] = []
+        packed: set[str] = set()
+        for item in items:
+            if isinstance(item, InputProduct):
+                if item.packed.name not in packed:
+                    packed.add(item.packed.name)
+                    self._packs.append(self._pack(item))
+                lines.append(self._input_product(item, storage))
+            elif isinstance(item, Constant):
+                lines.append(self._constant(item, storage))
+            else:
+                lines.append(operation_line(item, storage.chunk_name))
+        return tuple(lines)
+
+    def _pack(self, item: InputProduct) -> Line:
+        """The weights of a product ahead of the loop; what is added to it is one column more."""
+        line = self._weights.packed(item.packed)
+        if item.constant is None:
+            return line
+        weights = line.code.partition(" = ")[2].removeprefix("np.ascontiguousarray")
+        return Line(
+            f"{item.packed.name} = np.hstack(({weights}, {self._column(item.constant)}[:, None]))",
+            line.labels,
+        )
+
+    def _input_product(self, item: InputProduct, storage: Storage) -> Line:
+        packed = item.packed
+        sizes = tuple(self._plan.schedule.sizes[row.result] for row in packed.rows)
+        rows = column_slice(sizes, item.first, item.last - item.first + 1)
+        weight = packed.name + (f"[{rows}]" * (rows != ":"))
+        operand = storage.chunk(self._plan.view(packed.operand))
+        if item.constant is not None:
+            operand = f"_beside_ones({operand.removesuffix('.transpose(0, 2, 1)')})"
+        target = storage.chunk(item.target)
+        if item.accumulate:
+            code = f"{target} += np.matmul({weight}, {operand})"
+        else:
+            code = f"np.matmul({weight}, {operand}, out={target})"
+        return Line(code, packed.labels)
+
+    def _constant(self, item: Constant, storage: Storage) -> Line:
+        column = self._column(item)
+        if not item.accumulate:
+            column = f"({column})" if " " in column and not column.startswith("np.") else column
+            return Line(f"{storage.chunk(item.target)} = {column}[:, None]", item.labels)
+        # Repeated for each row of the batch: adding arrays of one shape is quicker by far.
+        rows = extent(item.sizes)
+        name = self._identifiers("constant", f"constant {item.target}")
+        code = f"{name} = np.repeat({column}, B).reshape({rows}, B)"
+        self._packs.append(Line(code, item.labels))
+        return Line(f"{storage.chunk(item.target)} += {name}", item.labels)
+
+    def _column(self, item: Constant) -> str:
+        """The values of a run of slots, one below the other."""
+        python = Python(lambda leaf: f'params["{leaf.name}"]' if hasattr(leaf, "name") else "")
+        parts = []
+        for value, size, scale in zip(item.values, item.sizes, item.scales, strict=True):
+            code = python.at(2 if scale else 1, value) + (f" * {SCALE[scale]}" if scale else "")
+            if not any(f'"{p}"' in code for p in self._interface.form.vectors):
+                code = f"np.full({size}, {code}, dtype)"
+            parts.append(code)
+        if len(parts) > 1:
+            return f"np.concatenate(({', '.join(parts)}))"
+        return f"({parts[0]})" if " " in parts[0] else parts[0]
+
+
+def _folded(items: Sequence[Ahead]) -> list[Ahead]:
+    """Constants added to what a product of an input stores become a column of its weights."""
+    result = list(items)
+    for constant in items:
+        if not isinstance(constant, Constant) or not constant.accumulate:
+            continue
+        for k, item in enumerate(result):
+            if (
+                isinstance(item, InputProduct)
+                and item.target == constant.target
+                and item.constant is None
+                and not item.accumulate
+                and (item.first, item.last) == (0, len(item.packed.rows) - 1)
+                and not item.packed.operand.shift
+                and item.of_input
+            ):
+                result[k] = replace(item, constant=constant)
+                result.remove(constant)
+                break
+    return result
