@@ -707,6 +707,8 @@ def _size(name, value, smallest=1):
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
+    if type(value) is cp.ndarray and value.shape == shape and value.dtype == dtype:
+        return
     if not isinstance(value, cp.ndarray):
         raise TypeError(f"{name}: expected a cupy.ndarray, got {type(value).__name__}")
     if len(value.shape) != len(shape) or any(
@@ -720,6 +722,8 @@ def _check_array(name, value, shape, dtype):
 
 def _check_names(name, given, names):
     """Raise unless `given` is a dict with just these names."""
+    if type(given) is dict and list(given) == list(names):
+        return
     if not isinstance(given, dict):
         raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {type(given).__name__}")
     for key in names:
@@ -733,6 +737,26 @@ def _check_names(name, given, names):
 def _check_params(params):
     """The dtype and the sizes H, D that the parameters have; raise if they do not fit."""
     _check_names("params", params, PARAMETERS)
+    try:
+        dtype = params["W_z"].dtype
+        H = params["W_z"].shape[0]
+        D = params["W_z"].shape[1] - H
+    except (AttributeError, IndexError, TypeError):
+        _check_each(params)
+        raise
+    for name, shape in _shapes(H, D).items():
+        value = params[name]
+        if type(value) is not cp.ndarray or value.dtype != dtype or value.shape != shape:
+            _check_each(params)
+            if value.shape != shape:
+                _explain_shapes(params)
+    if dtype != np.float32 and dtype != np.float64:
+        _check_each(params)
+    return dtype, H, D
+
+
+def _check_each(params):
+    """Raise for a parameter that is no array, or has another number of axes or dtype."""
     dtype = None
     for name, value in params.items():
         if not isinstance(value, cp.ndarray):
@@ -748,13 +772,9 @@ def _check_params(params):
             if dtype != np.float32 and dtype != np.float64:
                 raise TypeError(f"params[{name!r}]: expected float32 or float64, got {dtype}")
         elif value.dtype != dtype:
-            raise TypeError(f"params[{name!r}]: expected dtype {dtype} like the others, got {value.dtype}")
-    H = params["W_z"].shape[0]
-    D = params["W_z"].shape[1] - H
-    for name, shape in _shapes(H, D).items():
-        if params[name].shape != shape:
-            _explain_shapes(params)
-    return dtype, H, D
+            raise TypeError(
+                f"params[{name!r}]: expected dtype {dtype} like the others, got {value.dtype}"
+            )
 
 
 def _explain_shapes(params):

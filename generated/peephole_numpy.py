@@ -480,25 +480,36 @@ def step(params, x, state):
     h_prev = state["h"]
     C_prev = state["C"]
     C_h_x = np.concatenate((C_prev, h_prev, x), axis=1)
-    a_f = C_h_x @ params["W_f"].T + params["b_f"]  # (1a)
+    a_f = np.dot(C_h_x, params["W_f"].T) + params["b_f"]  # (1a)
     f = _sigma(a_f)  # (1)
-    a_i = C_h_x @ params["W_i"].T + params["b_i"]  # (2a)
+    a_i = np.dot(C_h_x, params["W_i"].T) + params["b_i"]  # (2a)
     i = _sigma(a_i)  # (2)
     h_x = np.concatenate((h_prev, x), axis=1)
-    a_C_tilde = h_x @ params["W_C"].T + params["b_C"]  # (3a)
+    a_C_tilde = np.dot(h_x, params["W_C"].T) + params["b_C"]  # (3a)
     C_tilde = np.tanh(a_C_tilde)  # (3)
     C = f * C_prev + i * C_tilde  # (4)
     C_h_x = np.concatenate((C, h_prev, x), axis=1)
-    a_o = C_h_x @ params["W_o"].T + params["b_o"]  # (5a)
+    a_o = np.dot(C_h_x, params["W_o"].T) + params["b_o"]  # (5a)
     o = _sigma(a_o)  # (5)
     h = o * np.tanh(C)  # (6)
 
     return {"h": h, "C": C}
 
 
+# As arrays, since NumPy takes several times as long over a Python float.
+_HALF = {np.dtype(name): np.array(0.5, name) for name in ("float32", "float64")}
+
+
 def _sigma(a):
     """1 / (1 + exp(-a)), by a function that never overflows."""
-    return 0.5 + 0.5 * np.tanh(0.5 * a)
+    half = _HALF[a.dtype]
+    if not a.ndim:
+        return half + half * np.tanh(half * a)
+    a = a * half
+    np.tanh(a, a)
+    a *= half
+    a += half
+    return a
 
 # Below this many elements a slot, NumPy's tanh costs less than the more calls of the form by exp.
 _FEW = 512
@@ -632,6 +643,8 @@ def _size(name, value, smallest=1):
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
+    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
+        return
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")
     if len(value.shape) != len(shape) or any(
@@ -645,6 +658,8 @@ def _check_array(name, value, shape, dtype):
 
 def _check_names(name, given, names):
     """Raise unless `given` is a dict with just these names."""
+    if type(given) is dict and list(given) == list(names):
+        return
     if not isinstance(given, dict):
         raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {type(given).__name__}")
     for key in names:
@@ -658,6 +673,26 @@ def _check_names(name, given, names):
 def _check_params(params):
     """The dtype and the sizes H, D that the parameters have; raise if they do not fit."""
     _check_names("params", params, PARAMETERS)
+    try:
+        dtype = params["W_f"].dtype
+        H = params["W_f"].shape[0]
+        D = params["W_f"].shape[1] - 2 * H
+    except (AttributeError, IndexError, TypeError):
+        _check_each(params)
+        raise
+    for name, shape in _shapes(H, D).items():
+        value = params[name]
+        if type(value) is not np.ndarray or value.dtype != dtype or value.shape != shape:
+            _check_each(params)
+            if value.shape != shape:
+                _explain_shapes(params)
+    if dtype != np.float32 and dtype != np.float64:
+        _check_each(params)
+    return dtype, H, D
+
+
+def _check_each(params):
+    """Raise for a parameter that is no array, or has another number of axes or dtype."""
     dtype = None
     for name, value in params.items():
         if not isinstance(value, np.ndarray):
@@ -673,13 +708,9 @@ def _check_params(params):
             if dtype != np.float32 and dtype != np.float64:
                 raise TypeError(f"params[{name!r}]: expected float32 or float64, got {dtype}")
         elif value.dtype != dtype:
-            raise TypeError(f"params[{name!r}]: expected dtype {dtype} like the others, got {value.dtype}")
-    H = params["W_f"].shape[0]
-    D = params["W_f"].shape[1] - 2 * H
-    for name, shape in _shapes(H, D).items():
-        if params[name].shape != shape:
-            _explain_shapes(params)
-    return dtype, H, D
+            raise TypeError(
+                f"params[{name!r}]: expected dtype {dtype} like the others, got {value.dtype}"
+            )
 
 
 def _explain_shapes(params):

@@ -167,7 +167,8 @@ def latex(cell: str, only: str | None, standalone: bool, declarations: tuple[str
 @click.option(
     "--target",
     type=click.Choice(_TARGETS),
-    help="With cupy: launches, kernels and their registers, too.",
+    help="Also the module's layout and calls (numpy), or launches, kernels and their registers "
+    "(cupy).",
 )
 @_declare
 def explain(cell: str, target: str | None, declarations: tuple[str, ...]) -> None:

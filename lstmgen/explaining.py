@@ -21,7 +21,8 @@ _BYTES = 4  # of a float32
 def explain(cell: Cell, target: str | None = None) -> str:
     """Normal form, derived gradients, schedule and its cost, each under its title.
 
-    With the target "cupy", also what each step launches, the kernels, and what they take.
+    With the target "numpy", also the layout in memory and the calls of each loop; with "cupy", what
+    each step launches, the kernels, and what they take.
     """
     sections = {
         f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
@@ -29,6 +30,10 @@ def explain(cell: Cell, target: str | None = None) -> str:
         "Schedule": str(cell.schedule).splitlines(),
         "Cost": _costs(cell),
     }
+    if target == "numpy":
+        from lstmgen.explaining_numpy import sections as of_numpy
+
+        sections |= of_numpy(cell)
     if target == "cupy":
         from lstmgen.explaining_cupy import sections as of_cupy
 

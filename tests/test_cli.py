@@ -57,7 +57,7 @@ def command(*arguments: str, **options: object) -> subprocess.Popen[str]:
 
 # Help ------------------------------------------------------------------------------------------
 
-COMMANDS = "list show latex explain diff build verify doctor jacobian flow draw".split()
+COMMANDS = "list show latex explain diff build verify doctor jacobian flow draw report".split()
 
 
 @pytest.mark.parametrize("arguments", [[], ["--version"], *([c] for c in COMMANDS)])
@@ -471,3 +471,18 @@ def test_names_complete_in_the_shell() -> None:
     )
     assert done.stdout.split() == [f"plain,{name}" for name in names() if name.startswith("peep")]
     assert "plain,peephole" in done.stdout.split()
+
+
+def test_explain_shows_the_layout_and_the_calls_of_the_numpy_module(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out, _ = outcome(capsys, "explain", "lstm", "--target", "numpy")
+    text = lstmgen.render(lstmgen.load("lstm"), "numpy")
+    calls = out.partition("\nCalls of the NumPy module\n")[2]
+    # One product a step, and as many calls as the loop of the module has lines.
+    steps = re.findall(r"^  (forward|backward), each step: (\d+)$", calls, re.MULTILINE)
+    assert [name for name, _ in steps] == ["forward", "backward"]
+    assert all(int(count) <= 7 for _, count in steps)
+    for line in re.findall(r"^    (\w+\(.*?)  \(", calls, re.MULTILINE):
+        assert line in text
+    assert "  4 * H:5 * H  C\n" in out

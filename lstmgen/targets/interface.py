@@ -245,6 +245,11 @@ class Interface:
         return tuple(chosen.values())
 
     @property
+    def first_parameter(self) -> str:
+        """The parameter whose dtype the others must have."""
+        return next(iter(self.symbolic))
+
+    @property
     def unknown_sizes(self) -> tuple[str, ...]:
         """Sizes that no parameter tells; the input or the state must."""
         known = {s.size for s in self.size_sources}

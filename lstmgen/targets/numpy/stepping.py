@@ -63,7 +63,7 @@ class Stepping:
             ) and self._adjacent(d.value, products):
                 key = f"@{weight}"
                 operand = self._concatenated(tuple(p.operand for p in products), d.label)
-                written[key] = f'{operand} @ params["{weight}"].T'
+                written[key] = f'np.dot({operand}, params["{weight}"].T)'
                 for k, product in enumerate(products):
                     replaced[product] = Parameter(key) if k == 0 else None
         value = _without(d.value, replaced)
@@ -77,7 +77,7 @@ class Stepping:
                 case MatVec(weight, slot, transposed, operand):
                     columns = self._interface.columns(weight, slot)
                     block = f'params["{weight}"]' + (f"[:, {columns}]" * (columns != ":"))
-                    return f"{self._value(operand)} @ {block}{'' if transposed else '.T'}"
+                    return f"np.dot({self._value(operand)}, {block}{'' if transposed else '.T'})"
 
         code = f"{self._value(Value(d.name))} = {Python(leaf).text(value)}"
         self._lines.append(Line(code, (d.label,)))
