@@ -189,18 +189,21 @@ def _run(params, x, state, y, run):
         params["W_z"][:, :H] * by_sigma,
     ))
     # (1a) (2a) (3b)
-    w_x = np.hstack((
-        np.concatenate((
-            params["W_r"][:, H:] * by_sigma,
-            params["W_z"][:, H:] * by_sigma,
-            params["W_n"],
-        )),
-        np.concatenate((
-            params["b_r"] * by_sigma,
-            params["b_z"] * by_sigma,
-            params["b_n"],
-        ))[:, None],
-    ))
+    w_x = np.concatenate(
+        (
+            np.concatenate((
+                params["W_r"][:, H:] * by_sigma,
+                params["W_z"][:, H:] * by_sigma,
+                params["W_n"],
+            )),
+            np.concatenate((
+                params["b_r"] * by_sigma,
+                params["b_z"] * by_sigma,
+                params["b_n"],
+            ))[:, None],
+        ),
+        axis=1,
+    )
     record[0, 4 * H:] = 0 if state is None else state["h"].T
     scratch = run.scratch
     p_h = run.p_h

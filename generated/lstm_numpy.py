@@ -199,20 +199,23 @@ def _run(params, x, state, y, run):
         params["W_C"][:, :H] * by_tanh,
     ))
     # (1a) (2a) (3a) (5a)
-    w_x = np.hstack((
-        np.concatenate((
-            params["W_i"][:, H:] * by_sigma,
-            params["W_f"][:, H:] * by_sigma,
-            params["W_o"][:, H:] * by_sigma,
-            params["W_C"][:, H:] * by_tanh,
-        )),
-        np.concatenate((
-            params["b_i"] * by_sigma,
-            params["b_f"] * by_sigma,
-            params["b_o"] * by_sigma,
-            params["b_C"] * by_tanh,
-        ))[:, None],
-    ))
+    w_x = np.concatenate(
+        (
+            np.concatenate((
+                params["W_i"][:, H:] * by_sigma,
+                params["W_f"][:, H:] * by_sigma,
+                params["W_o"][:, H:] * by_sigma,
+                params["W_C"][:, H:] * by_tanh,
+            )),
+            np.concatenate((
+                params["b_i"] * by_sigma,
+                params["b_f"] * by_sigma,
+                params["b_o"] * by_sigma,
+                params["b_C"] * by_tanh,
+            ))[:, None],
+        ),
+        axis=1,
+    )
     record[0, 5 * H:6 * H] = 0 if state is None else state["h"].T
     record[0, 4 * H:5 * H] = 0 if state is None else state["C"].T
     scratch = run.scratch

@@ -209,20 +209,23 @@ def _run(params, x, state, y, run):
     ))
     w_C_ = np.ascontiguousarray(params["W_o"][:, :H] * by_sigma)  # (5a)
     # (1a) (2a) (3a) (5a)
-    w_x = np.hstack((
-        np.concatenate((
-            params["W_i"][:, 2 * H:] * by_sigma,
-            params["W_f"][:, 2 * H:] * by_sigma,
-            params["W_C"][:, H:] * by_tanh,
-            params["W_o"][:, 2 * H:] * by_sigma,
-        )),
-        np.concatenate((
-            params["b_i"] * by_sigma,
-            params["b_f"] * by_sigma,
-            params["b_C"] * by_tanh,
-            params["b_o"] * by_sigma,
-        ))[:, None],
-    ))
+    w_x = np.concatenate(
+        (
+            np.concatenate((
+                params["W_i"][:, 2 * H:] * by_sigma,
+                params["W_f"][:, 2 * H:] * by_sigma,
+                params["W_C"][:, H:] * by_tanh,
+                params["W_o"][:, 2 * H:] * by_sigma,
+            )),
+            np.concatenate((
+                params["b_i"] * by_sigma,
+                params["b_f"] * by_sigma,
+                params["b_C"] * by_tanh,
+                params["b_o"] * by_sigma,
+            ))[:, None],
+        ),
+        axis=1,
+    )
     record[0, 5 * H:6 * H] = 0 if state is None else state["h"].T
     record[0, :H] = 0 if state is None else state["C"].T
     scratch = run.scratch

@@ -151,7 +151,8 @@ def _run(params, x, state, y, run):
     record = run.record
     activate, by_sigma, by_tanh = _activation(dtype, B * H)
     w_h = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (1a)
-    w_x = np.hstack(((params["W"][:, H:] * by_tanh), (params["b"] * by_tanh)[:, None]))  # (1a)
+    # (1a)
+    w_x = np.concatenate((params["W"][:, H:] * by_tanh, (params["b"] * by_tanh)[:, None]), axis=1)
     record[0] = 0 if state is None else state["h"].T
     p_h = run.p_h
     W_h = p_h

@@ -115,9 +115,12 @@ class ForwardSource:
         line = self._weights.packed(item.packed)
         if item.constant is None:
             return line
-        weights = line.code.partition(" = ")[2].removeprefix("np.ascontiguousarray")
+        weights = line.code.partition(" = ")[2]
+        if weights.startswith("np.ascontiguousarray("):
+            weights = weights.removeprefix("np.ascontiguousarray(").removesuffix(")")
         return Line(
-            f"{item.packed.name} = np.hstack(({weights}, {self._column(item.constant)}[:, None]))",
+            f"{item.packed.name} = np.concatenate("
+            f"({weights}, {self._column(item.constant)}[:, None]), axis=1)",
             line.labels,
         )
 
