@@ -29,6 +29,7 @@ from lstmgen.expression import (
     number,
     power,
     transform,
+    values,
     walk,
 )
 from lstmgen.functions import FUNCTIONS
@@ -67,6 +68,7 @@ def read(
     check_order(read_equations, equations)
     names = Names({*defined, *reader.uses, *reader.parameters})
     definitions = normalize(_name_operands(read_equations, reader, names), names)
+    _check_influence(definitions, states)
     return infer(
         name=name,
         definitions=definitions,
@@ -326,6 +328,17 @@ def _states(reader: _Reader, defined: Mapping[str, int], output: str) -> tuple[s
             "module's dtype; multiply by a weight, as in W @ [h[t-1], x[t]]"
         )
     return tuple(sorted(states, key=lambda name: (name != output, defined[name])))
+
+
+def _check_influence(definitions: Sequence[Definition], states: Sequence[str]) -> None:
+    """Refuse a state whose value at t-1 is multiplied by zero: it would carry nothing."""
+    read = {v for d in definitions for v in (*values(d.value), *(p.operand for p in d.products))}
+    for state in states:
+        if Value(state, -1) not in read:
+            raise EquationError(
+                f"{state}[t-1] is multiplied by zero wherever it stands, so nothing recurs through "
+                "it; leave it out, or multiply it by something else"
+            )
 
 
 def _name_operands(

@@ -69,7 +69,12 @@ def _factor_text(factor: Factor) -> str:
 
 def jacobian_latex(jacobian: Jacobian) -> str:
     """All equations in one align environment; the symbols that they add stand at its end."""
-    return align(_Latex(jacobian).lines())
+    return align(jacobian_lines(jacobian))
+
+
+def jacobian_lines(jacobian: Jacobian) -> list[Line]:
+    """All equations, then the symbols that they add."""
+    return _Latex(jacobian).lines()
 
 
 class _Latex:
