@@ -107,7 +107,9 @@ class Cell:
         return draw(self, gradients=gradients)
 
     def _repr_latex_(self) -> str:
-        return self.latex(gradients=False)
+        from lstmgen.printing.latex import equations_latex
+
+        return equations_latex(self)
 
     def __repr__(self) -> str:
         return f"Cell({self.name!r}, {len(self.equations)} equations)"

@@ -23,6 +23,7 @@ import numpy as np
 from lstmgen.errors import UsageError
 from lstmgen.expression import ONE, Add, Call, Neg, Parameter, Value
 from lstmgen.jacobian import jacobian
+from lstmgen.notebook import plain_text
 
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
@@ -123,6 +124,8 @@ class Flow:
                 for curve in self.curves
             ],
         }
+
+    _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
         from lstmgen.printing.flow import flow_text

@@ -26,6 +26,7 @@ from lstmgen.expression import (
     values,
 )
 from lstmgen.normal_form import Definition, Names, NormalForm
+from lstmgen.notebook import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ class Gradients:
 
     def __len__(self) -> int:
         return len(self.adjoints) + len(self.parameters) + len(self.inputs) + len(self.initial)
+
+    _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
         from lstmgen.printing.text import gradients_text

@@ -32,6 +32,7 @@ from lstmgen.expression import (
     walk,
 )
 from lstmgen.normal_form import Definition, Names, NormalForm
+from lstmgen.notebook import plain_text
 
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
@@ -130,6 +131,8 @@ class Jacobian:
             if (entry.of, entry.by) == (of, by):
                 return entry
         raise KeyError(f"d{of}_t/d{by}_(t-1) is not part of the Jacobian of {self.cell}")
+
+    _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
         from lstmgen.printing.jacobian import jacobian_text

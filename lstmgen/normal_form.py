@@ -29,6 +29,7 @@ from lstmgen.expression import (
     transform,
     walk,
 )
+from lstmgen.notebook import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,8 @@ class NormalForm:
     def extra_sizes(self) -> tuple[str, ...]:
         """The declared sizes besides H and the inputs', sorted."""
         return tuple(sorted(set(self.sizes.values()) - {"H", *self.input_sizes}))
+
+    _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.definitions))

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from lstmgen.expression import Expression, Value
 from lstmgen.gradients import Gradients
 from lstmgen.normal_form import Definition, NormalForm
+from lstmgen.notebook import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,8 @@ class Schedule:
     reductions: tuple[Reduction, ...]
     sizes: dict[str, str] = field(hash=False)
     seed: str
+
+    _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
         from lstmgen.printing.text import schedule_text

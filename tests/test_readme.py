@@ -3,6 +3,9 @@
 A block marked `<!-- file: name -->` is a file of that name.  In a block of the kind `console` a
 line `$ command` is run, all in one folder, and what follows is its output; a line `...` stands for
 any lines.  Errors that depend on the machine's arithmetic are compared by their form alone.
+
+A console block marked `<!-- measured: date -->` shows runs of examples/ that take minutes.  Such a
+command is run with its own options but at a small size, and must print lines of the same form.
 """
 
 from __future__ import annotations
@@ -38,11 +41,11 @@ BLOCKS = [Block(**m.groupdict()) for m in _BLOCK.finditer(README)]  # type: igno
 _NUMBER = re.compile(r"\b\d\.\de[+-]\d+\b")
 
 
-def examples() -> list[tuple[str, list[str]]]:
-    """Each command with the lines it prints."""
+def examples(measured: bool = False) -> list[tuple[str, list[str]]]:
+    """Each command with the lines it prints; those that are run as they are, or the long ones."""
     found: list[tuple[str, list[str]]] = []
     for block in BLOCKS:
-        if block.kind == "console":
+        if block.kind == "console" and (block.mark == "measured") == measured:
             for line in block.text.splitlines():
                 if line.startswith("$ "):
                     found.append((line[2:], []))
@@ -117,6 +120,99 @@ def test_the_comparison_can_fail() -> None:
     assert not matches(said, ["a", "b", "FAILED 2.5e-16  1e-12"])
     assert not matches(said, ["b", "ok 1.0e-17  1e-12"])
     assert not matches(said, ["a", "b", "ok 2.5e-16  1e-12", "more"])
+
+
+# The figures ------------------------------------------------------------------------------------
+
+
+def rows(lines: list[str]) -> dict[tuple[str, str], list[float]]:
+    """Of a table of `lstmgen flow`: cell and state, and the norms."""
+    found = {}
+    for line in lines:
+        row = re.fullmatch(r"(\S.*?) {2,}(\w+)((?: +\d\.\de[+-]\d+)+) +[\d.]+", line)
+        if row:
+            found[row[1], row[2]] = [float(v) for v in row[3].split()]
+    return found
+
+
+def test_the_table_of_gradient_norms_and_its_figure_are_those_of_the_command(
+    folder: Path, printed: list[tuple[str, list[str], list[str]]]
+) -> None:
+    ((_, said, shown),) = [run for run in printed if run[0].startswith("lstmgen flow")]
+    table, measured = rows(said), rows(shown)
+    assert list(table) == list(measured) and len(table) == 4
+    for key, norms in table.items():
+        assert norms == pytest.approx(measured[key], rel=0.06), key  # two digits, rounded
+    kept = (ROOT / "docs" / "flow.svg").read_text(encoding="utf-8")
+    drawn = (folder / "flow.svg").read_text(encoding="utf-8")
+    number = re.compile(r"-?\d+\.\d")
+    where, there = (re.sub(r"area-\w+", "", number.sub("#", text)) for text in (kept, drawn))
+    assert where == there
+    places, now = ([float(v) for v in number.findall(text)] for text in (kept, drawn))
+    assert places == pytest.approx(now, abs=1)  # pixels
+
+
+def test_what_the_readme_says_of_gradients(
+    printed: list[tuple[str, list[str], list[str]]],
+) -> None:
+    from lstmgen import load
+    from lstmgen.flow import Settings, measure
+
+    ((_, said, _),) = [run for run in printed if run[0].startswith("lstmgen flow")]
+    norms = rows(said)
+    rnn, lstm = norms["rnn", "h"], norms["lstm, b_f = 1", "C"]
+    after = {k: n for n, k in enumerate((1, 2, 5, 10, 20, 50, 100))}
+    assert 1e-6 < rnn[after[20]] < 1e-5
+    assert lstm[after[50]] / rnn[after[50]] > 1e9
+    *_, kept = measure([load("lstm")], Settings(seeds=2), forget_bias=(3.0,)).curves
+    assert kept.state == "C" and kept.median[-1] > kept.median[0]
+
+
+# The examples -----------------------------------------------------------------------------------
+
+SMALL = {
+    "examples/char_lm.py": "--steps 2 --hidden 8 --batch 4 --chunk 8 --sample 0",
+    "examples/long_memory.py": "--updates 1 --hidden 4 --batch 2",
+}
+
+
+def form(line: str) -> str:
+    """A line without numbers and verdicts, and without the width that they give to columns."""
+    line = re.sub(r"\d[\d,]*(?:\.\d+)?", "#", re.sub(r"given up|solved(?= after)", "DONE", line))
+    return re.sub(r" +", " ", line)
+
+
+def test_long_runs_are_of_programs_that_print_such_lines(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("Of arms and the man, and of much else besides.\n" * 20, encoding="utf-8")
+    runs = examples(measured=True)
+    assert [shlex.split(command)[2] for command, _ in runs] == list(SMALL)
+    for command, said in runs:
+        setting, _, program, *given = shlex.split(command)
+        files = [str(text) if not g.startswith("-") and "/" in g else g for g in given]
+        done = subprocess.run(
+            [sys.executable, str(ROOT / program), *files, *SMALL[program].split()],
+            cwd=tmp_path,
+            env={**os.environ, **dict([setting.split("=")])},
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            check=True,
+        )
+        pattern = "".join(
+            r"(?:.*\n)*?" if line == "..." else re.escape(form(line)) + r"\n" for line in said
+        )
+        shown = "".join(form(line) + "\n" for line in done.stdout.splitlines())
+        assert re.fullmatch(pattern, shown), done.stdout
+
+
+def test_what_the_readme_says_of_long_runs() -> None:
+    (_, language), (_, memory) = examples(measured=True)
+    bits = {
+        m[1]: float(m[2]) for m in (re.fullmatch(r"  (\w+) +([\d.]+)", s) for s in language) if m
+    }
+    assert bits["lstm"] < bits["bigram"] < bits["unigram"]
+    verdicts = re.findall(r"^  (\w+) .*(given up|solved)", "\n".join(memory), re.MULTILINE)
+    assert verdicts == 2 * [("rnn", "given up"), ("lstm", "solved"), ("gru", "solved")]
 
 
 def test_the_python_example_runs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import xml.etree.ElementTree as ET
 from math import inf
 
 import pytest
@@ -75,7 +76,53 @@ def test_json_has_a_schema_version_and_all_fields_and_is_strict():
     assert data["checks"][3]["error"] is None
 
 
-def test_html_is_escaped_and_marks_failures():
-    page = report(GOOD, BAD)._repr_html_()
-    assert "d_W_f = &lt;sum&gt;" in page
-    assert page.count("<tr style") == 1
+def parsed(html: str) -> tuple[str, list[str], list[list[list[str]]]]:
+    """Of a report as HTML: the first paragraph, the notes, and the rows of the two tables."""
+    page = ET.fromstring(html)
+    tables = [
+        [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
+        for table in page.iter("table")
+    ]
+    notes = ["".join(note.itertext()) for note in page.iter("li")]
+    return "".join(page.find("p").itertext()), notes, tables
+
+
+def test_html_is_escaped_and_has_every_line_and_its_verdict():
+    html = report(GOOD, BAD, YES)._repr_html_()
+    assert "d_W_f = &lt;sum&gt;" in html
+    title, notes, (kinds, lines) = parsed(html)
+    assert title == "lstm: generated module for numpy on cpu: 1 of 3 checks failed"
+    assert notes == [str(BAD)]
+    assert lines[0] == ["check", "label", "equation", "error", "bound", "verdict"]
+    assert lines[2] == ["backward float64", "(δ11)", BAD.what, "3.0e-02", "1e-12", "FAILED"]
+    assert kinds[1:] == [
+        ["forward float64", "1", "1.5e-16", "1e-12", "ok"],
+        ["backward float64", "1", "3.0e-02", "1e-12", "FAILED"],
+        ["spent tape", "1", "", "", "ok"],
+    ]
+
+
+def test_html_is_read_without_colour_and_style_sheet():
+    html = report(GOOD, BAD)._repr_html_()
+    assert "color" not in html and "class=" not in html and "<style" not in html
+    assert html.count("<b>FAILED</b>") == 2  # in either table, and nothing else is bold but its row
+    assert "<b>ok</b>" not in html
+
+
+def test_html_of_a_kind_tells_the_worst_of_its_lines():
+    worse = dataclasses.replace(GOOD, error=4e-13)
+    looser = dataclasses.replace(GOOD, error=1e-5, bound=1e-2)
+    _, _, (kinds, lines) = parsed(report(GOOD, worse, looser)._repr_html_())
+    assert kinds[1:] == [["forward float64", "3", "4.0e-13", "1e-12", "ok"]]
+    assert len(lines) == 4
+    nothing = dataclasses.replace(NAN, check=GOOD.check)
+    _, _, (kinds, _) = parsed(report(GOOD, nothing)._repr_html_())
+    assert kinds[1:] == [["forward float64", "2", "inf", "1e-04", "FAILED"]]
+
+
+def test_html_tells_what_was_not_checked():
+    some = dataclasses.replace(report(GOOD), unchecked=("a < b",))
+    title, notes, _ = parsed(some._repr_html_())
+    assert title.endswith("all 1 checks passed") and notes == ["not checked: a < b"]
+    title, _, tables = parsed(report()._repr_html_())
+    assert title.endswith("nothing was checked") and not tables

@@ -26,7 +26,15 @@ _SPECIAL = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"})
 def forward_latex(cell: Cell) -> str:
     """The equations; declarations that they need to be read back stand in comments before."""
     lines = [f"% lstmgen: {declaration}" for declaration in declarations(cell)]
-    return "\n".join([*lines, align(forward_lines(cell))])
+    return "\n".join([*lines, equations_latex(cell)])
+
+
+def equations_latex(cell: Cell) -> str:
+    """The equations in an align* environment, without any comment.
+
+    So MathJax shows them as they are: in a page, `%` is text.
+    """
+    return align(forward_lines(cell))
 
 
 def gradients_latex(gradients: Gradients) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from lstmgen.notebook import plain_text
 from lstmgen.targets.cupy.resources import Build, table
+from lstmgen.verification.report_html import report_html
 
 SCHEMA_VERSION = 1
 """Of `Report.to_json`: raised when a field changes its meaning or goes."""
@@ -104,26 +105,18 @@ class Report:
         """The report as one JSON object; `schema` is the version of its fields."""
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
 
+    _repr_pretty_ = plain_text
+
     def __str__(self) -> str:
         kernels = [*table(self.kernels), ""] if self.kernels else []
-        lines = [self._title(), "", *_table(self.checks), "", *kernels, self._summary()]
+        lines = [self.title(), "", *_table(self.checks), "", *kernels, self._summary()]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in _HEAD)
-        rows = []
-        for check in self.checks:
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in _row(check))
-            mark = "" if check.passed else ' style="color: #b00000"'
-            rows.append(f"<tr{mark}>{cells}</tr>")
-        return (
-            f"<p>{html.escape(self._title())}</p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>"
-            + (f"<pre>{html.escape(chr(10).join(table(self.kernels)))}</pre>" * bool(self.kernels))
-            + f"<p>{html.escape(self._summary())}</p>"
-        )
+        return report_html(self, _HEAD, [(_row(check), check.passed) for check in self.checks])
 
-    def _title(self) -> str:
+    def title(self) -> str:
+        """What was verified, in a line."""
         if not self.target:
             return f"{self.cell}: derivation"
         emulated = ", its kernels compiled for the CPU" if self._emulated else ""
@@ -134,9 +127,10 @@ class Report:
         return (self.target, self.device) == ("cupy", "cpu")
 
     def _summary(self) -> str:
-        return "\n".join([self._verdict(), *(f"not checked: {text}" for text in self.unchecked)])
+        return "\n".join([self.verdict(), *(f"not checked: {text}" for text in self.unchecked)])
 
-    def _verdict(self) -> str:
+    def verdict(self) -> str:
+        """How many checks passed; of those that failed a line each."""
         if not self.checks:
             return "nothing was checked"
         if self.ok:
