@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import re
 import shutil
@@ -71,13 +70,13 @@ def examine() -> list[Finding]:
         _look(
             "C++ compiler",
             _compiler,
-            "the tests that run kernel code on the processor",
+            "running CuPy modules without a GPU: `lstmgen verify CELL --target cupy`, and tests",
             "apt install g++, or set CXX",
         ),
         _look(
             "NVRTC",
             _nvrtc,
-            "compiling CUDA code without a GPU, in tests",
+            "compiling kernels without a GPU: verify and explain with `--target cupy`, and tests",
             'pip install "lstmgen[cuda-check]"',
         ),
         _look(
@@ -154,8 +153,14 @@ def _device() -> str | None:
 
 
 def _compiler() -> str | None:
-    candidates = [os.environ.get("CXX", ""), "g++", "clang++", "c++"]
-    return next(filter(None, map(_program, filter(None, candidates))), None)
+    """The one that a verification would take."""
+    from lstmgen.cuda_on_cpu import find_compiler
+
+    try:
+        found = find_compiler()
+    except LstmgenError:
+        return None
+    return f"{found.version} ({shutil.which(found.command[0])})"
 
 
 def _nvrtc() -> str | None:

@@ -138,6 +138,7 @@ class Name(Ordered, sympy.Symbol):  # type: ignore[misc]
     """A letter of the paper: with a time index a vector, without one a parameter."""
 
     __slots__ = ()
+    __iter__: Any = None  # with an index for every integer, SymPy would iterate over it for ever
     is_scalar_parameter = False
 
     def __getitem__(self, index: Any) -> Any:
@@ -180,6 +181,8 @@ class Transpose(sympy.Expr):  # type: ignore[misc]
 class At(Ordered, sympy.Expr):  # type: ignore[misc]
     """A vector at a time step, `h[t-1]`."""
 
+    is_symbol = True  # so that lambdify takes it for an argument, as it does SymPy's Indexed
+
     def __new__(cls, name: Any, index: Any) -> Any:
         return super().__new__(cls, name, _own_time(sympy.sympify(index)))
 
@@ -214,8 +217,11 @@ def _own_time(index: sympy.Basic) -> sympy.Basic:
 class MatrixProduct(Ordered, sympy.Expr):  # type: ignore[misc]
     """`W @ [a, b]`: a matrix times the concatenation of vectors; one node, never expanded."""
 
-    def __new__(cls, weight: Any, operand: Any) -> Any:
-        parts: Sequence[Any] = operand if isinstance(operand, (list, tuple)) else (operand,)
+    def __new__(cls, weight: Any, *operands: Any) -> Any:
+        # A list, as it is written; or its vectors one by one, as SymPy rebuilds an expression.
+        parts: Sequence[Any] = operands
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+            parts = operands[0]
         if not parts:
             raise TypeError(f"{weight} @ [] multiplies nothing; write {weight} @ [h[t-1], x[t]]")
         return super().__new__(cls, weight, *map(sympy.sympify, parts))

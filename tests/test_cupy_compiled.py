@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
 import verification_cells
 
 import lstmgen
+from lstmgen.building import KEPT
 from lstmgen.library import names
-from lstmgen.nvrtc import ARCHITECTURES
+from lstmgen.nvrtc import ARCHITECTURES, Nvrtc
 from lstmgen.rendering import kernel_text
 from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.resources import compile_kernels, table
@@ -32,6 +37,35 @@ def test_kernels_compile_without_spills_and_in_one_precision(name: str) -> None:
         assert [use.kernel for use in build.kernels] == wanted
         assert all(use.threads == 256 and use.registers <= 255 for use in build.kernels)
         assert all(use.occupancy > 0 and use.spilled == use.shared == 0 for use in build.kernels)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_wide_kernels_load_16_bytes_at_a_time_and_narrow_ones_a_number(name: str) -> None:
+    """What a launch chooses by alignment: where rows begin at multiples of 16 bytes, all is wide.
+
+    Only what is the same for every unit, a scalar parameter, is still one number.
+    """
+    cell = lstmgen.load(name)
+    text, kernels = kernel_text(cell), Plan(cell.schedule).kernels
+    nvrtc = Nvrtc.load()
+    for real, vector in (("float", r"v4\.[fub]32"), ("double", r"v2\.[fub]64")):
+        options = ("-std=c++17", "--ftz=true", f"-DREAL={real}")
+        bodies = entries(nvrtc.compile(text, arch="sm_90", options=options).ptx)
+        for kernel in kernels:
+            narrow, wide = bodies[kernel.name], bodies[f"{kernel.name}_wide"]
+            vectors = re.findall(rf"(?:ld|st)\.global\S*\.{vector}", wide)
+            single = re.findall(r"(?:ld|st)\.global\S*", wide)
+            arrays = len(kernel.vectors) + len(kernel.loads) + len(kernel.stores)
+            assert len(vectors) == arrays, kernel.name
+            assert len(single) - len(vectors) == len(kernel.scalars), kernel.name
+            assert not re.search(r"global\S*\.v[24]", narrow)
+            assert re.search(r"st\.global", narrow)
+
+
+def entries(ptx: str) -> dict[str, str]:
+    """The body of each kernel of a PTX text."""
+    found = re.split(r"^\.visible \.entry (\w+)\(", ptx, flags=re.MULTILINE)[1:]
+    return dict(zip(found[::2], found[1::2], strict=True))
 
 
 FAULTS = {
@@ -111,6 +145,34 @@ def test_without_nvrtc_verification_says_so(
     assert "not everything could be checked" in err
     assert main(["explain", "rnn", "--target", "cupy"]) == 0
     assert "not compiled: NVRTC was not found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("device", [[], ["--device", "auto"], ["--device", "cpu"]])
+def test_without_a_compiler_verification_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    device: list[str],
+) -> None:
+    """Exit code 4, nothing printed that could be taken for a verdict; so for a file."""
+    from lstmgen.cli import main
+
+    monkeypatch.setitem(sys.modules, "cupy", None)  # no GPU can run it
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    path = tmp_path / "rnn_cupy.py"
+    path.write_text(lstmgen.render(lstmgen.load("rnn"), "cupy"), encoding="utf-8")
+    for arguments in (["rnn", "--target", "cupy"], [str(path)]):
+        assert main(["verify", *arguments, *device]) == 4
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "a C++17 compiler, and none was found (g++, clang++)" in err
+        assert "apt install g++" in err
+    from lstmgen.doctor import examine
+
+    (found,) = (f for f in examine() if f.name == "C++ compiler")
+    assert not found.found
+    assert "lstmgen verify CELL --target cupy" in found.needed_for
 
 
 def test_a_module_without_kernel_text_fails() -> None:
