@@ -212,11 +212,12 @@ def _run(params, x, state, y, run):
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
     add, dot, multiply, subtract, tanh = np.add, np.dot, np.multiply, np.subtract, np.tanh
-    for lo in range(0, T, run.chunk):
-        hi = min(lo + run.chunk, T)
-        # What does not depend on the recurrence, for the steps from lo to hi.
-        np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (4a)
-        with np.errstate(over="ignore"):
+    # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
+    with np.errstate(over="ignore"):
+        for lo in range(0, T, run.chunk):
+            hi = min(lo + run.chunk, T)
+            # What does not depend on the recurrence, for the steps from lo to hi.
+            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (4a)
             for (
                 h_prev, f_to_C_tilde, f_o, C_tilde, f, C_prev, C, tanh_C, o, h,
             ) in run.steps[lo:hi]:
@@ -229,7 +230,7 @@ def _run(params, x, state, y, run):
                 add(tmp0, tmp1, C)  # (3)
                 tanh(C, tanh_C)  # (5)
                 multiply(o, tanh_C, h)  # (5)
-        np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:5 * H].transpose(0, 2, 1))
+            np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:5 * H].transpose(0, 2, 1))
     return {"h": record[T, 4 * H:5 * H].T.copy(), "C": record[T, :H].T.copy()}
 
 
@@ -457,8 +458,8 @@ _FEW = 512
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates, and
-    exp costs half of what tanh does.  For few elements the number of calls decides:
+    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates,
+    and exp costs half of what tanh does.  For few elements the number of calls decides:
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
@@ -506,7 +507,7 @@ def _take(reuse, key):
     if not isinstance(reuse, Tape):
         raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
     if reuse.spent:
-        raise ValueError("reuse: this tape was given to forward(..., reuse=tape) before and is spent")
+        raise ValueError("reuse: this tape was given to reuse before and is spent")
     if reuse.key != key:
         raise ValueError(
             "reuse: expected a tape of the same T, B, H, D and dtype "
@@ -598,7 +599,8 @@ def _check_names(name, given, names):
     if type(given) is dict and list(given) == list(names):
         return
     if not isinstance(given, dict):
-        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {type(given).__name__}")
+        kind = type(given).__name__
+        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {kind}")
     for key in names:
         if key not in given:
             raise ValueError(f"{name}: {key} is missing; expected {', '.join(names)}")

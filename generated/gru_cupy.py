@@ -637,7 +637,7 @@ def _take(reuse, key):
     if not isinstance(reuse, Tape):
         raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
     if reuse.spent:
-        raise ValueError("reuse: this tape was given to forward(..., reuse=tape) before and is spent")
+        raise ValueError("reuse: this tape was given to reuse before and is spent")
     if reuse.key != key:
         raise ValueError(
             "reuse: expected a tape of the same T, B, H, D and dtype "
@@ -725,7 +725,8 @@ def _check_names(name, given, names):
     if type(given) is dict and list(given) == list(names):
         return
     if not isinstance(given, dict):
-        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {type(given).__name__}")
+        kind = type(given).__name__
+        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {kind}")
     for key in names:
         if key not in given:
             raise ValueError(f"{name}: {key} is missing; expected {', '.join(names)}")

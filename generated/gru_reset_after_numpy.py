@@ -211,12 +211,13 @@ def _run(params, x, state, y, run):
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
     add, dot, multiply, subtract, tanh = np.add, np.dot, np.multiply, np.subtract, np.tanh
-    for lo in range(0, T, run.chunk):
-        hi = min(lo + run.chunk, T)
-        # What does not depend on the recurrence, for the steps from lo to hi.
-        np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (3b)
-        record[lo:hi, :H] = params["c_n"][:, None]  # (3a)
-        with np.errstate(over="ignore"):
+    # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
+    with np.errstate(over="ignore"):
+        for lo in range(0, T, run.chunk):
+            hi = min(lo + run.chunk, T)
+            # What does not depend on the recurrence, for the steps from lo to hi.
+            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (3b)
+            record[lo:hi, :H] = params["c_n"][:, None]  # (3a)
             for h_prev, a_n_to_z, r_z, r, a_n, n_, z, h in run.steps[lo:hi]:
                 dot(w_h, h_prev, p_h)  # (1a) (2a) (3a)
                 add(a_n_to_z, p_h, a_n_to_z)  # (1a) (2a) (3a)
@@ -228,7 +229,7 @@ def _run(params, x, state, y, run):
                 multiply(tmp0, n_, tmp0)  # (4)
                 multiply(z, h_prev, tmp1)  # (4)
                 add(tmp0, tmp1, h)  # (4)
-        np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:].transpose(0, 2, 1))
+            np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:].transpose(0, 2, 1))
     return {"h": record[T, 4 * H:].T.copy()}
 
 
@@ -453,8 +454,8 @@ _FEW = 512
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates, and
-    exp costs half of what tanh does.  For few elements the number of calls decides:
+    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates,
+    and exp costs half of what tanh does.  For few elements the number of calls decides:
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
@@ -502,7 +503,7 @@ def _take(reuse, key):
     if not isinstance(reuse, Tape):
         raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
     if reuse.spent:
-        raise ValueError("reuse: this tape was given to forward(..., reuse=tape) before and is spent")
+        raise ValueError("reuse: this tape was given to reuse before and is spent")
     if reuse.key != key:
         raise ValueError(
             "reuse: expected a tape of the same T, B, H, D and dtype "
@@ -595,7 +596,8 @@ def _check_names(name, given, names):
     if type(given) is dict and list(given) == list(names):
         return
     if not isinstance(given, dict):
-        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {type(given).__name__}")
+        kind = type(given).__name__
+        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {kind}")
     for key in names:
         if key not in given:
             raise ValueError(f"{name}: {key} is missing; expected {', '.join(names)}")

@@ -157,16 +157,17 @@ def _run(params, x, state, y, run):
     p_h = run.p_h
     W_h = p_h
     add, dot = np.add, np.dot
-    for lo in range(0, T, run.chunk):
-        hi = min(lo + run.chunk, T)
-        # What does not depend on the recurrence, for the steps from lo to hi.
-        np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo + 1:hi + 1])  # (1a)
-        with np.errstate(over="ignore"):
+    # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
+    with np.errstate(over="ignore"):
+        for lo in range(0, T, run.chunk):
+            hi = min(lo + run.chunk, T)
+            # What does not depend on the recurrence, for the steps from lo to hi.
+            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo + 1:hi + 1])  # (1a)
             for h_prev, h in run.steps[lo:hi]:
                 dot(w_h, h_prev, W_h)  # (1a)
                 add(h, W_h, h)  # (1a)
                 activate(h, None, h)  # (1)
-        np.copyto(y[lo:hi], record[lo + 1:hi + 1].transpose(0, 2, 1))
+            np.copyto(y[lo:hi], record[lo + 1:hi + 1].transpose(0, 2, 1))
     return {"h": record[T].T.copy()}
 
 
@@ -308,8 +309,8 @@ _FEW = 512
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates, and
-    exp costs half of what tanh does.  For few elements the number of calls decides:
+    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates,
+    and exp costs half of what tanh does.  For few elements the number of calls decides:
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
@@ -357,7 +358,7 @@ def _take(reuse, key):
     if not isinstance(reuse, Tape):
         raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
     if reuse.spent:
-        raise ValueError("reuse: this tape was given to forward(..., reuse=tape) before and is spent")
+        raise ValueError("reuse: this tape was given to reuse before and is spent")
     if reuse.key != key:
         raise ValueError(
             "reuse: expected a tape of the same T, B, H, D and dtype "
@@ -444,7 +445,8 @@ def _check_names(name, given, names):
     if type(given) is dict and list(given) == list(names):
         return
     if not isinstance(given, dict):
-        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {type(given).__name__}")
+        kind = type(given).__name__
+        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {kind}")
     for key in names:
         if key not in given:
             raise ValueError(f"{name}: {key} is missing; expected {', '.join(names)}")

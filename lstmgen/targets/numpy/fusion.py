@@ -34,13 +34,15 @@ def numbered(segments: Sequence[Sequence[S]]) -> list[S]:
 def fuse(operations: Sequence[Operation]) -> list[Operation]:
     """Merge operations of one kind over neighbouring slots, as far as their order allows."""
     result = list(operations)
+    accesses = _Accesses(result)
     i = 0
     while i < len(result):
         for j in range(i + 1, len(result)):
-            if not _alike(result[i], result[j]) or not _movable(result, i, j):
+            if not _alike(result[i], result[j]) or not accesses.movable(i, j):
                 continue
-            if fused := _either_way(result, i, j):
+            if fused := _either_way(result, i, j, accesses.widths):
                 result = fused
+                accesses = _Accesses(result)
                 break
         else:
             i += 1
@@ -52,14 +54,51 @@ def _alike(first: Operation, second: Operation) -> bool:
         first.ufunc == second.ufunc
         and first.size == second.size
         and len(first.inputs) == len(second.inputs)
-        and first.out != second.out
+        and _could_join(first.out, second.out)
     )
 
 
-def _either_way(operations: list[Operation], i: int, j: int) -> list[Operation] | None:
+def _could_join(a: View, b: View) -> bool:
+    """Whether two outputs are neighbours, or temporaries that may become so."""
+    if a.temporary or b.temporary:
+        return a.temporary and b.temporary and a != b
+    return a.array == b.array and a.shift == b.shift and (a.end == b.slot or b.end == a.slot)
+
+
+class _Accesses:
+    """Which operations read and write each array, and how many slots temporaries have."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+        self._readers: dict[str, list[tuple[int, View]]] = {}
+        self._writers: dict[str, list[tuple[int, View]]] = {}
+        self.widths: dict[str, int] = {}
+        for k, op in enumerate(operations):
+            for view in op.reads:
+                self._readers.setdefault(view.array, []).append((k, view))
+            self._writers.setdefault(op.out.array, []).append((k, op.out))
+            for view in (*op.reads, op.out):
+                self.widths[view.array] = max(self.widths.get(view.array, 0), view.end)
+
+    def movable(self, i: int, j: int) -> bool:
+        """Whether operation j can run right at i: nothing in between touches what it touches."""
+        moved = self._operations[j]
+        for view in (*moved.reads, moved.out):
+            for k, other in self._writers.get(view.array, ()):
+                if i <= k < j and other.overlaps(view):
+                    return False
+        return not any(
+            i <= k < j and moved.out.overlaps(other)
+            for k, other in self._readers.get(moved.out.array, ())
+        )
+
+
+def _either_way(
+    operations: list[Operation], i: int, j: int, widths: dict[str, int]
+) -> list[Operation] | None:
     """The operations with j merged into i, in whichever order their slots are neighbours."""
     for first, second in ((i, j), (j, i)):
-        neighbours = _Neighbours(operations)
+        neighbours = _Neighbours(widths)
         merged = _merge(operations[first], operations[second], neighbours)
         if merged is not None:
             fused = [*operations[:i], merged, *operations[i + 1 : j], *operations[j + 1 :]]
@@ -70,8 +109,8 @@ def _either_way(operations: list[Operation], i: int, j: int) -> list[Operation] 
 class _Neighbours:
     """Temporaries that a merge would make neighbours: each moves to a place in another's array."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
-        self._operations = operations
+    def __init__(self, widths: dict[str, int]) -> None:
+        self._widths = widths
         self.moves: dict[str, tuple[str, int]] = {}
 
     def now(self, view: View) -> tuple[str, int, int]:
@@ -80,8 +119,8 @@ class _Neighbours:
         return array, view.slot + offset, view.end + offset
 
     def _width(self, array: str) -> int:
-        places = (self.now(v) for op in self._operations for v in (*op.reads, op.out))
-        return max(end for found, _, end in places if found == array)
+        moved = [o + self._widths[a] for a, (leader, o) in self.moves.items() if leader == array]
+        return max(moved, default=self._widths[array])
 
     def join(self, first: View, second: View) -> bool:
         """Make the second view follow the first; False if they have other neighbours."""
@@ -151,17 +190,6 @@ def _moved(operation: Operation, moves: dict[str, tuple[str, int]]) -> Operation
 
     inputs = tuple(move(x) if isinstance(x, View) else x for x in operation.inputs)
     return replace(operation, inputs=inputs, out=move(operation.out))
-
-
-def _movable(operations: list[Operation], i: int, j: int) -> bool:
-    """Whether operation j can run right at i: nothing in between touches what it touches."""
-    moved = operations[j]
-    for other in operations[i:j]:
-        if any(other.out.overlaps(view) for view in (*moved.reads, moved.out)):
-            return False
-        if any(moved.out.overlaps(view) for view in other.reads):
-            return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
