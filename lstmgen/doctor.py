@@ -164,7 +164,7 @@ def _compiler() -> str | None:
 
 
 def _nvrtc() -> str | None:
-    from lstmgen.nvrtc import Nvrtc
+    from lstmgen.cuda_compiler.nvrtc import Nvrtc
 
     try:
         nvrtc = Nvrtc.load()

@@ -31,7 +31,7 @@ def cuda_on_the_cpu() -> None:
 @pytest.fixture(scope="session")
 def nvrtc_here() -> None:
     """NVRTC, which compiles kernels for GPUs."""
-    from lstmgen.nvrtc import Nvrtc
+    from lstmgen.cuda_compiler.nvrtc import Nvrtc
 
     try:
         Nvrtc.load()

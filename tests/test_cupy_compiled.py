@@ -11,8 +11,8 @@ import verification_cells
 
 import lstmgen
 from lstmgen.building import KEPT
+from lstmgen.cuda_compiler.nvrtc import ARCHITECTURES, Nvrtc
 from lstmgen.library import names
-from lstmgen.nvrtc import ARCHITECTURES, Nvrtc
 from lstmgen.rendering import kernel_text
 from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.resources import compile_kernels, table
@@ -133,8 +133,8 @@ def test_without_nvrtc_verification_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cuda_on_the_cpu: None
 ) -> None:
     """Exit code 4: nothing failed, but not everything was checked."""
-    from lstmgen import nvrtc
     from lstmgen.cli import main
+    from lstmgen.cuda_compiler import nvrtc
 
     monkeypatch.setattr(nvrtc, "_nvidia_folders", list)
     assert main(["verify", "rnn", "--target", "cupy", "--device", "cpu"]) == 4

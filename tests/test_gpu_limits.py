@@ -27,8 +27,8 @@ from benchmarks.limits.results import (
     spread,
     table,
 )
+from lstmgen.cuda_compiler.nvrtc import Nvrtc
 from lstmgen.errors import UnavailableError
-from lstmgen.nvrtc import Nvrtc
 
 PARTS = (launch, step, barriers, clusters, bandwidth, rivals)
 

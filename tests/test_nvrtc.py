@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lstmgen.errors import LstmgenError, UnavailableError, UsageError
-from lstmgen.nvrtc import (
+from lstmgen.cuda_compiler.nvrtc import (
     ARCHITECTURES,
     Compiled,
     CompileError,
@@ -19,8 +18,9 @@ from lstmgen.nvrtc import (
     double_instructions,
     parse_resources,
 )
-from lstmgen.occupancy import limits
-from lstmgen.ptx import entry_names
+from lstmgen.cuda_compiler.occupancy import limits
+from lstmgen.cuda_compiler.ptx import entry_names
+from lstmgen.errors import LstmgenError, UnavailableError, UsageError
 
 SOURCE = r"""
 extern "C" __global__ void scale(float* a, int n) {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lstmgen.cuda_compiler.nvrtc import Nvrtc
+from lstmgen.cuda_compiler.occupancy import LIMITS, limits, occupancy
 from lstmgen.errors import UnavailableError, UsageError
-from lstmgen.nvrtc import Nvrtc
-from lstmgen.occupancy import LIMITS, limits, occupancy
 
 
 @pytest.mark.parametrize(

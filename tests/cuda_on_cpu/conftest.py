@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import pytest
 
 from lstmgen import cuda_on_cpu
+from lstmgen.cuda_compiler.nvrtc import Nvrtc
 from lstmgen.errors import UnavailableError
-from lstmgen.nvrtc import Nvrtc
 
 ORDERS = cuda_on_cpu.ORDERS
 

@@ -3,7 +3,7 @@
     compiled = compile_kernels(text)
     print("\\n".join(table(compiled)))
 
-The text is compiled for each architecture of `lstmgen.nvrtc.ARCHITECTURES` in float and double.
+The text is compiled for each architecture of `nvrtc.ARCHITECTURES` in float and double.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lstmgen.nvrtc import ARCHITECTURES, Compiled, CompileError, Nvrtc
-from lstmgen.ptx import block_sizes
+from lstmgen.cuda_compiler.nvrtc import ARCHITECTURES, Compiled, CompileError, Nvrtc
+from lstmgen.cuda_compiler.ptx import block_sizes
 
 __all__ = ["DTYPES", "Build", "KernelUse", "compile_kernels", "table"]
 

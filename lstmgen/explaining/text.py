@@ -31,11 +31,11 @@ def explain(cell: Cell, target: str | None = None) -> str:
         "Cost": _costs(cell),
     }
     if target == "numpy":
-        from lstmgen.explaining_numpy import sections as of_numpy
+        from lstmgen.explaining.for_numpy import sections as of_numpy
 
         sections |= of_numpy(cell)
     if target == "cupy":
-        from lstmgen.explaining_cupy import sections as of_cupy
+        from lstmgen.explaining.for_cupy import sections as of_cupy
 
         sections |= of_cupy(cell)
     return "\n\n".join(

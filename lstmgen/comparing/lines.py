@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lstmgen.cell import Cell
-from lstmgen.correspondence import (
+from lstmgen.comparing.correspondence import (
     Key,
     Name,
     block,

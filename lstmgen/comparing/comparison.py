@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lstmgen.cell import Cell
-from lstmgen.compared_lines import Item, Lines
-from lstmgen.correspondence import Correspondence, own_definitions, parameter_blocks
+from lstmgen.comparing.correspondence import Correspondence, own_definitions, parameter_blocks
+from lstmgen.comparing.lines import Item, Lines
 
 __all__ = ["Comparison", "Section", "compare"]
 

@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .errors import LstmgenError, UnavailableError, UsageError
+from lstmgen.errors import LstmgenError, UnavailableError, UsageError
+
 from .occupancy import LIMITS, Occupancy, occupancy
 from .ptx import DoubleInstruction, double_instructions, entry_names
 
@@ -88,7 +89,7 @@ class KernelResources:
         """Resident blocks per multiprocessor for a block of so many threads.
 
         `dynamic_shared` is the dynamic shared memory of the launch in bytes.  Errors as
-        `lstmgen.occupancy.occupancy`.
+        `lstmgen.cuda_compiler.occupancy.occupancy`.
         """
         return occupancy(
             self.arch,

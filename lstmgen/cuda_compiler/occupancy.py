@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .errors import UnavailableError, UsageError
+from lstmgen.errors import UnavailableError, UsageError
 
 __all__ = ["LIMITS", "ArchitectureLimits", "Occupancy", "limits", "occupancy"]
 
