@@ -66,17 +66,20 @@ def _rounds(
         after_blocks = [round_of[v.name] for v in values(d.value) if _now(v, here)]
         after_products = [round_of[p.operand.name] + 1 for p in d.products if _now(p.operand, here)]
         round_of[d.name] = max([0, *after_blocks, *after_products])
+    count = max(round_of.values(), default=-1) + 1
+    fans: list[dict[Value, list[Row]]] = [{} for _ in range(count)]
+    made: list[list[Definition]] = [[] for _ in range(count)]
+    for d in chosen:
+        made[round_of[d.name]].append(d)
+        for product in d.products:
+            k = round_of[product.operand.name] + 1 if _now(product.operand, here) else 0
+            if ready[product] not in moved:
+                row = _row(product, ready[product], d.label)
+                fans[k].setdefault(product.operand, []).append(row)
     stages: list[Stage] = []
-    for k in range(max(round_of.values(), default=-1) + 1):
-        fans: dict[Value, list[Row]] = {}
-        for d in chosen:
-            for product in d.products:
-                known = round_of[product.operand.name] + 1 if _now(product.operand, here) else 0
-                if known == k and ready[product] not in moved:
-                    row = _row(product, ready[product], d.label)
-                    fans.setdefault(product.operand, []).append(row)
-        stages += [Fanout(operand, tuple(rows)) for operand, rows in fans.items()]
-        stages += blocks([d for d in chosen if round_of[d.name] == k], ready, sizes)
+    for fan, definitions in zip(fans, made, strict=True):
+        stages += [Fanout(operand, tuple(rows)) for operand, rows in fan.items()]
+        stages += blocks(definitions, ready, sizes)
     return stages
 
 
