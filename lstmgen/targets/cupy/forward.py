@@ -190,7 +190,9 @@ class ForwardPlan:
             if isinstance(stage, Fanout):
                 found.append(self._fanout(stage))
             elif isinstance(stage, Block):
-                found.append(self._forward_kernel(stage))
+                assignments = self._remaining(stage)
+                if not all(map(self._is_there, assignments)):
+                    found.append(self._forward_kernel(stage, assignments))
         return tuple(found)
 
     def _fanout(self, stage: Fanout) -> Product:
@@ -235,13 +237,18 @@ class ForwardPlan:
             if d.name == name
         )
 
-    def _forward_kernel(self, stage: Block) -> Kernel:
-        """A block; what cuBLAS has added to an input product is there already."""
-        assignments = [
+    def _remaining(self, stage: Block) -> list[Definition]:
+        """A block's assignments; what cuBLAS has added to an input product is there already."""
+        return [
             Definition(d.label, d.name, without(d.value, self._added(d)))
             for d in stage.assignments
         ]
 
+    def _is_there(self, d: Definition) -> bool:
+        """Whether a product has left the value in its place: nothing is to be computed."""
+        return isinstance(d.value, Value) and self.place(d.value) == self.place(Value(d.name))
+
+    def _forward_kernel(self, stage: Block, assignments: list[Definition]) -> Kernel:
         def stores(name: str) -> Iterable[Place]:
             return [self.place(Value(name))] if self._is_stored(name) else []
 
