@@ -8,11 +8,16 @@ _TRIALS = 1920, 480_000
 """Divided by the number of items, and by its cube: an order of many is dearer to look at."""
 
 
-def best_order(items: Sequence[str], cost: Callable[[tuple[str, ...]], int]) -> tuple[str, ...]:
-    """An order of the items with low cost: moves of one item, as long as one helps."""
+def best_order(
+    items: Sequence[str], cost: Callable[[tuple[str, ...]], int], work: int = 0
+) -> tuple[str, ...]:
+    """An order of the items with low cost: moves of one item, as long as one helps.
+
+    `work` is the number of what `cost` looks at, if that is larger than the number of items.
+    """
     best = tuple(items)
     lowest = cost(best)
-    trials, count = 0, max(8, len(best))
+    trials, count = 0, max(8, work, len(best))
     limit = min(_TRIALS[0] // count, _TRIALS[1] // count**3)
     improved = True
     while improved and trials < limit:

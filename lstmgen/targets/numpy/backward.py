@@ -101,7 +101,7 @@ class Backward:
             outer = sum(len(self.outer_runs(w)) for w in schedule.weight_gradients)
             return 4 * len(self._loop()) + 2 * len(self._factors()) + 3 * outer
 
-        arrange(best_order(names, cost))
+        arrange(best_order(names, cost, len(self.forms)))
         factors = allocate(self._factors())
         self.factors: tuple[Operation, ...] = tuple(
             op for op in factors.instructions if isinstance(op, Operation)

@@ -7,6 +7,7 @@ f * C_{t-1} where [i, f] and [C~, C_{t-1}] are neighbours.  Which slots are neig
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -37,8 +38,8 @@ def fuse(operations: Sequence[Operation]) -> list[Operation]:
     accesses = _Accesses(result)
     i = 0
     while i < len(result):
-        for j in range(i + 1, len(result)):
-            if not _alike(result[i], result[j]) or not accesses.movable(i, j):
+        for j in accesses.alike(i):
+            if not _could_join(result[i].out, result[j].out) or not accesses.movable(i, j):
                 continue
             if fused := _either_way(result, i, j, accesses.widths):
                 result = fused
@@ -49,13 +50,9 @@ def fuse(operations: Sequence[Operation]) -> list[Operation]:
     return result
 
 
-def _alike(first: Operation, second: Operation) -> bool:
-    return (
-        first.ufunc == second.ufunc
-        and first.size == second.size
-        and len(first.inputs) == len(second.inputs)
-        and _could_join(first.out, second.out)
-    )
+def _kind(operation: Operation) -> tuple[str, str, int]:
+    """What operations that can be merged have in common."""
+    return operation.ufunc, operation.size, len(operation.inputs)
 
 
 def _could_join(a: View, b: View) -> bool:
@@ -66,19 +63,26 @@ def _could_join(a: View, b: View) -> bool:
 
 
 class _Accesses:
-    """Which operations read and write each array, and how many slots temporaries have."""
+    """Which operations are alike, which read and write each array, and how wide arrays are."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._operations = operations
         self._readers: dict[str, list[tuple[int, View]]] = {}
         self._writers: dict[str, list[tuple[int, View]]] = {}
+        self._kinds: dict[tuple[str, str, int], list[int]] = {}
         self.widths: dict[str, int] = {}
         for k, op in enumerate(operations):
+            self._kinds.setdefault(_kind(op), []).append(k)
             for view in op.reads:
                 self._readers.setdefault(view.array, []).append((k, view))
             self._writers.setdefault(op.out.array, []).append((k, op.out))
             for view in (*op.reads, op.out):
                 self.widths[view.array] = max(self.widths.get(view.array, 0), view.end)
+
+    def alike(self, i: int) -> list[int]:
+        """The operations behind operation i that do the same."""
+        same = self._kinds[_kind(self._operations[i])]
+        return same[bisect.bisect(same, i) :]
 
     def movable(self, i: int, j: int) -> bool:
         """Whether operation j can run right at i: nothing in between touches what it touches."""
