@@ -159,29 +159,28 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
+    weights = _stack(params, B, H, D, dtype)
     run = None
     if tape or reuse is not None:
         run = _take(reuse, (T, B, H, D, dtype))
         run.x = x
         y = _spare(run.pool, (T, B, H), dtype)
-        last = _run(params, x, state, y, run)
+        last = _run(params, weights,  x, state, y, run)
         return y, last, run if tape else None
     # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
     y = np.empty((T, B, H), dtype)
-    chunk = _chunk((5 * H) * B, dtype)
+    chunk = max(8, _chunk((5 * H) * B, dtype))
     for lo in range(0, max(T, 1), chunk):
         hi = min(lo + chunk, T)
         if run is None or hi - lo != chunk:
             run = Tape(hi - lo, B, H, D, dtype)
-        state = _run(params, x[lo:hi], state, y[lo:hi], run)
+        state = _run(params, weights,  x[lo:hi], state, y[lo:hi], run)
     return y, state, None
 
 
-def _run(params, x, state, y, run):
-    """(1) to (4) in the memory of `run`: stores the outputs into y; returns the last state."""
-    T, B, H, D, dtype = run.key
-    record = run.record
-    activate, by_sigma, by_tanh = _activation(dtype, B * H)
+def _stack(params, B, H, D, dtype):
+    """The weights as the loop multiplies them, with the factors that activations want."""
+    _, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a) (3a)
     w_h = np.concatenate((
         params["U_n"],
@@ -204,6 +203,16 @@ def _run(params, x, state, y, run):
         ),
         axis=1,
     )
+    constant = params["c_n"][:, None]  # (3a)
+    return w_h, w_x, constant
+
+
+def _run(params, weights, x, state, y, run):
+    """(1) to (4) in the memory of `run`: stores the outputs into y; returns the last state."""
+    T, B, H, D, dtype = run.key
+    record = run.record
+    activate, _, _ = _activation(dtype, B * H)
+    w_h, w_x, constant = weights
     record[0, 4 * H:] = 0 if state is None else state["h"].T
     scratch = run.scratch
     p_h = run.p_h
@@ -217,7 +226,7 @@ def _run(params, x, state, y, run):
             hi = min(lo + run.chunk, T)
             # What does not depend on the recurrence, for the steps from lo to hi.
             np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (3b)
-            record[lo:hi, :H] = params["c_n"][:, None]  # (3a)
+            record[lo:hi, :H] = constant  # (3a)
             for h_prev, a_n_to_z, r_z, r, a_n, n_, z, h in run.steps[lo:hi]:
                 dot(w_h, h_prev, p_h)  # (1a) (2a) (3a)
                 add(a_n_to_z, p_h, a_n_to_z)  # (1a) (2a) (3a)

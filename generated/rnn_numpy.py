@@ -127,32 +127,40 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
+    weights = _stack(params, B, H, D, dtype)
     run = None
     if tape or reuse is not None:
         run = _take(reuse, (T, B, H, D, dtype))
         run.x = x
         y = _spare(run.pool, (T, B, H), dtype)
-        last = _run(params, x, state, y, run)
+        last = _run(params, weights,  x, state, y, run)
         return y, last, run if tape else None
     # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
     y = np.empty((T, B, H), dtype)
-    chunk = _chunk((H) * B, dtype)
+    chunk = max(8, _chunk((H) * B, dtype))
     for lo in range(0, max(T, 1), chunk):
         hi = min(lo + chunk, T)
         if run is None or hi - lo != chunk:
             run = Tape(hi - lo, B, H, D, dtype)
-        state = _run(params, x[lo:hi], state, y[lo:hi], run)
+        state = _run(params, weights,  x[lo:hi], state, y[lo:hi], run)
     return y, state, None
 
 
-def _run(params, x, state, y, run):
-    """(1) in the memory of `run`: stores the outputs into y; returns the last state."""
-    T, B, H, D, dtype = run.key
-    record = run.record
-    activate, by_sigma, by_tanh = _activation(dtype, B * H)
+def _stack(params, B, H, D, dtype):
+    """The weights as the loop multiplies them, with the factors that activations want."""
+    _, by_sigma, by_tanh = _activation(dtype, B * H)
     w_h = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (1a)
     # (1a)
     w_x = np.concatenate((params["W"][:, H:] * by_tanh, (params["b"] * by_tanh)[:, None]), axis=1)
+    return w_h, w_x
+
+
+def _run(params, weights, x, state, y, run):
+    """(1) in the memory of `run`: stores the outputs into y; returns the last state."""
+    T, B, H, D, dtype = run.key
+    record = run.record
+    activate, _, _ = _activation(dtype, B * H)
+    w_h, w_x = weights
     record[0] = 0 if state is None else state["h"].T
     p_h = run.p_h
     W_h = p_h

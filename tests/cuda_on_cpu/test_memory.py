@@ -59,9 +59,9 @@ extern "C" __global__ void checked(float* y, int n) {
   y[0] = 1.0f;
 }
 __device__ float deep(float* y, int n) {
-  volatile float hold[512];
-  hold[n % 512] = y[0];
-  return n == 0 ? hold[0] : deep(y, n - 1) + hold[n % 512];
+  volatile float hold[64];
+  hold[n % 64] = y[0];
+  return n == 0 ? hold[0] : deep(y, n - 1) + hold[n % 64];
 }
 extern "C" __global__ void overflow(float* y, int n) { y[1] = deep(y, n); }
 """
@@ -161,7 +161,7 @@ def test_division_by_zero_trap_assert_and_stack(cupy, module):
         module.get_function("checked")((1,), (32,), (y, np.int32(31)))
     assert caught.value.thread == (31, 0, 0)
     with pytest.raises(KernelError):
-        module.get_function("overflow")((1,), (1,), (y, np.int32(40)))
+        module.get_function("overflow")((1,), (1,), (y, np.int32(400)))
     # All of that, and the process works on.
     module.get_function("checked")((1,), (32,), (y, np.int32(32)))
     assert y.get()[0] == 1

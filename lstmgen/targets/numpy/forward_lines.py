@@ -72,6 +72,16 @@ class ForwardSource:
         self.activates = any("activate" in line.code for line in (*self.loop, *self.ahead))
 
     @property
+    def pack_names(self) -> tuple[str, ...]:
+        """The variables that `packs` binds."""
+        return tuple(line.code.partition(" = ")[0] for line in self.packs)
+
+    @property
+    def scales(self) -> bool:
+        """Whether `packs` need the factors that activations want."""
+        return any("by_" in line.code for line in self.packs)
+
+    @property
     def uses_count(self) -> bool:
         """Whether lines need the number of steps in a chunk."""
         return any("(n," in x.code or ":n" in x.code for x in (*self.ahead, *self.behind))
@@ -141,15 +151,15 @@ class ForwardSource:
 
     def _constant(self, item: Constant, storage: Storage) -> Line:
         column = self._column(item)
-        if not item.accumulate:
-            column = f"({column})" if " " in column and not column.startswith("np.") else column
-            return Line(f"{storage.chunk(item.target)} = {column}[:, None]", item.labels)
-        # Repeated for each row of the batch: adding arrays of one shape is quicker by far.
-        rows = extent(item.sizes)
         name = self._identifiers("constant", f"constant {item.target}")
-        code = f"{name} = np.repeat({column}, B).reshape({rows}, B)"
-        self._packs.append(Line(code, item.labels))
-        return Line(f"{storage.chunk(item.target)} += {name}", item.labels)
+        if item.accumulate:
+            # Repeated for each row of the batch: adding arrays of one shape is quicker by far.
+            code = f"np.repeat({column}, B).reshape({extent(item.sizes)}, B)"
+        else:
+            code = f"{column}[:, None]"
+        self._packs.append(Line(f"{name} = {code}", item.labels))
+        sign = "+=" if item.accumulate else "="
+        return Line(f"{storage.chunk(item.target)} {sign} {name}", item.labels)
 
     def _column(self, item: Constant) -> str:
         """The values of a run of slots, one below the other."""
