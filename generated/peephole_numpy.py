@@ -181,7 +181,7 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         run = _take(reuse, (T, B, H, D, dtype))
         run.x = x
         y = _spare(run.pool, (T, B, H), dtype)
-        last = _run(params, weights,  x, state, y, run)
+        last = _run(params, weights, x, state, y, run)
         return y, last, run if tape else None
     # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
     y = np.empty((T, B, H), dtype)
@@ -190,7 +190,7 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         hi = min(lo + chunk, T)
         if run is None or hi - lo != chunk:
             run = Tape(hi - lo, B, H, D, dtype)
-        state = _run(params, weights,  x[lo:hi], state, y[lo:hi], run)
+        state = _run(params, weights, x[lo:hi], state, y[lo:hi], run)
     return y, state, None
 
 
@@ -524,6 +524,7 @@ def _sigma(a):
     a += half
     return a
 
+
 # Below this many elements a slot, NumPy's tanh costs less than the more calls of the form by exp.
 _FEW = 512
 
@@ -536,22 +537,24 @@ def _activation(dtype, elements):
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
+    add, exp, multiply, reciprocal = np.add, np.exp, np.multiply, np.reciprocal
+    subtract, tanh = np.subtract, np.tanh
 
-    def by_tanh(a, sigma, tanh):
-        """Activate all of a in place; `sigma` is the part of it that wants sigma."""
-        np.tanh(a, a)
-        if sigma is not None:
-            np.multiply(sigma, half, sigma)
-            np.add(sigma, half, sigma)
+    def by_tanh(a, to_sigma, to_tanh):
+        """Activate all of a in place; `to_sigma` is the part of it that wants sigma."""
+        tanh(a, a)
+        if to_sigma is not None:
+            multiply(to_sigma, half, to_sigma)
+            add(to_sigma, half, to_sigma)
 
-    def by_exp(a, sigma, tanh):
-        """Activate all of a in place; `tanh` is the part of it that wants tanh."""
-        np.exp(a, a)
-        np.add(a, one, a)
-        np.reciprocal(a, a)
-        if tanh is not None:
-            np.multiply(tanh, two, tanh)
-            np.subtract(tanh, one, tanh)
+    def by_exp(a, to_sigma, to_tanh):
+        """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
+        exp(a, a)
+        add(a, one, a)
+        reciprocal(a, a)
+        if to_tanh is not None:
+            multiply(to_tanh, two, to_tanh)
+            subtract(to_tanh, one, to_tanh)
 
     return (by_tanh, half, one) if elements < _FEW else (by_exp, -one, -two)
 

@@ -322,11 +322,6 @@ def _states(reader: _Reader, defined: Mapping[str, int], output: str) -> tuple[s
             "the cell has no state: no vector is used at t-1, so nothing recurs; "
             f"use for example {output}[t-1] in an equation"
         )
-    if not reader.parameters:
-        raise EquationError(
-            "the cell has no parameter: there is nothing to learn, and nothing that tells the "
-            "module's dtype; multiply by a weight, as in W @ [h[t-1], x[t]]"
-        )
     return tuple(sorted(states, key=lambda name: (name != output, defined[name])))
 
 

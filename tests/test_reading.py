@@ -157,11 +157,6 @@ REFUSALS = {
         ("the cell has no input", "use for example x[t]"),
         "Eq(h[t], tanh(W @ h[t-1]) + x[t])",
     ),
-    "no parameter": Refusal(
-        "Eq(h[t], tanh(h[t-1] + x[t]))",
-        ("the cell has no parameter", "multiply by a weight"),
-        "Eq(h[t], tanh(W @ [h[t-1], x[t]]))",
-    ),
     "a vector without its index": Refusal(
         "Eq(h[t], b * h[t-1] + x + x[t])",
         ("equation (1), h[t] = ", "x stands without a time index", "write x[t] or x[t-1]"),
@@ -304,9 +299,3 @@ def test_a_state_that_is_multiplied_by_zero_is_refused() -> None:
     h, x, W = symbols("h x W")
     with pytest.raises(EquationError, match=r"h\[t-1\] is multiplied by zero"):
         Cell("zero", Eq(h[t], tanh(W @ [x[t]]) + 0 * h[t - 1]))
-
-
-def test_a_cell_without_a_parameter_is_refused() -> None:
-    h, x = symbols("h x")
-    with pytest.raises(EquationError, match="no parameter"):
-        Cell("bare", Eq(h[t], tanh(h[t - 1] + x[t])))

@@ -81,6 +81,7 @@ def cells() -> dict[str, Cell]:
             Eq(h[t], tanh(W @ [h[t - 1], s[t - 1], x[t]])),
             Eq(s[t], h[t - 1] + s[t - 1] * sympy.Rational(1, 3) + 0.1),
         ),
+        Cell("no_parameter", Eq(h[t], tanh(x[t] * h[t - 1]) + u[t])),
         plain_sympy(),
     ]
     return {cell.name: cell for cell in made}

@@ -33,7 +33,7 @@ class DeviceCheck:
     def run(self) -> None:
         """All checks."""
         with np.errstate(all="ignore"):
-            smallest = min(self._even.shape.H, *(size for _, size in self._even.shape.others))
+            smallest = min((self._even.shape.H, *(size for _, size in self._even.shape.others)))
             self._many_rows(self._even, smallest)
             self._many_rows(self._odd, self._odd.shape.H)
             self._repeat()

@@ -237,6 +237,35 @@ def test_address_sanitizer_names_the_line(sanitizer, tmp_path):
     assert "index 16 is out of the bounds" in lines[5]
 
 
+SHRINKING = """
+import numpy as np
+from lstmgen.cuda_on_cpu import emulated_cupy
+
+TEXT = '''
+extern "C" __global__ void turned(float* y) {
+  __shared__ float all[512];
+  all[threadIdx.x] = y[threadIdx.x];
+  __syncthreads();
+  y[threadIdx.x] = all[blockDim.x - 1 - threadIdx.x];
+}
+'''
+for order in ("forward", "reverse", "shuffle", "starve"):
+    cupy = emulated_cupy(order=order, seed=0)
+    kernel = cupy.RawKernel(TEXT, "turned")
+    for threads in (512, 3, 256, 1, 33):
+        y = cupy.asarray(np.arange(threads, dtype=np.float32))
+        kernel((1,), (threads,), (y,))
+        assert (cupy.asnumpy(y) == np.arange(threads)[::-1]).all(), (order, threads)
+print("end")
+"""
+
+
+def test_a_small_block_after_a_large_one_reads_no_foreign_memory(sanitizer, tmp_path):
+    (tmp_path / "check.py").write_text(SHRINKING)
+    done = cuda_on_cpu.run_sanitized([str(tmp_path / "check.py")], timeout=120)
+    assert done.stdout == "end\n", done.stdout + done.stderr
+
+
 def test_sanitized_kernels_need_the_sanitized_process(compiler):
     cupy = cuda_on_cpu.emulated_cupy(sanitize=True)
     with pytest.raises(UnavailableError, match="run_sanitized"):

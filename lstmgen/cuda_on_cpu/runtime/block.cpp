@@ -121,6 +121,7 @@ Fiber* Worker::next_fiber() {
     if (start) {
       Fiber* fiber = pool->take(fiber_main);
       fiber->spinning = false;
+      fiber->linear = 0;  // it may have held a thread of a larger block
       holding += 1;
       return fiber;
     }
