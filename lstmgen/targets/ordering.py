@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 _TRIALS = 1920, 480_000
@@ -11,7 +12,7 @@ _TRIALS = 1920, 480_000
 def best_order(
     items: Sequence[str], cost: Callable[[tuple[str, ...]], int], work: int = 0
 ) -> tuple[str, ...]:
-    """An order of the items with low cost: moves of one item, as long as one helps.
+    """An order of the items with low cost: as long as one helps, one item moves or two change places.
 
     `work` is the number of what `cost` looks at, if that is larger than the number of items.
     """
@@ -22,13 +23,25 @@ def best_order(
     improved = True
     while improved and trials < limit:
         improved = False
-        for i in range(len(best)):
-            for j in range(len(best)):
-                if i == j or trials >= limit:
+        for change in (_moved, _swapped):
+            for i, j in itertools.permutations(range(len(best)), 2):
+                if trials >= limit or (change is _swapped and (improved or i > j)):
                     continue
-                rest = [*best[:i], *best[i + 1 :]]
-                candidate = (*rest[:j], best[i], *rest[j:])
+                candidate = change(best, i, j)
                 trials += 1
                 if (found := cost(candidate)) < lowest:
                     best, lowest, improved = candidate, found, True
     return best
+
+
+def _moved(items: tuple[str, ...], i: int, j: int) -> tuple[str, ...]:
+    """Item i at place j."""
+    rest = [*items[:i], *items[i + 1 :]]
+    return (*rest[:j], items[i], *rest[j:])
+
+
+def _swapped(items: tuple[str, ...], i: int, j: int) -> tuple[str, ...]:
+    """Items i and j at each other's place."""
+    result = list(items)
+    result[i], result[j] = result[j], result[i]
+    return tuple(result)

@@ -30,6 +30,7 @@ from lstmgen.expression import (
 from lstmgen.gradients import InputGradient
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Column, Gather, Reduction, Schedule, Stage, WeightGradient
+from lstmgen.targets.numpy.across import join_gathers
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
 from lstmgen.targets.numpy.linear import Form, linear_form
@@ -54,13 +55,17 @@ class BackPacked:
 
 @dataclass(frozen=True, slots=True)
 class BackDot:
-    """A product of the backward loop: out = packed · operand, for the gather `gathered`."""
+    """A product of the backward loop: out = packed · operand, for the gather `gathered`.
+
+    The last `later` columns of `packed` multiply adjoints of the step after.
+    """
 
     packed: BackPacked
     operand: View
     out: View
     labels: tuple[str, ...]
     gathered: str
+    later: int = 0
 
 
 BackInstruction = BackDot | Operation
@@ -86,6 +91,7 @@ class Backward:
         self._written_out: dict[str, Expression] = {}  # what is evaluated again, in place
         self._evaluated_first: dict[str, Definition] = {}  # what is too large for that
         self._write_out()
+        self._joined = join_gathers(schedule.backward.loop, schedule.carried)
         outside = (*schedule.backward.before, *schedule.backward.after)
         # Values of all steps that are arrays of their own.
         self._whole_values = {n for s in outside for n in _made_by(s)} | {schedule.seed}
@@ -118,13 +124,13 @@ class Backward:
         made: list[Definition] = []
         gathered: set[str] = set()
         operands: set[str] = set()
-        for stage in self.schedule.backward.loop:
+        for stage in self._joined.stages:
             if isinstance(stage, Block):
                 made += stage.assignments
             elif isinstance(stage, Gather):
                 gathered.add(stage.result)
                 operands |= {c.operand for c in stage.columns}
-        carried = {n for pair in self.schedule.carried.values() for n in pair if n is not None}
+        carried = {n for pair in self.carried.values() for n in pair if n is not None}
         wanted = {*self.schedule.kept_adjoints} | operands | carried
         sources = {Value(n) for n in (*(d.name for d in made), *gathered, *carried)}
         known: dict[Value, Form] = {}
@@ -188,13 +194,23 @@ class Backward:
         names = [n for n in self.factor_values.values() if n not in waiting]
         return Slots(FACTOR, tuple(names), tuple(self._sizes[n] for n in names))
 
+    @property
+    def carried(self) -> dict[str, tuple[str | None, str | None]]:
+        """For each state, what the step after hands over in `carry`."""
+        return self._joined.carried
+
+    def handed(self, state: str) -> list[BackDot]:
+        """The products of the loop that take in what the step after hands over to a state."""
+        gather = self._joined.handed.get(state)
+        return [i for i in self.loop if isinstance(i, BackDot) and i.gathered == gather and i.later]
+
     @cached_property
     def carry(self) -> Slots:
         """What the loop hands from step to step, and adjoints that live within a step."""
-        names = [n for pair in self.schedule.carried.values() for n in pair if n is not None]
+        names = [n for pair in self.carried.values() for n in pair if n is not None]
         names += [d.name for d, _ in self.forms if d.name not in self.schedule.kept_adjoints]
         names += [
-            s.result for s in self.schedule.backward.loop if isinstance(s, Gather)
+            s.result for s in self._joined.stages if isinstance(s, Gather)
         ]
         names = list(dict.fromkeys(names))
         return Slots(CARRY, tuple(names), tuple(self.schedule.sizes[n] for n in names))
@@ -262,7 +278,7 @@ class Backward:
             result.append(list(fuse(self._lower(segment))))
             segment.clear()
 
-        for stage in self.schedule.backward.loop:
+        for stage in self._joined.stages:
             if isinstance(stage, Gather):
                 flush()
                 result.append(self._dots(stage))
@@ -285,24 +301,30 @@ class Backward:
 
     def _dots(self, gather: Gather) -> list[BackInstruction]:
         """A gather as one product for each run of neighbouring adjoints."""
-        columns = sorted(gather.columns, key=lambda c: self.adjoint.view(c.operand).slot)
-        views = [self.adjoint.view(c.operand) for c in columns]
+        located = [(self.adjoint.view(c.operand), c) for c in gather.columns]
+        later = self._joined.later.get(gather.result, ())
+        located += [(self.adjoint.view(c.operand, 1), c) for c in later]
+        located.sort(key=lambda item: (item[0].shift, item[0].slot))
+        width = len(self.adjoint.names)
         found: list[BackInstruction] = []
-        pieces = runs(views)
+        pieces = runs([view for view, _ in located], width)
         for n, run in enumerate(pieces):
-            chosen = tuple(columns[k] for k in run)
+            views = [located[k][0] for k in run]
+            chosen = tuple(located[k][1] for k in run)
             name = f"w_{gather.result}" + (f"_{n + 1}" if len(pieces) > 1 else "")
-            operand = span(views[run[0]], views[run[-1]])
+            operand = span(views[0], views[-1], width)
             packed = BackPacked(name, chosen, (gather.label,))
             out = self._where(Value(gather.result))
+            following = sum(view.shift for view in views)
+            labels = (gather.label,)
             if n == 0:
-                found.append(BackDot(packed, operand, out, (gather.label,), gather.result))
+                found.append(BackDot(packed, operand, out, labels, gather.result, following))
                 continue
             # NumPy's products cannot add to their output: a second run goes by a temporary.
             more = View(f"partial {name[2:]}", 0)
-            found.append(BackDot(packed, operand, more, (gather.label,), gather.result))
+            found.append(BackDot(packed, operand, more, labels, gather.result, following))
             size = self.schedule.sizes[gather.result]
-            found.append(Operation("add", (out, more), out, (gather.label,), size))
+            found.append(Operation("add", (out, more), out, labels, size))
         return found
 
     # For all steps at once

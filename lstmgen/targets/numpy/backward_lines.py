@@ -261,6 +261,23 @@ class BackwardSource:
 
     def carried(self, state: str) -> list[str]:
         """The slots of what reaches a state's adjoint from the step after."""
-        names = [n for n in self.schedule.carried[state] if n is not None]
+        names = [n for n in self._plan.carried[state] if n is not None]
         views = [self.carry.view(n) for n in names]
         return [f"carry[{self.carry.rows_of(view)}]" for view in views]
+
+    def handed(self, state: str) -> list[str]:
+        """Products that the step before the first one would take in, from the first one."""
+        found = []
+        for dot in self._plan.handed(state):
+            columns = dot.packed.columns
+            sizes = tuple(self.schedule.sizes[c.operand] for c in columns)
+            rows = column_slice(sizes, len(columns) - dot.later, dot.later)
+            first, last = (self.adjoint.view(c.operand) for c in (columns[-dot.later], columns[-1]))
+            weights = dot.packed.name + (f"[{rows}]" * (rows != ":"))
+            found.append(f"np.dot({weights}.T, adjoint[0, {self.adjoint.rows_of(span(first, last))}])")
+        return found
+
+    @property
+    def reaches_over(self) -> bool:
+        """Whether a product of the loop takes in adjoints of the step after."""
+        return any(isinstance(i, BackDot) and i.later for i in self._plan.loop)

@@ -15,6 +15,7 @@ from lstmgen.expression import Add, Call, Expression, Neg, Value, add, values, w
 from lstmgen.functions import FUNCTIONS
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Fanout, Row, Schedule, Stage
+from lstmgen.targets.numpy.across import fanout_pairs
 from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.storage import Slots, runs, span
@@ -62,12 +63,16 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A product of the loop: out = packed · operand."""
+    """A product of the loop: out = packed · operand.
+
+    The last `later` rows of the result are for the step after.
+    """
 
     packed: Packed
     operand: View
     out: View
     labels: tuple[str, ...]
+    later: int = 0
 
 
 Instruction = Dot | Operation
@@ -238,6 +243,12 @@ class Forward:
             for value in values(d.value)
             if value.name in self._producer
         }
+        # A product with a state takes in that of the step after with the same state.
+        self._later = {
+            now: later
+            for now, later in fanout_pairs(schedule.forward.loop)
+            if all(self._adds_up(row.result) for row in (*now.rows, *later.rows))
+        }
         self._pack_names = self._name_packs()
         sizes = self.layout.slot_sizes
         self._packs: dict[Fanout, Packed] = {}
@@ -260,7 +271,7 @@ class Forward:
         named: dict[Fanout, str] = {}
         taken: set[str] = set()
         for stage in self.schedule.forward.stages:
-            if isinstance(stage, Fanout):
+            if isinstance(stage, Fanout) and stage not in self._later.values():
                 name = f"w_{stage.operand.name}"
                 while name in taken:
                     name += "_"
@@ -303,7 +314,12 @@ class Forward:
         return self._packs[stage]
 
     def _pack(self, stage: Fanout) -> Packed:
-        rows = sorted(stage.rows, key=lambda row: self._position(row))
+        for now, later in self._later.items():
+            if stage == later:
+                return self.packed(now)
+        rows = sorted(stage.rows, key=self._position)
+        if stage in self._later:
+            rows += sorted(self._later[stage].rows, key=self._position)
         users = [self._user[row.result] for row in rows]
         return Packed(
             self._pack_names[stage],
@@ -473,8 +489,9 @@ class Forward:
         for stage in self.schedule.forward.loop:
             if isinstance(stage, Fanout):
                 flush()
-                dot = self._dot(stage)
-                result.append([dot, *self._accumulated(dot)])
+                ready = stage in self._later.values()
+                product: list[Instruction] = [] if ready else [self._dot(stage)]
+                result.append([*product, *self._accumulated(stage)])
             elif isinstance(stage, Block):
                 segment.extend(map(self._target, stage.assignments))
         flush()
@@ -482,22 +499,24 @@ class Forward:
 
     def _dot(self, stage: Fanout) -> Dot:
         packed = self.packed(stage)
+        later = len(self._later[stage].rows) if stage in self._later else 0
         if self.direct(stage):
             views = [self.view(Value(self._user[row.result])) for row in packed.rows]
             out = span(views[0], views[-1])
         else:
             out = View(f"product {packed.name}", 0, len(packed.rows))
-        return Dot(packed, self.view(stage.operand), out, packed.labels)
+        return Dot(packed, self.view(stage.operand), out, packed.labels, later)
 
-    def _accumulated(self, dot: Dot) -> list[Operation]:
+    def _accumulated(self, stage: Fanout) -> list[Operation]:
         """Add a product to what is in its users' slots already."""
+        packed = self.packed(stage)
         found = []
-        for k, row in enumerate(dot.packed.rows):
+        for k, row in enumerate(packed.rows):
             user = self._user[row.result]
-            if self._adds_up(row.result):
+            if row in stage.rows and self._adds_up(row.result):
                 target = self.view(Value(user))
                 ufunc = "subtract" if self._is_negative(user, row.result) else "add"
-                inputs = (target, replace(dot.out, slot=dot.out.slot + k, count=1))
+                inputs = (target, View(f"product {packed.name}", k))
                 found.append(
                     Operation(ufunc, inputs, target, (row.label,), self.schedule.sizes[user])
                 )

@@ -13,7 +13,7 @@ from lstmgen.targets.interface import Identifiers, Interface
 from lstmgen.targets.lines import Line
 from lstmgen.targets.numpy.forward import Ahead, Constant, Dot, Forward, InputProduct
 from lstmgen.targets.numpy.fusion import allocate
-from lstmgen.targets.numpy.operations import Operation
+from lstmgen.targets.numpy.operations import Operation, View
 from lstmgen.targets.numpy.storage import Slots
 from lstmgen.targets.numpy.weights import SCALE, Weights
 from lstmgen.targets.numpy.writing import LoopNames, Storage, functions, operation_line
@@ -25,6 +25,7 @@ class ForwardSource:
     Attributes:
         record: the slots of a step's record.
         packs: weights and constants, as the products want them.
+        first: what the step before the first one would leave for it.
         ahead, behind: what runs for a chunk of steps at once, before and after its loop.
         steps, call_steps, once: the variables of the loop: views of the tape's memory for each
             step, views of what only the call has for each step, and what is bound once.
@@ -62,6 +63,7 @@ class ForwardSource:
         self.functions = functions(self.loop)
         dots = [i for i in plan.loop if isinstance(i, Dot)]
         self._packs = [self._weights.packed(d.packed) for d in dots]
+        self.first = tuple(self._first(d) for d in dots if d.later)
         before, after = allocate(plan.before()), allocate(plan.after())
         widest = max((before.sizes, after.sizes), key=len)
         self.temporaries = extent(widest) if widest else ""
@@ -102,6 +104,16 @@ class ForwardSource:
         operand, out = names(instruction.operand, False), names(instruction.out, False)
         packed = instruction.packed
         return Line(f"dot({packed.name}, {operand}, {out})", instruction.labels)
+
+    def _first(self, dot: Dot) -> Line:
+        """A product of the step before, as far as it is for the first step."""
+        rows = dot.packed.rows
+        product = Slots("", (), tuple(self._plan.schedule.sizes[row.result] for row in rows))
+        chosen = product.rows_of(View("", len(rows) - dot.later, dot.later))
+        state = self.at(dot.packed.operand.name, -1, "0")
+        array = f"p{dot.packed.name[1:]}"
+        labels = tuple(dict.fromkeys(row.label for row in rows[-dot.later :]))
+        return Line(f"np.dot({dot.packed.name}[{chosen}], {state}, {array}[{chosen}])", labels)
 
     def _chunk(self, items: Sequence[Ahead], sizes: tuple[str, ...]) -> tuple[Line, ...]:
         scratch = Slots("temporaries", tuple(map(str, range(len(sizes)))), sizes)

@@ -29,8 +29,19 @@ class Slots:
         """The rows of a view as a slice, like `H:3 * H`, or `:` for all."""
         return columns(self.sizes, view.slot, view.count)
 
+    def goes_on(self, view: View) -> bool:
+        """Whether a view goes on in the step after."""
+        return view.end > len(self.names)
+
+    def bounds(self, view: View) -> tuple[str, str]:
+        """The first row of a view and the one behind its last; that may lie in the step after."""
+        twice = (*self.sizes, *self.sizes)
+        return extent(twice[: view.slot]), extent(twice[: view.end])
+
     def title(self, view: View) -> str:
         """A variable name for a view."""
+        if self.goes_on(view):
+            return f"{self.names[view.slot]}_to_{self.names[view.end - len(self.names) - 1]}_next"
         if view.count == 1:
             return self.names[view.slot]
         if view.count == 2:
@@ -38,19 +49,29 @@ class Slots:
         return f"{self.names[view.slot]}_to_{self.names[view.end - 1]}"
 
 
-def runs(views: Sequence[View]) -> list[list[int]]:
-    """Group indices of views, given in order of slots, into runs of neighbours."""
+def runs(views: Sequence[View], width: int = 0) -> list[list[int]]:
+    """Group indices of views, given in order of slots, into runs of neighbours.
+
+    With `width`, the number of slots of a step, a run may go on in the step after.
+    """
     found: list[list[int]] = []
     for k, view in enumerate(views):
-        if found:
-            last = views[found[-1][-1]]
-            if last.array == view.array and last.shift == view.shift and last.end == view.slot:
-                found[-1].append(k)
-                continue
-        found.append([k])
+        if found and _follows(views[found[-1][-1]], view, width):
+            found[-1].append(k)
+        else:
+            found.append([k])
     return found
 
 
-def span(first: View, last: View) -> View:
-    """The run from the first to the last view."""
-    return View(first.array, first.slot, last.end - first.slot, first.shift)
+def _follows(first: View, second: View, width: int) -> bool:
+    if first.array != second.array:
+        return False
+    if first.shift == second.shift:
+        return first.end == second.slot
+    return second.shift == first.shift + 1 and first.end == width and second.slot == 0
+
+
+def span(first: View, last: View, width: int = 0) -> View:
+    """The run from the first to the last view; one that goes on in the step after ends there."""
+    count = last.end - first.slot + (last.shift - first.shift) * width
+    return View(first.array, first.slot, count, first.shift)

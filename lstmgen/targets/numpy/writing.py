@@ -116,6 +116,17 @@ class Storage:
         """The view at the steps from lo to hi."""
         return self._steps(view, "lo", "hi")
 
+    def goes_on(self, view: View) -> bool:
+        """Whether the view goes on in the step after."""
+        slots = self.slots(view.array)
+        return slots is not None and slots.goes_on(view)
+
+    def across(self, view: View) -> str:
+        """A view that goes on in the step after, for each step of a chunk."""
+        slots = self._slots[view.array]
+        first, last = slots.bounds(view)
+        return f"_across({slots.array}s, {first}, {last})"
+
     def _steps(self, view: View, lo: str, hi: str) -> str:
         kind, _, name = view.array.partition(" ")
         if kind == "parameter":
@@ -173,7 +184,7 @@ class Storage:
             kind, _, name = view.array.partition(" ")
             return f"{name}_t" if kind in ("input", "whole") else name
         title = slots.title(view)
-        if view.count == len(slots.names) and view.count > 1:
+        if view.count == len(slots.names) and not slots.goes_on(view) and view.count > 1:
             if self.is_per_step(view):
                 title = f"{slots.array}_t"
             elif slots.array.startswith("p_"):
@@ -235,7 +246,9 @@ class LoopNames:
         title = storage.title(view) + ("_blocks" if blocks else "")
         name = self._identifiers(title, _kind(view, blocks))
         shape = f"{view.count}, {storage.size(view)}, B"
-        if storage.is_per_step(view):
+        if storage.goes_on(view):
+            bound = self.steps[(view, blocks)] = Bound(name, storage.across(view))
+        elif storage.is_per_step(view):
             if view.array == "record" or view.array in self._for_chunks:
                 steps = "T" if view.array == "record" else "chunk"
                 expression = storage.all_steps(view)
