@@ -38,6 +38,7 @@ number of time steps, B the batch size, H the hidden size, D the size of x.
 Numbers in parentheses beside the code are the equations it computes.
 """
 
+import functools
 import sys
 
 import numpy as np
@@ -172,15 +173,13 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
 def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
-    # (1a) (2a)
-    w_h = np.concatenate((params["W_z"][:, :H] * by_sigma, params["W_r"][:, :H] * by_sigma))
+    w_h = np.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (1a) (2a)
+    w_h *= by_sigma
     w_u_h_tilde = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (3b)
     # (1a) (2a) (3b)
-    w_x = np.concatenate((
-        params["W_z"][:, H:] * by_sigma,
-        params["W_r"][:, H:] * by_sigma,
-        params["W"][:, H:] * by_tanh,
-    ))
+    w_x = np.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
+    w_x[:2 * H] *= by_sigma
+    w_x[2 * H:] *= by_tanh
     return w_h, w_u_h_tilde, w_x
 
 
@@ -366,7 +365,6 @@ def _gradients(params, run, dy, dstate):
         # (3a)
         np.multiply(record[lo:hi, 2 * H:3 * H], record[lo:hi, 4 * H:], out=u_h_tilde_again[:n])
         np.copyto(u_h_tilde_columns[:, lo:hi], u_h_tilde_again.transpose(1, 0, 2))
-
     # One product for each vector that weights multiply.
     columns = columns.reshape(3 * H, T * B)
     outer = columns[:2 * H] @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ10)
@@ -521,9 +519,10 @@ def _check_state(name, state, B, H, D, dtype):
     if state is None:
         return
     _check_names(name, state, STATES)
-    _check_array("%s['h']" % name, state["h"], (B, H), dtype)
+    _check_array(f"{name}['h']", state["h"], (B, H), dtype)
 
 
+@functools.lru_cache(maxsize=8)
 def _shapes(H=None, D=None):
     """The shape of each parameter."""
     return {
@@ -556,7 +555,13 @@ def _size(name, value, smallest=1):
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
+    free = shape.count(None)
+    if (
+        type(value) is np.ndarray
+        and value.dtype == dtype
+        and value.ndim == len(shape)
+        and value.shape[free:] == shape[free:]  # free axes come first
+    ):
         return
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")

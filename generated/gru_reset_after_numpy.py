@@ -42,6 +42,7 @@ number of time steps, B the batch size, H the hidden size, D the size of x.
 Numbers in parentheses beside the code are the equations it computes.
 """
 
+import functools
 import sys
 
 import numpy as np
@@ -108,7 +109,7 @@ class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
     `record[t]` is what step t leaves, one slot below the other:
-    a_n, r, z, n, h;
+    n, r, z, a_n, h;
     the slots of h hold the state before the step.
     """
 
@@ -120,17 +121,16 @@ class Tape:
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
         self.record = record = np.zeros((T + 1, 5 * H, B), dtype)
-        self.scratch = np.empty((2 * H, B), dtype)
+        self.scratch = np.empty((3 * H, B), dtype)
         self.p_h = np.empty((3 * H, B), dtype)
         # The loop's views of each step, so that it makes none itself.
         self.steps = list(
             zip(
                 record[:-1, 4 * H:],
-                record[:-1, :3 * H],
+                record[:-1, H:4 * H],
                 record[:-1, H:3 * H],
-                record[:-1, H:2 * H],
+                record[:-1, 3 * H:],
                 record[:-1, :H],
-                record[:-1, 3 * H:4 * H],
                 record[:-1, 2 * H:3 * H],
                 record[1:, 4 * H:],
                 strict=True,
@@ -182,27 +182,12 @@ def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a) (3a)
-    w_h = np.concatenate((
-        params["U_n"],
-        params["W_r"][:, :H] * by_sigma,
-        params["W_z"][:, :H] * by_sigma,
-    ))
-    # (1a) (2a) (3b)
-    w_x = np.concatenate(
-        (
-            np.concatenate((
-                params["W_r"][:, H:] * by_sigma,
-                params["W_z"][:, H:] * by_sigma,
-                params["W_n"],
-            )),
-            np.concatenate((
-                params["b_r"] * by_sigma,
-                params["b_z"] * by_sigma,
-                params["b_n"],
-            ))[:, None],
-        ),
-        axis=1,
-    )
+    w_h = np.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))
+    w_h[:2 * H] *= by_sigma
+    w_x = np.empty((3 * H, D + 1), dtype)  # (1a) (2a) (3b)
+    np.concatenate((params["W_n"], params["W_r"][:, H:], params["W_z"][:, H:]), out=w_x[:, :D])
+    np.concatenate((params["b_n"], params["b_r"], params["b_z"]), out=w_x[:, D])
+    w_x[H:] *= by_sigma
     constant = params["c_n"][:, None]  # (3a)
     return w_h, w_x, constant
 
@@ -217,27 +202,28 @@ def _run(params, weights, x, state, y, run):
     scratch = run.scratch
     p_h = run.p_h
     one = np.array(1.0, dtype)
+    tmp0_tmp1 = scratch[:2 * H]
     tmp0 = scratch[:H]
-    tmp1 = scratch[H:]
+    tmp2 = scratch[2 * H:]
+    tmp1 = scratch[H:2 * H]
     add, dot, multiply, subtract, tanh = np.add, np.dot, np.multiply, np.subtract, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
             hi = min(lo + run.chunk, T)
             # What does not depend on the recurrence, for the steps from lo to hi.
-            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:4 * H])  # (1a) (2a) (3b)
-            record[lo:hi, :H] = constant  # (3a)
-            for h_prev, a_n_to_z, r_z, r, a_n, n_, z, h in run.steps[lo:hi]:
+            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, :3 * H])  # (1a) (2a) (3b)
+            record[lo:hi, 3 * H:4 * H] = constant  # (3a)
+            for h_prev, r_to_a_n, r_z, a_n_h, n_, z, h in run.steps[lo:hi]:
                 dot(w_h, h_prev, p_h)  # (1a) (2a) (3a)
-                add(a_n_to_z, p_h, a_n_to_z)  # (1a) (2a) (3a)
+                add(r_to_a_n, p_h, r_to_a_n)  # (1a) (2a) (3a)
                 activate(r_z, r_z, None)  # (1) (2)
-                multiply(r, a_n, tmp0)  # (3b)
+                multiply(r_z, a_n_h, tmp0_tmp1)  # (3b) (4)
                 add(n_, tmp0, n_)  # (3b)
                 tanh(n_, n_)  # (3)
-                subtract(one, z, tmp0)  # (4)
-                multiply(tmp0, n_, tmp0)  # (4)
-                multiply(z, h_prev, tmp1)  # (4)
-                add(tmp0, tmp1, h)  # (4)
+                subtract(one, z, tmp2)  # (4)
+                multiply(tmp2, n_, tmp2)  # (4)
+                add(tmp2, tmp1, h)  # (4)
             np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:].transpose(0, 2, 1))
     return {"h": record[T, 4 * H:].T.copy()}
 
@@ -349,16 +335,19 @@ def _gradients(params, run, dy, dstate):
             out=temporaries[:n, 2 * H:4 * H],
         )
         # (δ8)
-        np.multiply(temporaries[:n, 2 * H:3 * H], record[lo:hi, :H], out=adjoint[:n, H:2 * H])
-        # (δ6)
-        np.subtract(record[lo:hi, 4 * H:], record[lo:hi, 3 * H:4 * H], out=temporaries[:n, 4 * H:])
+        np.multiply(
+            temporaries[:n, 2 * H:3 * H],
+            record[lo:hi, 3 * H:4 * H],
+            out=adjoint[:n, H:2 * H],
+        )
+        np.subtract(record[lo:hi, 4 * H:], record[lo:hi, :H], out=temporaries[:n, 4 * H:])  # (δ6)
         # (δ6)
         np.multiply(
             temporaries[:n, 3 * H:4 * H],
             temporaries[:n, 4 * H:],
             out=adjoint[:n, 2 * H:3 * H],
         )
-        np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
+        np.square(record[lo:hi, :H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
         np.subtract(1.0, temporaries[:n, 2 * H:3 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
         # (δ3)
         np.multiply(
@@ -387,7 +376,6 @@ def _gradients(params, run, dy, dstate):
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 4 * H:].transpose(1, 0, 2))
-
     # One product for each vector that weights multiply.
     columns = columns.reshape(4 * H, T * B)
     outer = columns[:3 * H] @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ11) (δ15)
@@ -550,9 +538,10 @@ def _check_state(name, state, B, H, D, dtype):
     if state is None:
         return
     _check_names(name, state, STATES)
-    _check_array("%s['h']" % name, state["h"], (B, H), dtype)
+    _check_array(f"{name}['h']", state["h"], (B, H), dtype)
 
 
+@functools.lru_cache(maxsize=8)
 def _shapes(H=None, D=None):
     """The shape of each parameter."""
     return {
@@ -590,7 +579,13 @@ def _size(name, value, smallest=1):
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
+    free = shape.count(None)
+    if (
+        type(value) is np.ndarray
+        and value.dtype == dtype
+        and value.ndim == len(shape)
+        and value.shape[free:] == shape[free:]  # free axes come first
+    ):
         return
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")

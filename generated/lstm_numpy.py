@@ -49,6 +49,7 @@ number of time steps, B the batch size, H the hidden size, D the size of x.
 Numbers in parentheses beside the code are the equations it computes.
 """
 
+import functools
 import sys
 
 import numpy as np
@@ -192,29 +193,21 @@ def _stack(params, B, H, D, dtype):
     _, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a) (3a) (5a)
     w_h = np.concatenate((
-        params["W_i"][:, :H] * by_sigma,
-        params["W_f"][:, :H] * by_sigma,
-        params["W_o"][:, :H] * by_sigma,
-        params["W_C"][:, :H] * by_tanh,
+        params["W_i"][:, :H],
+        params["W_f"][:, :H],
+        params["W_o"][:, :H],
+        params["W_C"][:, :H],
     ))
-    # (1a) (2a) (3a) (5a)
-    w_x = np.concatenate(
-        (
-            np.concatenate((
-                params["W_i"][:, H:] * by_sigma,
-                params["W_f"][:, H:] * by_sigma,
-                params["W_o"][:, H:] * by_sigma,
-                params["W_C"][:, H:] * by_tanh,
-            )),
-            np.concatenate((
-                params["b_i"] * by_sigma,
-                params["b_f"] * by_sigma,
-                params["b_o"] * by_sigma,
-                params["b_C"] * by_tanh,
-            ))[:, None],
-        ),
-        axis=1,
+    w_h[:3 * H] *= by_sigma
+    w_h[3 * H:] *= by_tanh
+    w_x = np.empty((4 * H, D + 1), dtype)  # (1a) (2a) (3a) (5a)
+    np.concatenate(
+        (params["W_i"][:, H:], params["W_f"][:, H:], params["W_o"][:, H:], params["W_C"][:, H:]),
+        out=w_x[:, :D],
     )
+    np.concatenate((params["b_i"], params["b_f"], params["b_o"], params["b_C"]), out=w_x[:, D])
+    w_x[:3 * H] *= by_sigma
+    w_x[3 * H:] *= by_tanh
     return w_h, w_x
 
 
@@ -399,7 +392,6 @@ def _gradients(params, run, dy, dstate):
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 5 * H:6 * H].transpose(1, 0, 2))
-
     # One product for each vector that weights multiply.
     columns = columns.reshape(4 * H, T * B)
     outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ11) (δ13) (δ15) (δ17)
@@ -573,10 +565,11 @@ def _check_state(name, state, B, H, D, dtype):
     if state is None:
         return
     _check_names(name, state, STATES)
-    _check_array("%s['h']" % name, state["h"], (B, H), dtype)
-    _check_array("%s['C']" % name, state["C"], (B, H), dtype)
+    _check_array(f"{name}['h']", state["h"], (B, H), dtype)
+    _check_array(f"{name}['C']", state["C"], (B, H), dtype)
 
 
+@functools.lru_cache(maxsize=8)
 def _shapes(H=None, D=None):
     """The shape of each parameter."""
     return {
@@ -614,7 +607,13 @@ def _size(name, value, smallest=1):
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
+    free = shape.count(None)
+    if (
+        type(value) is np.ndarray
+        and value.dtype == dtype
+        and value.ndim == len(shape)
+        and value.shape[free:] == shape[free:]  # free axes come first
+    ):
         return
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")

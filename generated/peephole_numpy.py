@@ -52,6 +52,7 @@ number of time steps, B the batch size, H the hidden size, D the size of x.
 Numbers in parentheses beside the code are the equations it computes.
 """
 
+import functools
 import sys
 
 import numpy as np
@@ -118,7 +119,7 @@ class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
     `record[t]` is what step t leaves, one slot below the other:
-    C, i, f, C_tilde, o, h, tanh_C;
+    o, i, f, C_tilde, C, h, tanh_C;
     the slots of h and C hold the state before the step.
     """
 
@@ -131,22 +132,19 @@ class Tape:
         self.work = []  # workspaces of backward passes, to be used again
         self.record = record = np.zeros((T + 1, 7 * H, B), dtype)
         self.scratch = np.empty((2 * H, B), dtype)
-        self.p_C = np.empty((2 * H, B), dtype)
         self.p_h = np.empty((4 * H, B), dtype)
-        self.p_C_ = np.empty((H, B), dtype)
+        self.p_C = np.empty((3 * H, B), dtype)
         # The loop's views of each step, so that it makes none itself.
         self.steps = list(
             zip(
-                record[:-1, :H],
                 record[:-1, H:3 * H],
                 record[:-1, 5 * H:6 * H],
-                record[:-1, H:5 * H],
+                record[:-1, :4 * H],
                 record[:-1, 3 * H:4 * H],
                 record[:-1, H:4 * H],
-                record[:-1, 2 * H:3 * H],
-                record[:-1, H:2 * H],
-                record[1:, :H],
-                record[:-1, 4 * H:5 * H],
+                record[:-1, 3 * H:5 * H],
+                record[1:, 4 * H:5 * H],
+                record[:-1, :H],
                 record[:-1, 6 * H:],
                 record[1:, 5 * H:6 * H],
                 strict=True,
@@ -197,35 +195,32 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
 def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
-    # (1a) (2a)
-    w_C = np.concatenate((params["W_i"][:, :H] * by_sigma, params["W_f"][:, :H] * by_sigma))
     # (1a) (2a) (3a) (5a)
     w_h = np.concatenate((
-        params["W_i"][:, H:2 * H] * by_sigma,
-        params["W_f"][:, H:2 * H] * by_sigma,
-        params["W_C"][:, :H] * by_tanh,
-        params["W_o"][:, H:2 * H] * by_sigma,
+        params["W_o"][:, H:2 * H],
+        params["W_i"][:, H:2 * H],
+        params["W_f"][:, H:2 * H],
+        params["W_C"][:, :H],
     ))
-    w_C_ = np.ascontiguousarray(params["W_o"][:, :H] * by_sigma)  # (5a)
-    # (1a) (2a) (3a) (5a)
-    w_x = np.concatenate(
+    w_h[:3 * H] *= by_sigma
+    w_h[3 * H:] *= by_tanh
+    # (1a) (2a) (5a)
+    w_C = np.concatenate((params["W_o"][:, :H], params["W_i"][:, :H], params["W_f"][:, :H]))
+    w_C *= by_sigma
+    w_x = np.empty((4 * H, D + 1), dtype)  # (1a) (2a) (3a) (5a)
+    np.concatenate(
         (
-            np.concatenate((
-                params["W_i"][:, 2 * H:] * by_sigma,
-                params["W_f"][:, 2 * H:] * by_sigma,
-                params["W_C"][:, H:] * by_tanh,
-                params["W_o"][:, 2 * H:] * by_sigma,
-            )),
-            np.concatenate((
-                params["b_i"] * by_sigma,
-                params["b_f"] * by_sigma,
-                params["b_C"] * by_tanh,
-                params["b_o"] * by_sigma,
-            ))[:, None],
+            params["W_o"][:, 2 * H:],
+            params["W_i"][:, 2 * H:],
+            params["W_f"][:, 2 * H:],
+            params["W_C"][:, H:],
         ),
-        axis=1,
+        out=w_x[:, :D],
     )
-    return w_C, w_h, w_C_, w_x
+    np.concatenate((params["b_o"], params["b_i"], params["b_f"], params["b_C"]), out=w_x[:, D])
+    w_x[:3 * H] *= by_sigma
+    w_x[3 * H:] *= by_tanh
+    return w_h, w_C, w_x
 
 
 def _run(params, weights, x, state, y, run):
@@ -233,16 +228,18 @@ def _run(params, weights, x, state, y, run):
     T, B, H, D, dtype = run.key
     record = run.record
     activate, _, _ = _activation(dtype, B * H)
-    w_C, w_h, w_C_, w_x = weights
+    w_h, w_C, w_x = weights
     record[0, 5 * H:6 * H] = 0 if state is None else state["h"].T
-    record[0, :H] = 0 if state is None else state["C"].T
+    record[0, 4 * H:5 * H] = 0 if state is None else state["C"].T
     scratch = run.scratch
-    p_C = run.p_C
     p_h = run.p_h
-    p_C_ = run.p_C_
-    tmp0 = scratch[:H]
+    p_C = run.p_C
+    W_i_C_W_f_C = p_C[H:]
+    tmp0_tmp1 = scratch
     tmp1 = scratch[H:]
-    W_o_C = p_C_
+    tmp0 = scratch[:H]
+    W_o_C = p_C[:H]
+    np.dot(w_C[H:], record[0, 4 * H:5 * H], p_C[H:])  # (1a) (2a)
     add, dot, multiply, tanh = np.add, np.dot, np.multiply, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
@@ -250,25 +247,23 @@ def _run(params, weights, x, state, y, run):
             hi = min(lo + run.chunk, T)
             # What does not depend on the recurrence, for the steps from lo to hi.
             # (1a) (2a) (3a) (5a)
-            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, H:5 * H])
+            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, :4 * H])
             for (
-                C_prev, i_f, h_prev, i_to_o, C_tilde, i_to_C_tilde, f, i, C, o, tanh_C, h,
+                i_f, h_prev, o_to_C_tilde, C_tilde, i_to_C_tilde, C_tilde_C, C, o, tanh_C, h,
             ) in run.steps[lo:hi]:
-                dot(w_C, C_prev, p_C)  # (1a) (2a)
-                add(i_f, p_C, i_f)  # (1a) (2a)
+                add(i_f, W_i_C_W_f_C, i_f)  # (1a) (2a)
                 dot(w_h, h_prev, p_h)  # (1a) (2a) (3a) (5a)
-                add(i_to_o, p_h, i_to_o)  # (1a) (2a) (3a) (5a)
+                add(o_to_C_tilde, p_h, o_to_C_tilde)  # (1a) (2a) (3a) (5a)
                 activate(i_to_C_tilde, i_f, C_tilde)  # (1) (2) (3)
-                multiply(f, C_prev, tmp0)  # (4)
-                multiply(i, C_tilde, tmp1)  # (4)
-                add(tmp0, tmp1, C)  # (4)
-                dot(w_C_, C, W_o_C)  # (5a)
+                multiply(i_f, C_tilde_C, tmp0_tmp1)  # (4)
+                add(tmp1, tmp0, C)  # (4)
+                dot(w_C, C, p_C)  # (1a) (2a) (5a)
                 add(o, W_o_C, o)  # (5a)
                 activate(o, o, None)  # (5)
                 tanh(C, tanh_C)  # (6)
                 multiply(o, tanh_C, h)  # (6)
             np.copyto(y[lo:hi], record[lo + 1:hi + 1, 5 * H:6 * H].transpose(0, 2, 1))
-    return {"h": record[T, 5 * H:6 * H].T.copy(), "C": record[T, :H].T.copy()}
+    return {"h": record[T, 5 * H:6 * H].T.copy(), "C": record[T, 4 * H:5 * H].T.copy()}
 
 
 class _Work:
@@ -279,15 +274,17 @@ class _Work:
         record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
         self.chunk = chunk = min(max(T, 1), _chunk((7 * H + 4 * H) * B, dtype))
-        self.adjoint = adjoint = np.empty((chunk, 4 * H, B), dtype)
+        # One step more: the one after the chunk.
+        self.adjoints = adjoints = np.empty((chunk + 1, 4 * H, B), dtype)
+        self.adjoint = adjoint = adjoints[:-1]
         self.columns = np.empty((4 * H, T, B), dtype)
         self.C_prev_columns = np.empty((H, T, B), dtype)
         self.h_prev_columns = np.empty((H, T, B), dtype)
         self.C_columns = np.empty((H, T, B), dtype)
-        self.carry = np.empty((6 * H, B), dtype)
+        self.carry = np.empty((5 * H, B), dtype)
         self.d_y = d_y = np.empty((chunk, H, B), dtype)
-        self.scratch = np.empty((2 * H, B), dtype)
-        self.temporaries = np.empty((chunk, 4 * H, B), dtype)
+        self.scratch = np.empty((H, B), dtype)
+        self.temporaries = np.empty((chunk, 6 * H, B), dtype)
         self.factor = factor = np.empty((chunk, H, B), dtype)
         self.steps = list(
             zip(
@@ -299,10 +296,10 @@ class _Work:
             zip(
                 d_y,
                 adjoint[:, 3 * H:],
+                _across(adjoints, 3 * H, 6 * H),
                 factor,
                 adjoint[:, :3 * H].reshape(chunk, 3, H, B),
                 adjoint,
-                adjoint[:, :2 * H],
                 strict=True,
             )
         )
@@ -350,6 +347,8 @@ def _gradients(params, run, dy, dstate):
     except IndexError:
         work = _Work(run)
     adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
+    adjoints = work.adjoints
+    adjoints[min(chunk, T)] = 0  # no step comes after the last
     C_prev_columns = work.C_prev_columns
     h_prev_columns = work.h_prev_columns
     C_columns = work.C_columns
@@ -360,24 +359,22 @@ def _gradients(params, run, dy, dstate):
     if dstate is not None:
         carry[:H] = dstate["h"].T
         carry[H:2 * H] = dstate["C"].T
-    w_back2_C = np.ascontiguousarray(params["W_o"][:, :H])  # (δ4)
+    # (δ4)
+    w_back2_C = np.concatenate((params["W_o"][:, :H], params["W_i"][:, :H], params["W_f"][:, :H]))
     # (δ1)
     w_back_h = np.concatenate((
-        params["W_f"][:, H:2 * H],
         params["W_i"][:, H:2 * H],
+        params["W_f"][:, H:2 * H],
         params["W_C"][:, :H],
         params["W_o"][:, H:2 * H],
     ))
-    w_back_C = np.concatenate((params["W_f"][:, :H], params["W_i"][:, :H]))  # (δ4)
     scratch = work.scratch
     back_h = carry[:H]
-    d_h = carry[3 * H:4 * H]
-    back2_C = carry[5 * H:]
+    d_h = carry[2 * H:3 * H]
+    back2_C = carry[4 * H:]
+    tmp0 = scratch
     carry_C = carry[H:2 * H]
-    back_C = carry[2 * H:3 * H]
-    tmp0 = scratch[:H]
-    tmp1 = scratch[H:]
-    d_C = carry[4 * H:5 * H]
+    d_C = carry[3 * H:4 * H]
     temporaries = work.temporaries
     factor = work.factor
     dparams = {name: np.empty_like(value) for name, value in params.items()}
@@ -388,27 +385,20 @@ def _gradients(params, run, dy, dstate):
         if dy is not None:
             np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
         # All that holds no adjoint, for the steps from lo to hi.
-        np.subtract(1.0, record[lo:hi, H:3 * H], out=temporaries[:n, :2 * H])  # (δ8) (δ10)
+        np.subtract(1.0, record[lo:hi, :3 * H], out=temporaries[:n, :3 * H])  # (δ3) (δ8) (δ10)
+        # (δ3) (δ8) (δ10)
+        np.multiply(record[lo:hi, :3 * H], temporaries[:n, :3 * H], out=temporaries[:n, 3 * H:])
         # (δ8) (δ10)
-        np.multiply(record[lo:hi, H:3 * H], temporaries[:n, :2 * H], out=temporaries[:n, 2 * H:])
-        # (δ8)
-        np.multiply(
-            temporaries[:n, 2 * H:3 * H],
-            record[lo:hi, 3 * H:4 * H],
-            out=adjoint[:n, H:2 * H],
-        )
-        np.multiply(temporaries[:n, 3 * H:], record[lo:hi, :H], out=adjoint[:n, :H])  # (δ10)
-        np.subtract(1.0, record[lo:hi, 4 * H:5 * H], out=temporaries[:n, :H])  # (δ3)
+        np.multiply(temporaries[:n, 4 * H:], record[lo:hi, 3 * H:5 * H], out=adjoint[:n, :2 * H])
         # (δ3)
-        np.multiply(record[lo:hi, 4 * H:5 * H], temporaries[:n, :H], out=temporaries[:n, :H])
-        np.multiply(temporaries[:n, :H], record[lo:hi, 6 * H:], out=adjoint[:n, 3 * H:])  # (δ3)
+        np.multiply(temporaries[:n, 3 * H:4 * H], record[lo:hi, 6 * H:], out=adjoint[:n, 3 * H:])
         np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ6)
         np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ6)
         # (δ6)
         np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[:n, 2 * H:3 * H])
         np.square(record[lo:hi, 6 * H:], out=temporaries[:n, :H])  # (δ4)
         np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ4)
-        np.multiply(record[lo:hi, 4 * H:5 * H], temporaries[:n, :H], out=factor[:n])  # (δ4)
+        np.multiply(record[lo:hi, :H], temporaries[:n, :H], out=factor[:n])  # (δ4)
         views = zip(
             work.steps[lo:hi],
             work.chunk_steps[:n],
@@ -417,55 +407,54 @@ def _gradients(params, run, dy, dstate):
         for (
             (f,),
             (
-                d_y_t, d_a_o, factor0, d_a_f_to_d_a_C_tilde_blocks, adjoint_t, d_a_f_d_a_i,
+                d_y_t, d_a_o, d_a_o_to_d_a_f_next, factor0, d_a_i_to_d_a_C_tilde_blocks, adjoint_t,
             ),
         ) in reversed(list(views)):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(d_a_o, d_h, d_a_o)  # (δ3)
-            dot(w_back2_C.T, d_a_o, back2_C)  # (δ4)
-            add(carry_C, back_C, tmp0)  # (δ4)
-            multiply(factor0, d_h, tmp1)  # (δ4)
-            add(tmp0, tmp1, tmp0)  # (δ4)
+            dot(w_back2_C.T, d_a_o_to_d_a_f_next, back2_C)  # (δ4)
+            multiply(factor0, d_h, tmp0)  # (δ4)
+            add(carry_C, tmp0, tmp0)  # (δ4)
             add(tmp0, back2_C, d_C)  # (δ4)
             # (δ6) (δ8) (δ10)
-            multiply(d_a_f_to_d_a_C_tilde_blocks, d_C, d_a_f_to_d_a_C_tilde_blocks)
+            multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
             multiply(f, d_C, carry_C)  # (δ4)
             dot(w_back_h.T, adjoint_t, back_h)  # (δ1)
-            dot(w_back_C.T, d_a_f_d_a_i, back_C)  # (δ4)
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
-        np.copyto(C_prev_columns[:, lo:hi], record[lo:hi, :H].transpose(1, 0, 2))
+        np.copyto(C_prev_columns[:, lo:hi], record[lo:hi, 4 * H:5 * H].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 5 * H:6 * H].transpose(1, 0, 2))
-        np.copyto(C_columns[:, lo:hi], record[lo + 1:hi + 1, :H].transpose(1, 0, 2))
+        np.copyto(C_columns[:, lo:hi], record[lo + 1:hi + 1, 4 * H:5 * H].transpose(1, 0, 2))
+        adjoints[min(chunk, lo)] = adjoint[0]  # the step after those to come
 
     # One product for each vector that weights multiply.
     columns = columns.reshape(4 * H, T * B)
     outer = columns[:2 * H] @ C_prev_columns.reshape(H, T * B).T  # (δ11) (δ13)
-    dparams["W_f"][:, :H] = outer[:H]  # (δ11)
-    dparams["W_i"][:, :H] = outer[H:]  # (δ13)
+    dparams["W_i"][:, :H] = outer[:H]  # (δ13)
+    dparams["W_f"][:, :H] = outer[H:]  # (δ11)
     outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ11) (δ13) (δ15) (δ17)
-    dparams["W_f"][:, H:2 * H] = outer[:H]  # (δ11)
-    dparams["W_i"][:, H:2 * H] = outer[H:2 * H]  # (δ13)
+    dparams["W_i"][:, H:2 * H] = outer[:H]  # (δ13)
+    dparams["W_f"][:, H:2 * H] = outer[H:2 * H]  # (δ11)
     dparams["W_C"][:, :H] = outer[2 * H:3 * H]  # (δ15)
     dparams["W_o"][:, H:2 * H] = outer[3 * H:]  # (δ17)
     outer = columns @ x.reshape(T * B, D)  # (δ11) (δ13) (δ15) (δ17)
-    dparams["W_f"][:, 2 * H:] = outer[:H]  # (δ11)
-    dparams["W_i"][:, 2 * H:] = outer[H:2 * H]  # (δ13)
+    dparams["W_i"][:, 2 * H:] = outer[:H]  # (δ13)
+    dparams["W_f"][:, 2 * H:] = outer[H:2 * H]  # (δ11)
     dparams["W_C"][:, H:] = outer[2 * H:3 * H]  # (δ15)
     dparams["W_o"][:, 2 * H:] = outer[3 * H:]  # (δ17)
     outer = columns[3 * H:] @ C_columns.reshape(H, T * B).T  # (δ17)
     dparams["W_o"][:, :H] = outer  # (δ17)
     sums = columns.sum(axis=1)
-    dparams["b_f"][...] = sums[:H]  # (δ12)
-    dparams["b_i"][...] = sums[H:2 * H]  # (δ14)
+    dparams["b_f"][...] = sums[H:2 * H]  # (δ12)
+    dparams["b_i"][...] = sums[:H]  # (δ14)
     dparams["b_C"][...] = sums[2 * H:3 * H]  # (δ16)
     dparams["b_o"][...] = sums[3 * H:]  # (δ18)
 
     # (δ19)
     dx = (
         columns.T @ np.concatenate((
-            params["W_f"][:, 2 * H:],
             params["W_i"][:, 2 * H:],
+            params["W_f"][:, 2 * H:],
             params["W_C"][:, H:],
             params["W_o"][:, 2 * H:],
         ))
@@ -473,7 +462,7 @@ def _gradients(params, run, dy, dstate):
 
     dstate0 = {
         "h": carry[:H].T.copy(),
-        "C": (carry[H:2 * H] + carry[2 * H:3 * H]).T.copy(),
+        "C": (carry[H:2 * H] + np.dot(w_back2_C[H:].T, adjoint[0, :2 * H])).T.copy(),
     }
     run.work.append(work)
     return dparams, dx, dstate0
@@ -567,6 +556,13 @@ def _chunk(numbers, dtype):
     return max(1, _CACHE // max(1, numbers * dtype.itemsize))
 
 
+def _across(record, first, last):
+    """Rows first to last of every step but the final one; they go on in the step after it."""
+    steps, rows, B = record.shape
+    flat = record.reshape(steps * rows, B)
+    return [flat[t * rows + first:t * rows + last] for t in range(steps - 1)]
+
+
 def _beside_ones(x):
     """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
     n, B, size = x.shape
@@ -618,10 +614,11 @@ def _check_state(name, state, B, H, D, dtype):
     if state is None:
         return
     _check_names(name, state, STATES)
-    _check_array("%s['h']" % name, state["h"], (B, H), dtype)
-    _check_array("%s['C']" % name, state["C"], (B, H), dtype)
+    _check_array(f"{name}['h']", state["h"], (B, H), dtype)
+    _check_array(f"{name}['C']", state["C"], (B, H), dtype)
 
 
+@functools.lru_cache(maxsize=8)
 def _shapes(H=None, D=None):
     """The shape of each parameter."""
     return {
@@ -659,7 +656,13 @@ def _size(name, value, smallest=1):
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
+    free = shape.count(None)
+    if (
+        type(value) is np.ndarray
+        and value.dtype == dtype
+        and value.ndim == len(shape)
+        and value.shape[free:] == shape[free:]  # free axes come first
+    ):
         return
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")

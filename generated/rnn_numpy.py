@@ -23,6 +23,7 @@ number of time steps, B the batch size, H the hidden size, D the size of x.
 Numbers in parentheses beside the code are the equations it computes.
 """
 
+import functools
 import sys
 
 import numpy as np
@@ -150,8 +151,10 @@ def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
     w_h = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (1a)
-    # (1a)
-    w_x = np.concatenate((params["W"][:, H:] * by_tanh, (params["b"] * by_tanh)[:, None]), axis=1)
+    w_x = np.empty((H, D + 1), dtype)  # (1a)
+    w_x[:, :D] = params["W"][:, H:]
+    w_x[:, D] = params["b"]
+    w_x *= by_tanh
     return w_h, w_x
 
 
@@ -272,7 +275,6 @@ def _gradients(params, run, dy, dstate):
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi].transpose(1, 0, 2))
-
     # One product for each vector that weights multiply.
     columns = columns.reshape(H, T * B)
     outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ3)
@@ -403,9 +405,10 @@ def _check_state(name, state, B, H, D, dtype):
     if state is None:
         return
     _check_names(name, state, STATES)
-    _check_array("%s['h']" % name, state["h"], (B, H), dtype)
+    _check_array(f"{name}['h']", state["h"], (B, H), dtype)
 
 
+@functools.lru_cache(maxsize=8)
 def _shapes(H=None, D=None):
     """The shape of each parameter."""
     return {
@@ -437,7 +440,13 @@ def _size(name, value, smallest=1):
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
+    free = shape.count(None)
+    if (
+        type(value) is np.ndarray
+        and value.dtype == dtype
+        and value.ndim == len(shape)
+        and value.shape[free:] == shape[free:]  # free axes come first
+    ):
         return
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")

@@ -12,7 +12,7 @@ _TRIALS = 1920, 480_000
 def best_order(
     items: Sequence[str], cost: Callable[[tuple[str, ...]], int], work: int = 0
 ) -> tuple[str, ...]:
-    """An order of the items with low cost: as long as one helps, one item moves or two change places.
+    """An order of the items with low cost: as long as it helps, one moves or two change places.
 
     `work` is the number of what `cost` looks at, if that is larger than the number of items.
     """

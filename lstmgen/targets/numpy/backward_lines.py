@@ -272,9 +272,10 @@ class BackwardSource:
             columns = dot.packed.columns
             sizes = tuple(self.schedule.sizes[c.operand] for c in columns)
             rows = column_slice(sizes, len(columns) - dot.later, dot.later)
-            first, last = (self.adjoint.view(c.operand) for c in (columns[-dot.later], columns[-1]))
+            views = [self.adjoint.view(c.operand) for c in columns[-dot.later :]]
             weights = dot.packed.name + (f"[{rows}]" * (rows != ":"))
-            found.append(f"np.dot({weights}.T, adjoint[0, {self.adjoint.rows_of(span(first, last))}])")
+            adjoints = f"adjoint[0, {self.adjoint.rows_of(span(views[0], views[-1]))}]"
+            found.append(f"np.dot({weights}.T, {adjoints})")
         return found
 
     @property

@@ -8,7 +8,7 @@ loop, with the factors that the activations want already multiplied into the wei
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from lstmgen.expression import Add, Call, Expression, Neg, Value, add, values, walk

@@ -11,7 +11,7 @@ from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.extents import extent
 from lstmgen.targets.interface import Identifiers, Interface
 from lstmgen.targets.lines import Line
-from lstmgen.targets.numpy.forward import Ahead, Constant, Dot, Forward, InputProduct
+from lstmgen.targets.numpy.forward import Ahead, Constant, Dot, Forward, InputProduct, Packed
 from lstmgen.targets.numpy.fusion import allocate
 from lstmgen.targets.numpy.operations import Operation, View
 from lstmgen.targets.numpy.storage import Slots
@@ -24,7 +24,7 @@ class ForwardSource:
 
     Attributes:
         record: the slots of a step's record.
-        packs: weights and constants, as the products want them.
+        packs: weights and constants, as the products want them, bound to pack_names.
         first: what the step before the first one would leave for it.
         ahead, behind: what runs for a chunk of steps at once, before and after its loop.
         steps, call_steps, once: the variables of the loop: views of the tape's memory for each
@@ -62,7 +62,10 @@ class ForwardSource:
         self.once = (*names.constants.values(), *names.once.values())
         self.functions = functions(self.loop)
         dots = [i for i in plan.loop if isinstance(i, Dot)]
-        self._packs = [self._weights.packed(d.packed) for d in dots]
+        self._packs: list[Line] = []
+        self.pack_names: list[str] = []
+        for dot in dots:
+            self._pack(dot.packed)
         self.first = tuple(self._first(d) for d in dots if d.later)
         before, after = allocate(plan.before()), allocate(plan.after())
         widest = max((before.sizes, after.sizes), key=len)
@@ -72,11 +75,6 @@ class ForwardSource:
         self.packs = tuple(self._packs)
         self.folds = any("_beside_ones(" in line.code for line in self.ahead)
         self.activates = any("activate" in line.code for line in (*self.loop, *self.ahead))
-
-    @property
-    def pack_names(self) -> tuple[str, ...]:
-        """The variables that `packs` binds."""
-        return tuple(line.code.partition(" = ")[0] for line in self.packs)
 
     @property
     def scales(self) -> bool:
@@ -124,7 +122,7 @@ class ForwardSource:
             if isinstance(item, InputProduct):
                 if item.packed.name not in packed:
                     packed.add(item.packed.name)
-                    self._packs.append(self._pack(item))
+                    self._pack(item.packed, item.constant)
                 lines.append(self._input_product(item, storage))
             elif isinstance(item, Constant):
                 lines.append(self._constant(item, storage))
@@ -132,19 +130,13 @@ class ForwardSource:
                 lines.append(operation_line(item, storage.chunk_name))
         return tuple(lines)
 
-    def _pack(self, item: InputProduct) -> Line:
-        """The weights of a product ahead of the loop; what is added to it is one column more."""
-        line = self._weights.packed(item.packed)
-        if item.constant is None:
-            return line
-        weights = line.code.partition(" = ")[2]
-        if weights.startswith("np.ascontiguousarray("):
-            weights = weights.removeprefix("np.ascontiguousarray(").removesuffix(")")
-        return Line(
-            f"{item.packed.name} = np.concatenate("
-            f"({weights}, {self._column(item.constant)}[:, None]), axis=1)",
-            line.labels,
-        )
+    def _pack(self, packed: Packed, constant: Constant | None = None) -> None:
+        """Stack the weights of a product; what is added to it becomes one column more."""
+        sizes = [self._plan.schedule.sizes[row.result] for row in packed.rows]
+        operand = self._plan.schedule.sizes[packed.operand.name]
+        column = self._values(constant, scaled=False) if constant is not None else []
+        self._packs += self._weights.packed(packed, sizes, operand, column)
+        self.pack_names.append(packed.name)
 
     def _input_product(self, item: InputProduct, storage: Storage) -> Line:
         packed = item.packed
@@ -170,21 +162,28 @@ class ForwardSource:
         else:
             code = f"{column}[:, None]"
         self._packs.append(Line(f"{name} = {code}", item.labels))
+        self.pack_names.append(name)
         sign = "+=" if item.accumulate else "="
         return Line(f"{storage.chunk(item.target)} {sign} {name}", item.labels)
 
     def _column(self, item: Constant) -> str:
         """The values of a run of slots, one below the other."""
-        python = Python(lambda leaf: f'params["{leaf.name}"]' if hasattr(leaf, "name") else "")
-        parts = []
-        for value, size, scale in zip(item.values, item.sizes, item.scales, strict=True):
-            code = python.at(2 if scale else 1, value) + (f" * {SCALE[scale]}" if scale else "")
-            if not any(f'"{p}"' in code for p in self._interface.form.vectors):
-                code = f"np.full({size}, {code}, dtype)"
-            parts.append(code)
+        parts = self._values(item, scaled=True)
         if len(parts) > 1:
             return f"np.concatenate(({', '.join(parts)}))"
         return f"({parts[0]})" if " " in parts[0] else parts[0]
+
+    def _values(self, item: Constant, scaled: bool) -> list[str]:
+        """The values for each slot of a run, if so asked with the factor of its activation."""
+        python = Python(lambda leaf: f'params["{leaf.name}"]' if hasattr(leaf, "name") else "")
+        parts = []
+        for value, size, scale in zip(item.values, item.sizes, item.scales, strict=True):
+            factor = f" * {SCALE[scale]}" if scaled and scale is not None else ""
+            code = python.at(2 if factor else 1, value) + factor
+            if not any(f'"{p}"' in code for p in self._interface.form.vectors):
+                code = f"np.full({size}, {code}, dtype)"
+            parts.append(code)
+        return parts
 
 
 def _folded(items: Sequence[Ahead]) -> list[Ahead]:

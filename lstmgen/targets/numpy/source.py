@@ -18,7 +18,7 @@ RESERVED = frozenset(
     work chunk lo hi n columns dtype gradients dx dparams sizes shapes activate by_sigma by_tanh
     spent summand sums dstate0 range zip list reversed float int tuple dict len isinstance outer
     set sorted max min name value array exp temporaries key pool back_steps factor_steps run last
-    self views type row last_step window weights segment""".split()
+    self views type functools row last_step window weights segment""".split()
 ) | {*FUNCTIONS}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from lstmgen.schedule import Column
+from lstmgen.targets.extents import columns, extent
 from lstmgen.targets.interface import Interface
 from lstmgen.targets.lines import Line
 from lstmgen.targets.numpy.forward import Packed
@@ -25,19 +27,55 @@ class Weights:
         block = f'params["{weight}"]' + (f"[:, {columns}]" * (columns != ":"))
         return block + (".T" if transposed else "")
 
-    def packed(self, packed: Packed) -> Line:
-        """The stack of a `Fanout`, scaled for the activations that it feeds."""
-        blocks = []
-        for row, scale, negative in zip(packed.rows, packed.scales, packed.negative, strict=True):
-            block = self.block(row.weight, row.slot, row.transposed)
-            block += f" * {SCALE[scale]}" if scale is not None else ""
-            blocks.append(f"-{block}" if negative else block)
-        return Line(f"{packed.name} = {stack(blocks)}", packed.labels)
+    def packed(
+        self, packed: Packed, sizes: Sequence[str], operand: str, column: Sequence[str] = ()
+    ) -> list[Line]:
+        """The stack of a `Fanout`, scaled for the activations that it feeds.
 
-    def gathered(self, columns: Sequence[Column]) -> str:
+        Args:
+            packed: the stack.
+            sizes: of its blocks' rows.
+            operand: the size of what it multiplies.
+            column: for each block what is added to its product, if that is to be a column more.
+        """
+        blocks = []
+        for row, negative in zip(packed.rows, packed.negative, strict=True):
+            block = self.block(row.weight, row.slot, row.transposed)
+            blocks.append(f"-{block}" if negative else block)
+        name = packed.name
+        if column:
+            codes = [
+                f"{name} = np.empty(({extent(sizes)}, {operand} + 1), dtype)",
+                _stored(blocks, f"{name}[:, :{operand}]"),
+                _stored(column, f"{name}[:, {operand}]"),
+            ]
+        elif len(blocks) == 1:
+            scale = packed.scales[0]
+            scaled = blocks[0] + (f" * {SCALE[scale]}" if scale is not None else "")
+            return [Line(f"{name} = {stack([scaled])}", packed.labels)]
+        else:
+            codes = [f"{name} = {stack(blocks)}"]
+        first = 0
+        for scale, group in itertools.groupby(packed.scales):
+            count = len(list(group))
+            rows = columns(tuple(sizes), first, count)
+            if scale is not None:
+                part = name + (f"[{rows}]" * (rows != ":"))
+                codes.append(f"{part} *= {SCALE[scale]}")
+            first += count
+        return [Line(code, packed.labels if k == 0 else ()) for k, code in enumerate(codes)]
+
+    def gathered(self, terms: Sequence[Column]) -> str:
         """The transpose of the matrix of a `Gather`: its blocks one below the other."""
         blocks = []
-        for c in columns:
+        for c in terms:
             block = self.block(c.weight, c.slot, not c.transposed)
             blocks.append(f"-{block}" if c.negative else block)
         return stack(blocks)
+
+
+def _stored(blocks: Sequence[str], target: str) -> str:
+    """Blocks one below the other, stored into a part of an array."""
+    if len(blocks) == 1:
+        return f"{target} = {blocks[0]}"
+    return f"np.concatenate(({', '.join(blocks)}), out={target})"
