@@ -307,8 +307,9 @@ def _gradients(params, run, dy, dstate):
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
-    w_back_u_h_tilde = np.ascontiguousarray(params["W"][:, :H])  # (δ4)
-    w_back_h = np.concatenate((params["W_r"][:, :H], params["W_z"][:, :H]))  # (δ1)
+    w_back_u_h_tilde = np.ascontiguousarray(params["W"][:, :H].T)  # (δ4)
+    w_back_h = np.empty((H, 2 * H), dtype)
+    np.concatenate((params["W_r"][:, :H].T, params["W_z"][:, :H].T), axis=1, out=w_back_h)  # (δ1)
     scratch = work.scratch
     carry_h = carry[:H]
     tmp0 = scratch[:H]
@@ -352,12 +353,12 @@ def _gradients(params, run, dy, dstate):
             add(d_y_t, carry_h, tmp0)  # (δ1)
             add(tmp0, back_h, d_h)  # (δ1)
             multiply(d_a_z_d_a_h_tilde_blocks, d_h, d_a_z_d_a_h_tilde_blocks)  # (δ3) (δ8)
-            dot(w_back_u_h_tilde.T, d_a_h_tilde, back_u_h_tilde)  # (δ4)
+            dot(w_back_u_h_tilde, d_a_h_tilde, back_u_h_tilde)  # (δ4)
             multiply(d_a_r, back_u_h_tilde, d_a_r)  # (δ6)
             multiply(r, back_u_h_tilde, tmp0)  # (δ1)
             multiply(factor0, d_h, tmp1)  # (δ1)
             add(tmp0, tmp1, carry_h)  # (δ1)
-            dot(w_back_h.T, d_a_r_d_a_z, back_h)  # (δ1)
+            dot(w_back_h, d_a_r_d_a_z, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 4 * H:].transpose(1, 0, 2))

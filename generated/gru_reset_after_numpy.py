@@ -312,7 +312,13 @@ def _gradients(params, run, dy, dstate):
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
-    w_back_h = np.concatenate((params["U_n"], params["W_r"][:, :H], params["W_z"][:, :H]))  # (δ1)
+    w_back_h = np.empty((H, 3 * H), dtype)
+    # (δ1)
+    np.concatenate(
+        (params["U_n"].T, params["W_r"][:, :H].T, params["W_z"][:, :H].T),
+        axis=1,
+        out=w_back_h,
+    )
     scratch = work.scratch
     carry_h = carry[:H]
     tmp0 = scratch
@@ -372,7 +378,7 @@ def _gradients(params, run, dy, dstate):
             multiply(r, d_a2_n, d_a_n)  # (δ4)
             multiply(d_a_r, d_a2_n, d_a_r)  # (δ8)
             multiply(z, d_h, carry_h)  # (δ1)
-            dot(w_back_h.T, d_a_n_to_d_a_z, back_h)  # (δ1)
+            dot(w_back_h, d_a_n_to_d_a_z, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 4 * H:].transpose(1, 0, 2))

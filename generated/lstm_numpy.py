@@ -330,13 +330,18 @@ def _gradients(params, run, dy, dstate):
     if dstate is not None:
         carry[:H] = dstate["h"].T
         carry[H:2 * H] = dstate["C"].T
+    w_back_h = np.empty((H, 4 * H), dtype)
     # (δ1)
-    w_back_h = np.concatenate((
-        params["W_i"][:, :H],
-        params["W_f"][:, :H],
-        params["W_C"][:, :H],
-        params["W_o"][:, :H],
-    ))
+    np.concatenate(
+        (
+            params["W_i"][:, :H].T,
+            params["W_f"][:, :H].T,
+            params["W_C"][:, :H].T,
+            params["W_o"][:, :H].T,
+        ),
+        axis=1,
+        out=w_back_h,
+    )
     scratch = work.scratch
     back_h = carry[:H]
     d_h = carry[2 * H:3 * H]
@@ -388,7 +393,7 @@ def _gradients(params, run, dy, dstate):
             # (δ6) (δ8) (δ10)
             multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
             multiply(f, d_C, carry_C)  # (δ4)
-            dot(w_back_h.T, adjoint_t, back_h)  # (δ1)
+            dot(w_back_h, adjoint_t, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 5 * H:6 * H].transpose(1, 0, 2))

@@ -359,15 +359,25 @@ def _gradients(params, run, dy, dstate):
     if dstate is not None:
         carry[:H] = dstate["h"].T
         carry[H:2 * H] = dstate["C"].T
+    w_back2_C = np.empty((H, 3 * H), dtype)
     # (δ4)
-    w_back2_C = np.concatenate((params["W_o"][:, :H], params["W_i"][:, :H], params["W_f"][:, :H]))
+    np.concatenate(
+        (params["W_o"][:, :H].T, params["W_i"][:, :H].T, params["W_f"][:, :H].T),
+        axis=1,
+        out=w_back2_C,
+    )
+    w_back_h = np.empty((H, 4 * H), dtype)
     # (δ1)
-    w_back_h = np.concatenate((
-        params["W_i"][:, H:2 * H],
-        params["W_f"][:, H:2 * H],
-        params["W_C"][:, :H],
-        params["W_o"][:, H:2 * H],
-    ))
+    np.concatenate(
+        (
+            params["W_i"][:, H:2 * H].T,
+            params["W_f"][:, H:2 * H].T,
+            params["W_C"][:, :H].T,
+            params["W_o"][:, H:2 * H].T,
+        ),
+        axis=1,
+        out=w_back_h,
+    )
     scratch = work.scratch
     back_h = carry[:H]
     d_h = carry[2 * H:3 * H]
@@ -412,14 +422,14 @@ def _gradients(params, run, dy, dstate):
         ) in reversed(list(views)):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(d_a_o, d_h, d_a_o)  # (δ3)
-            dot(w_back2_C.T, d_a_o_to_d_a_f_next, back2_C)  # (δ4)
+            dot(w_back2_C, d_a_o_to_d_a_f_next, back2_C)  # (δ4)
             multiply(factor0, d_h, tmp0)  # (δ4)
             add(carry_C, tmp0, tmp0)  # (δ4)
             add(tmp0, back2_C, d_C)  # (δ4)
             # (δ6) (δ8) (δ10)
             multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
             multiply(f, d_C, carry_C)  # (δ4)
-            dot(w_back_h.T, adjoint_t, back_h)  # (δ1)
+            dot(w_back_h, adjoint_t, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(C_prev_columns[:, lo:hi], record[lo:hi, 4 * H:5 * H].transpose(1, 0, 2))
@@ -462,7 +472,7 @@ def _gradients(params, run, dy, dstate):
 
     dstate0 = {
         "h": carry[:H].T.copy(),
-        "C": (carry[H:2 * H] + np.dot(w_back2_C[H:].T, adjoint[0, :2 * H])).T.copy(),
+        "C": (carry[H:2 * H] + np.dot(w_back2_C[:, H:], adjoint[0, :2 * H])).T.copy(),
     }
     run.work.append(work)
     return dparams, dx, dstate0

@@ -254,7 +254,7 @@ def _gradients(params, run, dy, dstate):
     carry[...] = 0
     if dstate is not None:
         carry[:H] = dstate["h"].T
-    w_back_h = np.ascontiguousarray(params["W"][:, :H])  # (δ1)
+    w_back_h = np.ascontiguousarray(params["W"][:, :H].T)  # (δ1)
     back_h = carry[:H]
     d_h = carry[H:]
     temporaries = work.temporaries
@@ -271,7 +271,7 @@ def _gradients(params, run, dy, dstate):
         for d_y_t, d_a_h in reversed(work.chunk_steps[:n]):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(d_a_h, d_h, d_a_h)  # (δ2)
-            dot(w_back_h.T, d_a_h, back_h)  # (δ1)
+            dot(w_back_h, d_a_h, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
         np.copyto(h_prev_columns[:, lo:hi], record[lo:hi].transpose(1, 0, 2))

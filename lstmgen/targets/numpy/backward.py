@@ -46,7 +46,7 @@ _LARGE = 100  # nodes; written out more than once, larger expressions would grow
 
 @dataclass(frozen=True, slots=True)
 class BackPacked:
-    """Transposed blocks of weights side by side: the matrix of a `Gather`."""
+    """Blocks of weights side by side: the matrix of a `Gather`."""
 
     name: str
     columns: tuple[Column, ...]

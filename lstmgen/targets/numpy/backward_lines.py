@@ -77,11 +77,8 @@ class BackwardSource:
             b for (view, _), b in bound if view.array not in ("record", *for_chunks)
         )
         self.once = (*names.constants.values(), *names.once.values())
-        self.packs = tuple(
-            Line(f"{i.packed.name} = {self._weights.gathered(i.packed.columns)}", i.labels)
-            for i in plan.loop
-            if isinstance(i, BackDot)
-        )
+        dots = [i for i in plan.loop if isinstance(i, BackDot)]
+        self.packs = tuple(line for dot in dots for line in self._pack(dot))
         self.chunk_scratch = Slots(
             "temporaries", plan.factor_scratch.names, plan.factor_scratch.sizes
         )
@@ -104,7 +101,15 @@ class BackwardSource:
             return operation_line(instruction, names, bound=True)
         operand, out = names(instruction.operand, False), names(instruction.out, False)
         packed = instruction.packed
-        return Line(f"dot({packed.name}.T, {operand}, {out})", instruction.labels)
+        return Line(f"dot({packed.name}, {operand}, {out})", instruction.labels)
+
+    def _pack(self, dot: BackDot) -> list[Line]:
+        """The matrix of a product, bound to its variable."""
+        columns = dot.packed.columns
+        sizes = [self.schedule.sizes[c.operand] for c in columns]
+        size = self.schedule.sizes[dot.gathered]
+        codes = self._weights.gathered(dot.packed.name, columns, size, sizes)
+        return [Line(code, dot.labels if code is codes[-1] else ()) for code in codes]
 
     def _stages(self, stages: Sequence[Gather | list[Operation]]) -> tuple[Line, ...]:
         lines: list[Line] = []
@@ -250,7 +255,7 @@ class BackwardSource:
             views = [self.adjoint.view(c.operand) for c in chosen]
             rows = self.adjoint.rows_of(span(views[0], views[-1]))
             stacked = "columns" + (f"[{rows}]" * (rows != ":"))
-            weights = self._weights.gathered(chosen)
+            weights = self._weights.gathered_transpose(chosen)
             code = f"({stacked}.T @ {weights}).reshape(T, B, {size})"
             lines.append(Line(f"{target} {'+=' if started else '='} {code}", (gradient.label,)))
             started = True
@@ -273,9 +278,9 @@ class BackwardSource:
             sizes = tuple(self.schedule.sizes[c.operand] for c in columns)
             rows = column_slice(sizes, len(columns) - dot.later, dot.later)
             views = [self.adjoint.view(c.operand) for c in columns[-dot.later :]]
-            weights = dot.packed.name + (f"[{rows}]" * (rows != ":"))
+            weights = dot.packed.name + (f"[:, {rows}]" * (rows != ":"))
             adjoints = f"adjoint[0, {self.adjoint.rows_of(span(views[0], views[-1]))}]"
-            found.append(f"np.dot({weights}.T, {adjoints})")
+            found.append(f"np.dot({weights}, {adjoints})")
         return found
 
     @property

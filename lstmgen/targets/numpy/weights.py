@@ -65,13 +65,36 @@ class Weights:
             first += count
         return [Line(code, packed.labels if k == 0 else ()) for k, code in enumerate(codes)]
 
-    def gathered(self, terms: Sequence[Column]) -> str:
+    def gathered(
+        self, name: str, terms: Sequence[Column], size: str, sizes: Sequence[str]
+    ) -> list[str]:
+        """Binds the matrix of a `Gather` to a name: its blocks side by side, in C order.
+
+        Args:
+            name: the variable.
+            terms: the columns.
+            size: of the result.
+            sizes: of the columns' operands.
+        """
+        blocks = self._blocks(terms, transposed=False)
+        if len(blocks) == 1:
+            return [f"{name} = np.ascontiguousarray({blocks[0]})"]
+        # Without `out` the result would have the transposed blocks' order in memory.
+        return [
+            f"{name} = np.empty(({size}, {extent(sizes)}), dtype)",
+            f"np.concatenate(({', '.join(blocks)}), axis=1, out={name})",
+        ]
+
+    def gathered_transpose(self, terms: Sequence[Column]) -> str:
         """The transpose of the matrix of a `Gather`: its blocks one below the other."""
+        return stack(self._blocks(terms, transposed=True))
+
+    def _blocks(self, terms: Sequence[Column], transposed: bool) -> list[str]:
         blocks = []
         for c in terms:
-            block = self.block(c.weight, c.slot, not c.transposed)
+            block = self.block(c.weight, c.slot, c.transposed != transposed)
             blocks.append(f"-{block}" if c.negative else block)
-        return stack(blocks)
+        return blocks
 
 
 def _stored(blocks: Sequence[str], target: str) -> str:
