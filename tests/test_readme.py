@@ -10,6 +10,7 @@ command is run with its own options but at a small size, and must print lines of
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from benchmarks.cpu_parts.summary import markdown
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -222,6 +225,25 @@ def test_the_python_example_runs(
     assert programs
     for program in programs:
         subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=folder, check=True)
+
+
+def test_the_table_of_speed_is_that_of_the_measured_run() -> None:
+    path = re.search(r"^<!-- figures: (\S+) -->\n((?:\|.*\n)+)", README, re.MULTILINE)
+    assert path is not None
+    run = json.loads((ROOT / path[1]).read_text(encoding="utf-8"))
+    assert path[2].rstrip("\n") == markdown(run)
+    assert not run["quick"] and run["machine"]["processor"] == "AMD EPYC"
+    speed = " ".join(README.partition("## Speed\n")[2].partition("\n## ")[0].split())
+    for said in (run["machine"]["processor"], run["date"]):
+        assert said in speed
+    for name, size in run["sizes"].items():
+        assert f"{name} {', '.join(str(size[k]) for k in 'TBDH')}" in speed
+    again = [r["ratio"]["median"] for r in run["training"] if r["contender"] == "ours-recompute"]
+    assert "1.3 to 1.8 times" in speed
+    assert min(again) >= 1.25 and max(again) < 1.85
+    kept = {r["contender"]: r["kept_floats"] for r in run["memory"] if r["cell"] == "lstm"}
+    assert "less than 2 numbers" in speed and kept["ours-recompute"] < 2
+    assert "instead of 7" in speed and round(kept["ours"]) == 7
 
 
 def test_the_set_up_commands_are_single_lines() -> None:
