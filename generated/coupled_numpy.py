@@ -184,16 +184,17 @@ def _stack(params, B, H, D, dtype):
     _, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a) (4a)
     w_h = np.concatenate((params["W_f"][:, :H], params["W_o"][:, :H], params["W_C"][:, :H]))
-    w_h[:2 * H] *= by_sigma
-    w_h[2 * H:] *= by_tanh
-    w_x = np.empty((3 * H, D + 1), dtype)  # (1a) (2a) (4a)
+    w_h[:2 * H] *= by_sigma  # (1a) (4a)
+    w_h[2 * H:] *= by_tanh  # (2a)
+    w_x = np.empty((3 * H, D + 1), dtype)
+    # (1a) (2a) (4a)
     np.concatenate(
         (params["W_f"][:, H:], params["W_o"][:, H:], params["W_C"][:, H:]),
         out=w_x[:, :D],
     )
-    np.concatenate((params["b_f"], params["b_o"], params["b_C"]), out=w_x[:, D])
-    w_x[:2 * H] *= by_sigma
-    w_x[2 * H:] *= by_tanh
+    np.concatenate((params["b_f"], params["b_o"], params["b_C"]), out=w_x[:, D])  # (1a) (2a) (4a)
+    w_x[:2 * H] *= by_sigma  # (1a) (4a)
+    w_x[2 * H:] *= by_tanh  # (2a)
     return w_h, w_x
 
 

@@ -174,12 +174,12 @@ def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
     w_h = np.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (1a) (2a)
-    w_h *= by_sigma
+    w_h *= by_sigma  # (1a) (2a)
     w_u_h_tilde = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (3b)
     # (1a) (2a) (3b)
     w_x = np.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
-    w_x[:2 * H] *= by_sigma
-    w_x[2 * H:] *= by_tanh
+    w_x[:2 * H] *= by_sigma  # (1a) (2a)
+    w_x[2 * H:] *= by_tanh  # (3b)
     return w_h, w_u_h_tilde, w_x
 
 

@@ -183,11 +183,12 @@ def _stack(params, B, H, D, dtype):
     _, by_sigma, by_tanh = _activation(dtype, B * H)
     # (1a) (2a) (3a)
     w_h = np.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))
-    w_h[:2 * H] *= by_sigma
-    w_x = np.empty((3 * H, D + 1), dtype)  # (1a) (2a) (3b)
+    w_h[:2 * H] *= by_sigma  # (1a) (2a)
+    w_x = np.empty((3 * H, D + 1), dtype)
+    # (1a) (2a) (3b)
     np.concatenate((params["W_n"], params["W_r"][:, H:], params["W_z"][:, H:]), out=w_x[:, :D])
-    np.concatenate((params["b_n"], params["b_r"], params["b_z"]), out=w_x[:, D])
-    w_x[H:] *= by_sigma
+    np.concatenate((params["b_n"], params["b_r"], params["b_z"]), out=w_x[:, D])  # (1a) (2a) (3b)
+    w_x[H:] *= by_sigma  # (1a) (2a)
     constant = params["c_n"][:, None]  # (3a)
     return w_h, w_x, constant
 

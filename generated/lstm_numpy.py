@@ -198,16 +198,18 @@ def _stack(params, B, H, D, dtype):
         params["W_o"][:, :H],
         params["W_C"][:, :H],
     ))
-    w_h[:3 * H] *= by_sigma
-    w_h[3 * H:] *= by_tanh
-    w_x = np.empty((4 * H, D + 1), dtype)  # (1a) (2a) (3a) (5a)
+    w_h[:3 * H] *= by_sigma  # (1a) (2a) (5a)
+    w_h[3 * H:] *= by_tanh  # (3a)
+    w_x = np.empty((4 * H, D + 1), dtype)
+    # (1a) (2a) (3a) (5a)
     np.concatenate(
         (params["W_i"][:, H:], params["W_f"][:, H:], params["W_o"][:, H:], params["W_C"][:, H:]),
         out=w_x[:, :D],
     )
+    # (1a) (2a) (3a) (5a)
     np.concatenate((params["b_i"], params["b_f"], params["b_o"], params["b_C"]), out=w_x[:, D])
-    w_x[:3 * H] *= by_sigma
-    w_x[3 * H:] *= by_tanh
+    w_x[:3 * H] *= by_sigma  # (1a) (2a) (5a)
+    w_x[3 * H:] *= by_tanh  # (3a)
     return w_h, w_x
 
 

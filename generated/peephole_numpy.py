@@ -202,12 +202,13 @@ def _stack(params, B, H, D, dtype):
         params["W_f"][:, H:2 * H],
         params["W_C"][:, :H],
     ))
-    w_h[:3 * H] *= by_sigma
-    w_h[3 * H:] *= by_tanh
+    w_h[:3 * H] *= by_sigma  # (1a) (2a) (5a)
+    w_h[3 * H:] *= by_tanh  # (3a)
     # (1a) (2a) (5a)
     w_C = np.concatenate((params["W_o"][:, :H], params["W_i"][:, :H], params["W_f"][:, :H]))
-    w_C *= by_sigma
-    w_x = np.empty((4 * H, D + 1), dtype)  # (1a) (2a) (3a) (5a)
+    w_C *= by_sigma  # (1a) (2a) (5a)
+    w_x = np.empty((4 * H, D + 1), dtype)
+    # (1a) (2a) (3a) (5a)
     np.concatenate(
         (
             params["W_o"][:, 2 * H:],
@@ -217,9 +218,10 @@ def _stack(params, B, H, D, dtype):
         ),
         out=w_x[:, :D],
     )
+    # (1a) (2a) (3a) (5a)
     np.concatenate((params["b_o"], params["b_i"], params["b_f"], params["b_C"]), out=w_x[:, D])
-    w_x[:3 * H] *= by_sigma
-    w_x[3 * H:] *= by_tanh
+    w_x[:3 * H] *= by_sigma  # (1a) (2a) (5a)
+    w_x[3 * H:] *= by_tanh  # (3a)
     return w_h, w_C, w_x
 
 

@@ -151,10 +151,10 @@ def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
     w_h = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (1a)
-    w_x = np.empty((H, D + 1), dtype)  # (1a)
-    w_x[:, :D] = params["W"][:, H:]
-    w_x[:, D] = params["b"]
-    w_x *= by_tanh
+    w_x = np.empty((H, D + 1), dtype)
+    w_x[:, :D] = params["W"][:, H:]  # (1a)
+    w_x[:, D] = params["b"]  # (1a)
+    w_x *= by_tanh  # (1a)
     return w_h, w_x
 
 

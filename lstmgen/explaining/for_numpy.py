@@ -27,7 +27,7 @@ def sections(cell: Cell) -> dict[str, list[str]]:
     )
     calls = (
         ("once for a sequence: weights stacked, with the activations' factors in them",
-         forward.packs),
+         (*forward.packs, *forward.first, *backward.packs)),
         ("forward, ahead of the loop, for as many steps as the cache holds", forward.ahead),
         ("forward, each step", forward.loop),
         ("forward, behind the loop", forward.behind),

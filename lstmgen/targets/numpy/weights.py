@@ -44,26 +44,27 @@ class Weights:
             blocks.append(f"-{block}" if negative else block)
         name = packed.name
         if column:
-            codes = [
-                f"{name} = np.empty(({extent(sizes)}, {operand} + 1), dtype)",
-                _stored(blocks, f"{name}[:, :{operand}]"),
-                _stored(column, f"{name}[:, {operand}]"),
+            lines = [
+                Line(f"{name} = np.empty(({extent(sizes)}, {operand} + 1), dtype)"),
+                Line(_stored(blocks, f"{name}[:, :{operand}]"), packed.labels),
+                Line(_stored(column, f"{name}[:, {operand}]"), packed.labels),
             ]
         elif len(blocks) == 1:
             scale = packed.scales[0]
             scaled = blocks[0] + (f" * {SCALE[scale]}" if scale is not None else "")
             return [Line(f"{name} = {stack([scaled])}", packed.labels)]
         else:
-            codes = [f"{name} = {stack(blocks)}"]
+            lines = [Line(f"{name} = {stack(blocks)}", packed.labels)]
+        numbered = zip(packed.scales, packed.rows, strict=True)
         first = 0
-        for scale, group in itertools.groupby(packed.scales):
-            count = len(list(group))
-            rows = columns(tuple(sizes), first, count)
+        for scale, group in itertools.groupby(numbered, key=lambda item: item[0]):
+            labels = [row.label for _, row in group]
+            rows = columns(tuple(sizes), first, len(labels))
+            first += len(labels)
             if scale is not None:
                 part = name + (f"[{rows}]" * (rows != ":"))
-                codes.append(f"{part} *= {SCALE[scale]}")
-            first += count
-        return [Line(code, packed.labels if k == 0 else ()) for k, code in enumerate(codes)]
+                lines.append(Line(f"{part} *= {SCALE[scale]}", tuple(dict.fromkeys(labels))))
+        return lines
 
     def gathered(
         self, name: str, terms: Sequence[Column], size: str, sizes: Sequence[str]
