@@ -428,12 +428,12 @@ def step(params, x, state):
     h_prev = state["h"]
     C_prev = state["C"]
     h_x = np.concatenate((h_prev, x), axis=1)
-    a_f = np.dot(h_x, params["W_f"].T) + params["b_f"]  # (1a)
+    a_f = h_x.dot(params["W_f"].T) + params["b_f"]  # (1a)
     f = _sigma(a_f)  # (1)
-    a_C_tilde = np.dot(h_x, params["W_C"].T) + params["b_C"]  # (2a)
+    a_C_tilde = h_x.dot(params["W_C"].T) + params["b_C"]  # (2a)
     C_tilde = np.tanh(a_C_tilde)  # (2)
     C = f * C_prev + (1 - f) * C_tilde  # (3)
-    a_o = np.dot(h_x, params["W_o"].T) + params["b_o"]  # (4a)
+    a_o = h_x.dot(params["W_o"].T) + params["b_o"]  # (4a)
     o = _sigma(a_o)  # (4)
     h = o * np.tanh(C)  # (5)
 

@@ -407,13 +407,13 @@ def step(params, x, state):
     _check_state("state", state, B, H, D, dtype)
     h_prev = state["h"]
     h_x = np.concatenate((h_prev, x), axis=1)
-    a_z = np.dot(h_x, params["W_z"].T)  # (1a)
+    a_z = h_x.dot(params["W_z"].T)  # (1a)
     z = _sigma(a_z)  # (1)
-    a_r = np.dot(h_x, params["W_r"].T)  # (2a)
+    a_r = h_x.dot(params["W_r"].T)  # (2a)
     r = _sigma(a_r)  # (2)
     u_h_tilde = r * h_prev  # (3a)
     u_h_tilde_x = np.concatenate((u_h_tilde, x), axis=1)
-    a_h_tilde = np.dot(u_h_tilde_x, params["W"].T)  # (3b)
+    a_h_tilde = u_h_tilde_x.dot(params["W"].T)  # (3b)
     h_tilde = np.tanh(a_h_tilde)  # (3)
     h = (1 - z) * h_prev + z * h_tilde  # (4)
 

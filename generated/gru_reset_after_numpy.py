@@ -424,12 +424,12 @@ def step(params, x, state):
     _check_state("state", state, B, H, D, dtype)
     h_prev = state["h"]
     h_x = np.concatenate((h_prev, x), axis=1)
-    a_r = np.dot(h_x, params["W_r"].T) + params["b_r"]  # (1a)
+    a_r = h_x.dot(params["W_r"].T) + params["b_r"]  # (1a)
     r = _sigma(a_r)  # (1)
-    a_z = np.dot(h_x, params["W_z"].T) + params["b_z"]  # (2a)
+    a_z = h_x.dot(params["W_z"].T) + params["b_z"]  # (2a)
     z = _sigma(a_z)  # (2)
-    a_n = np.dot(h_prev, params["U_n"].T) + params["c_n"]  # (3a)
-    a2_n = np.dot(x, params["W_n"].T) + params["b_n"] + r * a_n  # (3b)
+    a_n = h_prev.dot(params["U_n"].T) + params["c_n"]  # (3a)
+    a2_n = x.dot(params["W_n"].T) + params["b_n"] + r * a_n  # (3b)
     n_ = np.tanh(a2_n)  # (3)
     h = (1 - z) * n_ + z * h_prev  # (4)
 

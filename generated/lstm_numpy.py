@@ -449,14 +449,14 @@ def step(params, x, state):
     h_prev = state["h"]
     C_prev = state["C"]
     h_x = np.concatenate((h_prev, x), axis=1)
-    a_f = np.dot(h_x, params["W_f"].T) + params["b_f"]  # (1a)
+    a_f = h_x.dot(params["W_f"].T) + params["b_f"]  # (1a)
     f = _sigma(a_f)  # (1)
-    a_i = np.dot(h_x, params["W_i"].T) + params["b_i"]  # (2a)
+    a_i = h_x.dot(params["W_i"].T) + params["b_i"]  # (2a)
     i = _sigma(a_i)  # (2)
-    a_C_tilde = np.dot(h_x, params["W_C"].T) + params["b_C"]  # (3a)
+    a_C_tilde = h_x.dot(params["W_C"].T) + params["b_C"]  # (3a)
     C_tilde = np.tanh(a_C_tilde)  # (3)
     C = f * C_prev + i * C_tilde  # (4)
-    a_o = np.dot(h_x, params["W_o"].T) + params["b_o"]  # (5a)
+    a_o = h_x.dot(params["W_o"].T) + params["b_o"]  # (5a)
     o = _sigma(a_o)  # (5)
     h = o * np.tanh(C)  # (6)
 

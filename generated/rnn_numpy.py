@@ -306,7 +306,7 @@ def step(params, x, state):
     _check_state("state", state, B, H, D, dtype)
     h_prev = state["h"]
     h_x = np.concatenate((h_prev, x), axis=1)
-    a_h = np.dot(h_x, params["W"].T) + params["b"]  # (1a)
+    a_h = h_x.dot(params["W"].T) + params["b"]  # (1a)
     h = np.tanh(a_h)  # (1)
 
     return {"h": h}

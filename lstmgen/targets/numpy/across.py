@@ -1,8 +1,8 @@
 """Products that reach over two steps.
 
 A state may be multiplied by weights in its own step and again, by others, in the step after it, as
-C_t is in a peephole LSTM.  One product serves both: forward, the rows for the next step wait there;
-backward, the adjoints of both steps are one operand where they are neighbours in memory.
+is the cell state that gates look at.  One product serves both: forward, the rows for the next step
+wait there; backward, the adjoints of both steps are one operand where they lie side by side.
 """
 
 from __future__ import annotations
