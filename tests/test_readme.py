@@ -238,6 +238,23 @@ def test_the_table_of_speed_is_that_of_the_measured_run() -> None:
         assert said in speed
     for name, size in run["sizes"].items():
         assert f"{name} {', '.join(str(size[k]) for k in 'TBDH')}" in speed
+    by_hand = next(r["ratio"] for r in run["training"] if r["contender"] == "numpy")
+    low, high = by_hand["quartile_1"], by_hand["quartile_3"]
+    assert f"behind the {by_hand['median']:.2f} lies between {low:.2f} and {high:.2f}" in speed
+    ratios = {
+        (r["cell"], r["contender"], r["size"]): r["ratio"]
+        for r in run["training"]
+        if r["dtype"] == "float32"
+    }
+    for (cell, contender, _), ratio in ratios.items():
+        if (cell, contender) in {
+            ("gru_reset_after", "torch"),
+            ("rnn", "torch"),
+            ("peephole", "torch-loop"),
+        }:
+            assert ratio["median"] > 1
+    lstm = [ratios["lstm", "torch", size]["median"] for size in run["sizes"]]
+    assert sum(ratio < 1 for ratio in lstm) > len(lstm) / 2
     again = [r["ratio"]["median"] for r in run["training"] if r["contender"] == "ours-recompute"]
     assert "1.3 to 1.8 times" in speed
     assert min(again) >= 1.25 and max(again) < 1.85
