@@ -18,17 +18,20 @@ def best_order(
     """
     best = tuple(items)
     lowest = cost(best)
-    trials, count = 0, max(8, work, len(best))
+    seen = {best}
+    count = max(8, work, len(best))
     limit = min(_TRIALS[0] // count, _TRIALS[1] // count**3)
     improved = True
-    while improved and trials < limit:
+    while improved and len(seen) <= limit:
         improved = False
         for change in (_moved, _swapped):
             for i, j in itertools.permutations(range(len(best)), 2):
-                if trials >= limit or (change is _swapped and (improved or i > j)):
+                if len(seen) > limit or (change is _swapped and (improved or i > j)):
                     continue
                 candidate = change(best, i, j)
-                trials += 1
+                if candidate in seen:  # looked at before: it is no better
+                    continue
+                seen.add(candidate)
                 if (found := cost(candidate)) < lowest:
                     best, lowest, improved = candidate, found, True
     return best
