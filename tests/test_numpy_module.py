@@ -554,11 +554,21 @@ def test_the_time_loops_allocate_nothing(name: str) -> None:
     _, _, tape = found.forward(**only_forward(given))
     seeds = given["dy"], given["dstate"]
     found.backward(given["params"], tape, *seeds)
-    for lines in (
-        taken_by_line(found.backward, given["params"], tape, *seeds),
-        taken_by_line(found.forward, **only_forward(given), reuse=tape),
+
+    def forward() -> list[tuple[int, int]]:
+        _, _, spent = found.forward(**only_forward(given))
+        return taken_by_line(found.forward, **only_forward(given), reuse=spent)
+
+    def in_loop(lines: list[tuple[int, int]]) -> list[int]:
+        return [most for ran, most in lines if ran >= STEPS]
+
+    for measure in (
+        lambda: taken_by_line(found.backward, given["params"], tape, *seeds),
+        forward,
     ):
-        loop = [most for ran, most in lines if ran >= STEPS]
+        # Other threads' memory counts too, now and then; what a loop takes, it takes every time.
+        lines = min((measure() for _ in range(3)), key=lambda lines: max(in_loop(lines)))
+        loop = in_loop(lines)
         assert len(loop) >= 3
         assert max(loop) < VECTOR // 2, loop
         # The measure sees what is taken outside the loop.
