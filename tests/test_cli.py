@@ -446,7 +446,8 @@ def test_control_c_ends_it_without_a_traceback(here: Path) -> None:
     Path("slow.py").write_text(
         "from pathlib import Path\nimport time\nPath('started').touch()\ntime.sleep(60)\n"
     )
-    process = command("show", "slow.py")
+    # A shell starts what runs in the background with this signal ignored, and so the tests' too.
+    process = command("show", "slow.py", preexec_fn=default_interrupt)
     for _ in range(600):
         if Path("started").exists() or process.poll() is not None:
             break
@@ -454,6 +455,10 @@ def test_control_c_ends_it_without_a_traceback(here: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert (process.returncode, out, err.strip()) == (130, "", "lstmgen: interrupted")
+
+
+def default_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_names_complete_in_the_shell() -> None:
