@@ -61,13 +61,28 @@ typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units, loaded and stored at once.
+// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// as is the end of a row, of which fewer are left.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p) {
-  return *reinterpret_cast<const Pack<V>*>(p);
+template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
 }
-template <int V> __device__ __forceinline__ void store(real* p, const Pack<V>& value) {
-  *reinterpret_cast<Pack<V>*>(p) = value;
+template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
+  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
+  Pack<V> value;
+#pragma unroll
+  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  return value;
+}
+template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
+  if (whole<V>(p, left)) {
+    *reinterpret_cast<Pack<V>*>(p) = value;
+    return;
+  }
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    if (v < left) p[v] = value.at[v];
+  }
 }
 __device__ __forceinline__ real sigmoid(real a) { return real(1) / (real(1) + exp(-a)); }
 
@@ -78,14 +93,15 @@ __device__ __forceinline__ void forward_1_units(
     const real* __restrict__ p_p_h_prev, real* __restrict__ p_v_u_h_tilde, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (2 * H) + j);
-    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + j);
-    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (2 * H) + H + j);
-    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
+    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (2 * H) + j, left);
+    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + j, left);
+    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (2 * H) + H + j, left);
+    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + H + j, left);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
     Pack<V> z_out, r_out, u_h_tilde_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -98,9 +114,9 @@ __device__ __forceinline__ void forward_1_units(
       r_out.at[v] = r;
       u_h_tilde_out.at[v] = u_h_tilde;
     }
-    store<V>(p_a_x + row * (3 * H) + j, z_out);
-    store<V>(p_a_x + row * (3 * H) + H + j, r_out);
-    store<V>(p_v_u_h_tilde + row * H + j, u_h_tilde_out);
+    store<V>(p_a_x + row * (3 * H) + j, left, z_out);
+    store<V>(p_a_x + row * (3 * H) + H + j, left, r_out);
+    store<V>(p_v_u_h_tilde + row * H + j, left, u_h_tilde_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
@@ -123,13 +139,14 @@ __device__ __forceinline__ void forward_2_units(
     const real* __restrict__ p_p_u_h_tilde, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_u_h_tilde = load<V>(p_p_u_h_tilde + row * H + j);
-    const Pack<V> W_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
+    const Pack<V> W_u_h_tilde = load<V>(p_p_u_h_tilde + row * H + j, left);
+    const Pack<V> W_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j, left);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
     Pack<V> h_tilde_out, h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -139,8 +156,8 @@ __device__ __forceinline__ void forward_2_units(
       h_tilde_out.at[v] = h_tilde;
       h_out.at[v] = h;
     }
-    store<V>(p_a_x + row * (3 * H) + 2 * H + j, h_tilde_out);
-    store<V>(p_h + row * H + j, h_out);
+    store<V>(p_a_x + row * (3 * H) + 2 * H + j, left, h_tilde_out);
+    store<V>(p_h + row * H + j, left, h_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2(
@@ -163,14 +180,15 @@ __device__ __forceinline__ void backward_3_units(
     real* __restrict__ p_g_back_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
-    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j);
-    const Pack<V> h_tilde = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
+    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j, left);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j, left);
+    const Pack<V> h_tilde = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
     Pack<V> d_h_out, d_a_h_tilde_out, d_a_z_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -183,11 +201,11 @@ __device__ __forceinline__ void backward_3_units(
       d_a_h_tilde_out.at[v] = d_a_h_tilde;
       d_a_z_out.at[v] = d_a_z;
     }
-    store<V>(p_s_d_h + row * H + j, d_h_out);
-    store<V>(p_d + row * (3 * H) + 2 * H + j, d_a_h_tilde_out);
-    store<V>(p_g_back_u_h_tilde + row * H + j, d_a_h_tilde_out);
-    store<V>(p_d + row * (3 * H) + j, d_a_z_out);
-    store<V>(p_g_back_h + row * (2 * H) + j, d_a_z_out);
+    store<V>(p_s_d_h + row * H + j, left, d_h_out);
+    store<V>(p_d + row * (3 * H) + 2 * H + j, left, d_a_h_tilde_out);
+    store<V>(p_g_back_u_h_tilde + row * H + j, left, d_a_h_tilde_out);
+    store<V>(p_d + row * (3 * H) + j, left, d_a_z_out);
+    store<V>(p_g_back_h + row * (2 * H) + j, left, d_a_z_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3(
@@ -215,14 +233,15 @@ __device__ __forceinline__ void backward_4_units(
     real* __restrict__ p_g_back_h, real* __restrict__ p_carry_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> back_u_h_tilde = load<V>(p_back_u_h_tilde + row * H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
-    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j);
-    const Pack<V> d_h = load<V>(p_s_d_h + row * H + j);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j);
+    const Pack<V> back_u_h_tilde = load<V>(p_back_u_h_tilde + row * H + j, left);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
+    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j, left);
+    const Pack<V> d_h = load<V>(p_s_d_h + row * H + j, left);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j, left);
     Pack<V> d_a_r_out, carry_h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -233,9 +252,9 @@ __device__ __forceinline__ void backward_4_units(
       d_a_r_out.at[v] = d_a_r;
       carry_h_out.at[v] = carry_h;
     }
-    store<V>(p_d + row * (3 * H) + H + j, d_a_r_out);
-    store<V>(p_g_back_h + row * (2 * H) + H + j, d_a_r_out);
-    store<V>(p_carry_h + row * H + j, carry_h_out);
+    store<V>(p_d + row * (3 * H) + H + j, left, d_a_r_out);
+    store<V>(p_g_back_h + row * (2 * H) + H + j, left, d_a_r_out);
+    store<V>(p_carry_h + row * H + j, left, carry_h_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4(
@@ -260,18 +279,19 @@ __device__ __forceinline__ void backward_5_units(
     real* __restrict__ p_u_h_tilde, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
+    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j, left);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
     Pack<V> u_h_tilde_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
       const real u_h_tilde = r.at[v] * h_prev.at[v];  // (3a)
       u_h_tilde_out.at[v] = u_h_tilde;
     }
-    store<V>(p_u_h_tilde + row * H + j, u_h_tilde_out);
+    store<V>(p_u_h_tilde + row * H + j, left, u_h_tilde_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_5(
@@ -398,7 +418,7 @@ def _forward(params, tape, dtype, T, B, H, D):
     """The forward pass over sequences that are not empty."""
     x = tape.x
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), x))
+    run = _Runner(dtype)
     w_h_prev = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (1a) (2a)
     w_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (3b)
     # What does not depend on the recurrence, for all steps.
@@ -406,11 +426,11 @@ def _forward(params, tape, dtype, T, B, H, D):
     w_x = cp.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
     gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, 3 * H))  # (1a) (2a) (3b)
     p_h_prev = tape.p_h_prev
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H, (H,))
+    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
     fixed_forward_1 = (tape.p_h_prev, tape.v_u_h_tilde, np.int32(B), np.int32(H))
     v_u_h_tilde = tape.v_u_h_tilde
     p_u_h_tilde = tape.p_u_h_tilde
-    forward_2, *shape_forward_2 = run.kernel("forward_2", B, H, (H,))
+    forward_2, *shape_forward_2 = run.kernel("forward_2", B, H)
     fixed_forward_2 = (tape.p_u_h_tilde, np.int32(B), np.int32(H))
     for h_prev, arrays_forward_1, arrays_forward_2, in tape.steps:
         gemm("N", "T", h_prev, w_h_prev, out=p_h_prev)  # (1a) (2a)
@@ -485,12 +505,12 @@ def backward(params, tape, dy=None, dstate=None):
         work = _Work(tape)
     dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), dy, x))
+    run = _Runner(dtype)
     adjoints = work.d.reshape(T * B, 3 * H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
     w_back_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (δ4)
     w_back_h = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (δ1)
-    backward_3, *shape_backward_3 = run.kernel("backward_3", B, H, (H,))
+    backward_3, *shape_backward_3 = run.kernel("backward_3", B, H)
     fixed_backward_3 = (
         work.carry_h,
         work.s_d_h,
@@ -501,7 +521,7 @@ def backward(params, tape, dy=None, dstate=None):
     )
     g_back_u_h_tilde = work.g_back_u_h_tilde
     back_u_h_tilde = work.back_u_h_tilde
-    backward_4, *shape_backward_4 = run.kernel("backward_4", B, H, (H,))
+    backward_4, *shape_backward_4 = run.kernel("backward_4", B, H)
     fixed_backward_4 = (
         work.back_u_h_tilde,
         work.s_d_h,
@@ -572,22 +592,15 @@ def step(params, x, state):
 class _Runner:
     """Launches the kernels for one dtype, on the current device and stream."""
 
-    def __init__(self, dtype, given):
+    def __init__(self, dtype):
         self._dtype = dtype
-        self._wide = 16 // dtype.itemsize
-        # Units can be loaded 16 bytes at a time from arrays that begin at a multiple of that.
-        self._aligned = all(array.data.ptr % 16 == 0 for array in given)
+        self._wide = 16 // dtype.itemsize  # units in a load of 16 bytes
 
-    def kernel(self, name, rows, size, sizes):
-        """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
-        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+    def kernel(self, name, rows, size):
+        """A kernel, its grid and its block, for rows of `size` units."""
         # Wide loads pay when there is work for more threads than the device holds at a time.
-        wide = (
-            self._aligned
-            and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * 512 * _multiprocessors()
-        )
-        units = size // self._wide if wide else size
+        wide = rows * size >= self._wide * 512 * _multiprocessors()
+        units = -(-size // self._wide) if wide else size  # per row, for a thread each
         # A warp takes neighbouring units of one row, or of several rows where these are short.
         across = 32
         while across >= 2 * units:
@@ -602,7 +615,7 @@ class _Runner:
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
-        function, grid, block = self.kernel(name, rows, size, sizes)
+        function, grid, block = self.kernel(name, rows, size)
         function(grid, block, (*arrays, np.int32(rows), *map(np.int32, sizes)))
 
 

@@ -70,13 +70,28 @@ typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units, loaded and stored at once.
+// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// as is the end of a row, of which fewer are left.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p) {
-  return *reinterpret_cast<const Pack<V>*>(p);
+template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
 }
-template <int V> __device__ __forceinline__ void store(real* p, const Pack<V>& value) {
-  *reinterpret_cast<Pack<V>*>(p) = value;
+template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
+  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
+  Pack<V> value;
+#pragma unroll
+  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  return value;
+}
+template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
+  if (whole<V>(p, left)) {
+    *reinterpret_cast<Pack<V>*>(p) = value;
+    return;
+  }
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    if (v < left) p[v] = value.at[v];
+  }
 }
 __device__ __forceinline__ real sigmoid(real a) { return real(1) / (real(1) + exp(-a)); }
 
@@ -89,20 +104,21 @@ __device__ __forceinline__ void forward_1_units(
     const real* __restrict__ p_c_n, const real* __restrict__ p_b_n, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  const Pack<V> b_r = load<V>(p_b_r + j);
-  const Pack<V> b_z = load<V>(p_b_z + j);
-  const Pack<V> c_n = load<V>(p_c_n + j);
-  const Pack<V> b_n = load<V>(p_b_n + j);
+  const int left = H - j;
+  const Pack<V> b_r = load<V>(p_b_r + j, left);
+  const Pack<V> b_z = load<V>(p_b_z + j, left);
+  const Pack<V> c_n = load<V>(p_c_n + j, left);
+  const Pack<V> b_n = load<V>(p_b_n + j, left);
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (3 * H) + j);
-    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + j);
-    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (3 * H) + H + j);
-    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + H + j);
-    const Pack<V> U_n_h = load<V>(p_p_h_prev + row * (3 * H) + 2 * H + j);
-    const Pack<V> W_n_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
+    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (3 * H) + j, left);
+    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + j, left);
+    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (3 * H) + H + j, left);
+    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + H + j, left);
+    const Pack<V> U_n_h = load<V>(p_p_h_prev + row * (3 * H) + 2 * H + j, left);
+    const Pack<V> W_n_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
     Pack<V> r_out, z_out, a_n_out, n_out, h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -120,11 +136,11 @@ __device__ __forceinline__ void forward_1_units(
       n_out.at[v] = n;
       h_out.at[v] = h;
     }
-    store<V>(p_a_x + row * (3 * H) + j, r_out);
-    store<V>(p_a_x + row * (3 * H) + H + j, z_out);
-    store<V>(p_v_a_n + row * H + j, a_n_out);
-    store<V>(p_a_x + row * (3 * H) + 2 * H + j, n_out);
-    store<V>(p_h + row * H + j, h_out);
+    store<V>(p_a_x + row * (3 * H) + j, left, r_out);
+    store<V>(p_a_x + row * (3 * H) + H + j, left, z_out);
+    store<V>(p_v_a_n + row * H + j, left, a_n_out);
+    store<V>(p_a_x + row * (3 * H) + 2 * H + j, left, n_out);
+    store<V>(p_h + row * H + j, left, h_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
@@ -152,16 +168,17 @@ __device__ __forceinline__ void backward_2_units(
     real* __restrict__ p_carry_h, real* __restrict__ p_g_back_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
-    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + H + j);
-    const Pack<V> n = load<V>(p_a_x + row * (3 * H) + 2 * H + j);
-    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + j);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j);
-    const Pack<V> a_n = load<V>(p_v_a_n + row * H + j);
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
+    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j, left);
+    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + H + j, left);
+    const Pack<V> n = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + j, left);
+    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
+    const Pack<V> a_n = load<V>(p_v_a_n + row * H + j, left);
     Pack<V> d_a2_n_out, d_a_n_out, d_a_z_out, d_a_r_out, carry_h__out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -180,14 +197,14 @@ __device__ __forceinline__ void backward_2_units(
       d_a_r_out.at[v] = d_a_r;
       carry_h__out.at[v] = carry_h_;
     }
-    store<V>(p_d + row * (4 * H) + 3 * H + j, d_a2_n_out);
-    store<V>(p_d + row * (4 * H) + j, d_a_n_out);
-    store<V>(p_g_back_h + row * (3 * H) + 2 * H + j, d_a_n_out);
-    store<V>(p_d + row * (4 * H) + 2 * H + j, d_a_z_out);
-    store<V>(p_g_back_h + row * (3 * H) + H + j, d_a_z_out);
-    store<V>(p_d + row * (4 * H) + H + j, d_a_r_out);
-    store<V>(p_g_back_h + row * (3 * H) + j, d_a_r_out);
-    store<V>(p_carry_h + row * H + j, carry_h__out);
+    store<V>(p_d + row * (4 * H) + 3 * H + j, left, d_a2_n_out);
+    store<V>(p_d + row * (4 * H) + j, left, d_a_n_out);
+    store<V>(p_g_back_h + row * (3 * H) + 2 * H + j, left, d_a_n_out);
+    store<V>(p_d + row * (4 * H) + 2 * H + j, left, d_a_z_out);
+    store<V>(p_g_back_h + row * (3 * H) + H + j, left, d_a_z_out);
+    store<V>(p_d + row * (4 * H) + H + j, left, d_a_r_out);
+    store<V>(p_g_back_h + row * (3 * H) + j, left, d_a_r_out);
+    store<V>(p_carry_h + row * H + j, left, carry_h__out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
@@ -316,7 +333,7 @@ def _forward(params, tape, dtype, T, B, H, D):
     """The forward pass over sequences that are not empty."""
     x = tape.x
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), x))
+    run = _Runner(dtype)
     # (1a) (2a) (3a)
     w_h_prev = cp.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))
     # What does not depend on the recurrence, for all steps.
@@ -324,7 +341,7 @@ def _forward(params, tape, dtype, T, B, H, D):
     w_x = cp.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))
     gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, 3 * H))  # (1a) (2a) (3b)
     p_h_prev = tape.p_h_prev
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H, (H,))
+    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
     fixed_forward_1 = (
         tape.p_h_prev,
         params["b_r"],
@@ -402,11 +419,11 @@ def backward(params, tape, dy=None, dstate=None):
         work = _Work(tape)
     dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), dy, x))
+    run = _Runner(dtype)
     adjoints = work.d.reshape(T * B, 4 * H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
     w_back_h = cp.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))  # (δ1)
-    backward_2, *shape_backward_2 = run.kernel("backward_2", B, H, (H,))
+    backward_2, *shape_backward_2 = run.kernel("backward_2", B, H)
     fixed_backward_2 = (work.carry_h, work.g_back_h, np.int32(B), np.int32(H))
     g_back_h = work.g_back_h
     carry_h = work.carry_h
@@ -465,22 +482,15 @@ def step(params, x, state):
 class _Runner:
     """Launches the kernels for one dtype, on the current device and stream."""
 
-    def __init__(self, dtype, given):
+    def __init__(self, dtype):
         self._dtype = dtype
-        self._wide = 16 // dtype.itemsize
-        # Units can be loaded 16 bytes at a time from arrays that begin at a multiple of that.
-        self._aligned = all(array.data.ptr % 16 == 0 for array in given)
+        self._wide = 16 // dtype.itemsize  # units in a load of 16 bytes
 
-    def kernel(self, name, rows, size, sizes):
-        """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
-        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+    def kernel(self, name, rows, size):
+        """A kernel, its grid and its block, for rows of `size` units."""
         # Wide loads pay when there is work for more threads than the device holds at a time.
-        wide = (
-            self._aligned
-            and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * 512 * _multiprocessors()
-        )
-        units = size // self._wide if wide else size
+        wide = rows * size >= self._wide * 512 * _multiprocessors()
+        units = -(-size // self._wide) if wide else size  # per row, for a thread each
         # A warp takes neighbouring units of one row, or of several rows where these are short.
         across = 32
         while across >= 2 * units:
@@ -495,7 +505,7 @@ class _Runner:
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
-        function, grid, block = self.kernel(name, rows, size, sizes)
+        function, grid, block = self.kernel(name, rows, size)
         function(grid, block, (*arrays, np.int32(rows), *map(np.int32, sizes)))
 
 

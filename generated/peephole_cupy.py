@@ -80,13 +80,28 @@ typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units, loaded and stored at once.
+// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// as is the end of a row, of which fewer are left.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p) {
-  return *reinterpret_cast<const Pack<V>*>(p);
+template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
 }
-template <int V> __device__ __forceinline__ void store(real* p, const Pack<V>& value) {
-  *reinterpret_cast<Pack<V>*>(p) = value;
+template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
+  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
+  Pack<V> value;
+#pragma unroll
+  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  return value;
+}
+template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
+  if (whole<V>(p, left)) {
+    *reinterpret_cast<Pack<V>*>(p) = value;
+    return;
+  }
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    if (v < left) p[v] = value.at[v];
+  }
 }
 __device__ __forceinline__ real sigmoid(real a) { return real(1) / (real(1) + exp(-a)); }
 
@@ -98,18 +113,19 @@ __device__ __forceinline__ void forward_1_units(
     const real* __restrict__ p_b_i, const real* __restrict__ p_b_C, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  const Pack<V> b_f = load<V>(p_b_f + j);
-  const Pack<V> b_i = load<V>(p_b_i + j);
-  const Pack<V> b_C = load<V>(p_b_C + j);
+  const int left = H - j;
+  const Pack<V> b_f = load<V>(p_b_f + j, left);
+  const Pack<V> b_i = load<V>(p_b_i + j, left);
+  const Pack<V> b_C = load<V>(p_b_C + j, left);
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_f_C = load<V>(p_p_C_prev + row * (2 * H) + j);
-    const Pack<V> W_f_x = load<V>(p_a_x + row * (4 * H) + j);
-    const Pack<V> W_i_C = load<V>(p_p_C_prev + row * (2 * H) + H + j);
-    const Pack<V> W_i_x = load<V>(p_a_x + row * (4 * H) + H + j);
-    const Pack<V> W_C_x = load<V>(p_a_x + row * (4 * H) + 2 * H + j);
-    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j);
+    const Pack<V> W_f_C = load<V>(p_p_C_prev + row * (2 * H) + j, left);
+    const Pack<V> W_f_x = load<V>(p_a_x + row * (4 * H) + j, left);
+    const Pack<V> W_i_C = load<V>(p_p_C_prev + row * (2 * H) + H + j, left);
+    const Pack<V> W_i_x = load<V>(p_a_x + row * (4 * H) + H + j, left);
+    const Pack<V> W_C_x = load<V>(p_a_x + row * (4 * H) + 2 * H + j, left);
+    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j, left);
     Pack<V> f_out, i_out, C_tilde_out, C_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -125,10 +141,10 @@ __device__ __forceinline__ void forward_1_units(
       C_tilde_out.at[v] = C_tilde;
       C_out.at[v] = C;
     }
-    store<V>(p_a_x + row * (4 * H) + j, f_out);
-    store<V>(p_a_x + row * (4 * H) + H + j, i_out);
-    store<V>(p_a_x + row * (4 * H) + 2 * H + j, C_tilde_out);
-    store<V>(p_C + row * H + j, C_out);
+    store<V>(p_a_x + row * (4 * H) + j, left, f_out);
+    store<V>(p_a_x + row * (4 * H) + H + j, left, i_out);
+    store<V>(p_a_x + row * (4 * H) + 2 * H + j, left, C_tilde_out);
+    store<V>(p_C + row * H + j, left, C_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
@@ -153,13 +169,14 @@ __device__ __forceinline__ void forward_2_units(
     const real* __restrict__ p_p_C, const real* __restrict__ p_b_o, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  const Pack<V> b_o = load<V>(p_b_o + j);
+  const int left = H - j;
+  const Pack<V> b_o = load<V>(p_b_o + j, left);
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_o_C = load<V>(p_p_C + row * H + j);
-    const Pack<V> W_o_x = load<V>(p_a_x + row * (4 * H) + 3 * H + j);
-    const Pack<V> C = load<V>(p_C + row * H + j);
+    const Pack<V> W_o_C = load<V>(p_p_C + row * H + j, left);
+    const Pack<V> W_o_x = load<V>(p_a_x + row * (4 * H) + 3 * H + j, left);
+    const Pack<V> C = load<V>(p_C + row * H + j, left);
     Pack<V> o_out, h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -169,8 +186,8 @@ __device__ __forceinline__ void forward_2_units(
       o_out.at[v] = o;
       h_out.at[v] = h;
     }
-    store<V>(p_a_x + row * (4 * H) + 3 * H + j, o_out);
-    store<V>(p_h + row * H + j, h_out);
+    store<V>(p_a_x + row * (4 * H) + 3 * H + j, left, o_out);
+    store<V>(p_h + row * H + j, left, h_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2(
@@ -192,13 +209,14 @@ __device__ __forceinline__ void backward_3_units(
     real* __restrict__ p_s_d_h, real* __restrict__ p_g_back2_C, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
-    const Pack<V> back_h = load<V>(p_carry_h + row * H + j);
-    const Pack<V> C = load<V>(p_C + row * H + j);
-    const Pack<V> o = load<V>(p_a_x + row * (4 * H) + 3 * H + j);
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
+    const Pack<V> back_h = load<V>(p_carry_h + row * H + j, left);
+    const Pack<V> C = load<V>(p_C + row * H + j, left);
+    const Pack<V> o = load<V>(p_a_x + row * (4 * H) + 3 * H + j, left);
     Pack<V> d_h_out, d_a_o_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -208,9 +226,9 @@ __device__ __forceinline__ void backward_3_units(
       d_h_out.at[v] = d_h;
       d_a_o_out.at[v] = d_a_o;
     }
-    store<V>(p_s_d_h + row * H + j, d_h_out);
-    store<V>(p_d + row * (4 * H) + 3 * H + j, d_a_o_out);
-    store<V>(p_g_back2_C + row * H + j, d_a_o_out);
+    store<V>(p_s_d_h + row * H + j, left, d_h_out);
+    store<V>(p_d + row * (4 * H) + 3 * H + j, left, d_a_o_out);
+    store<V>(p_g_back2_C + row * H + j, left, d_a_o_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3(
@@ -237,18 +255,19 @@ __device__ __forceinline__ void backward_4_units(
     real* __restrict__ p_g_back_C, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> C = load<V>(p_C + row * H + j);
-    const Pack<V> carry_C = load<V>(p_carry_C + row * H + j);
-    const Pack<V> d_h = load<V>(p_s_d_h + row * H + j);
-    const Pack<V> o = load<V>(p_a_x + row * (4 * H) + 3 * H + j);
-    const Pack<V> back2_C = load<V>(p_back2_C + row * H + j);
-    const Pack<V> i = load<V>(p_a_x + row * (4 * H) + H + j);
-    const Pack<V> C_tilde = load<V>(p_a_x + row * (4 * H) + 2 * H + j);
-    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j);
-    const Pack<V> f = load<V>(p_a_x + row * (4 * H) + j);
+    const Pack<V> C = load<V>(p_C + row * H + j, left);
+    const Pack<V> carry_C = load<V>(p_carry_C + row * H + j, left);
+    const Pack<V> d_h = load<V>(p_s_d_h + row * H + j, left);
+    const Pack<V> o = load<V>(p_a_x + row * (4 * H) + 3 * H + j, left);
+    const Pack<V> back2_C = load<V>(p_back2_C + row * H + j, left);
+    const Pack<V> i = load<V>(p_a_x + row * (4 * H) + H + j, left);
+    const Pack<V> C_tilde = load<V>(p_a_x + row * (4 * H) + 2 * H + j, left);
+    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j, left);
+    const Pack<V> f = load<V>(p_a_x + row * (4 * H) + j, left);
     Pack<V> d_a_C_tilde_out, d_a_i_out, d_a_f_out, carry_C__out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -268,12 +287,12 @@ __device__ __forceinline__ void backward_4_units(
       d_a_f_out.at[v] = d_a_f;
       carry_C__out.at[v] = carry_C_;
     }
-    store<V>(p_d + row * (4 * H) + 2 * H + j, d_a_C_tilde_out);
-    store<V>(p_d + row * (4 * H) + H + j, d_a_i_out);
-    store<V>(p_g_back_C + row * (2 * H) + H + j, d_a_i_out);
-    store<V>(p_d + row * (4 * H) + j, d_a_f_out);
-    store<V>(p_g_back_C + row * (2 * H) + j, d_a_f_out);
-    store<V>(p_carry_C + row * H + j, carry_C__out);
+    store<V>(p_d + row * (4 * H) + 2 * H + j, left, d_a_C_tilde_out);
+    store<V>(p_d + row * (4 * H) + H + j, left, d_a_i_out);
+    store<V>(p_g_back_C + row * (2 * H) + H + j, left, d_a_i_out);
+    store<V>(p_d + row * (4 * H) + j, left, d_a_f_out);
+    store<V>(p_g_back_C + row * (2 * H) + j, left, d_a_f_out);
+    store<V>(p_carry_C + row * H + j, left, carry_C__out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4(
@@ -410,7 +429,7 @@ def _forward(params, tape, dtype, T, B, H, D):
     """The forward pass over sequences that are not empty."""
     x = tape.x
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), x))
+    run = _Runner(dtype)
     w_C_prev = cp.concatenate((params["W_f"][:, :H], params["W_i"][:, :H]))  # (1a) (2a)
     # (1a) (2a) (3a) (5a)
     w_h_prev = cp.concatenate((
@@ -431,7 +450,7 @@ def _forward(params, tape, dtype, T, B, H, D):
     # (1a) (2a) (3a) (5a)
     gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, 4 * H))
     p_C_prev = tape.p_C_prev
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H, (H,))
+    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
     fixed_forward_1 = (
         tape.p_C_prev,
         params["b_f"],
@@ -441,7 +460,7 @@ def _forward(params, tape, dtype, T, B, H, D):
         np.int32(H),
     )
     p_C = tape.p_C
-    forward_2, *shape_forward_2 = run.kernel("forward_2", B, H, (H,))
+    forward_2, *shape_forward_2 = run.kernel("forward_2", B, H)
     fixed_forward_2 = (tape.p_C, params["b_o"], np.int32(B), np.int32(H))
     for C_prev, h_prev, a_x_t, arrays_forward_1, C, arrays_forward_2, in tape.steps:
         gemm("N", "T", C_prev, w_C_prev, out=p_C_prev)  # (1a) (2a)
@@ -520,7 +539,7 @@ def backward(params, tape, dy=None, dstate=None):
         work = _Work(tape)
     dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), dy, x))
+    run = _Runner(dtype)
     adjoints = work.d.reshape(T * B, 4 * H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
     work.carry_C[...] = 0 if dstate is None else dstate["C"]
@@ -533,11 +552,11 @@ def backward(params, tape, dy=None, dstate=None):
         params["W_o"][:, H:2 * H],
     ))
     w_back_C = cp.concatenate((params["W_f"][:, :H], params["W_i"][:, :H]))  # (δ4)
-    backward_3, *shape_backward_3 = run.kernel("backward_3", B, H, (H,))
+    backward_3, *shape_backward_3 = run.kernel("backward_3", B, H)
     fixed_backward_3 = (work.carry_h, work.s_d_h, work.g_back2_C, np.int32(B), np.int32(H))
     g_back2_C = work.g_back2_C
     back2_C = work.back2_C
-    backward_4, *shape_backward_4 = run.kernel("backward_4", B, H, (H,))
+    backward_4, *shape_backward_4 = run.kernel("backward_4", B, H)
     fixed_backward_4 = (
         work.carry_C,
         work.s_d_h,
@@ -620,22 +639,15 @@ def step(params, x, state):
 class _Runner:
     """Launches the kernels for one dtype, on the current device and stream."""
 
-    def __init__(self, dtype, given):
+    def __init__(self, dtype):
         self._dtype = dtype
-        self._wide = 16 // dtype.itemsize
-        # Units can be loaded 16 bytes at a time from arrays that begin at a multiple of that.
-        self._aligned = all(array.data.ptr % 16 == 0 for array in given)
+        self._wide = 16 // dtype.itemsize  # units in a load of 16 bytes
 
-    def kernel(self, name, rows, size, sizes):
-        """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
-        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+    def kernel(self, name, rows, size):
+        """A kernel, its grid and its block, for rows of `size` units."""
         # Wide loads pay when there is work for more threads than the device holds at a time.
-        wide = (
-            self._aligned
-            and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * 512 * _multiprocessors()
-        )
-        units = size // self._wide if wide else size
+        wide = rows * size >= self._wide * 512 * _multiprocessors()
+        units = -(-size // self._wide) if wide else size  # per row, for a thread each
         # A warp takes neighbouring units of one row, or of several rows where these are short.
         across = 32
         while across >= 2 * units:
@@ -650,7 +662,7 @@ class _Runner:
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
-        function, grid, block = self.kernel(name, rows, size, sizes)
+        function, grid, block = self.kernel(name, rows, size)
         function(grid, block, (*arrays, np.int32(rows), *map(np.int32, sizes)))
 
 

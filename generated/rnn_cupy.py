@@ -45,13 +45,28 @@ typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units, loaded and stored at once.
+// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// as is the end of a row, of which fewer are left.
 template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p) {
-  return *reinterpret_cast<const Pack<V>*>(p);
+template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
 }
-template <int V> __device__ __forceinline__ void store(real* p, const Pack<V>& value) {
-  *reinterpret_cast<Pack<V>*>(p) = value;
+template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
+  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
+  Pack<V> value;
+#pragma unroll
+  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  return value;
+}
+template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
+  if (whole<V>(p, left)) {
+    *reinterpret_cast<Pack<V>*>(p) = value;
+    return;
+  }
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    if (v < left) p[v] = value.at[v];
+  }
 }
 
 // (1a) (1)
@@ -61,11 +76,12 @@ __device__ __forceinline__ void forward_1_units(
     int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
-  const Pack<V> b = load<V>(p_b + j);
+  const int left = H - j;
+  const Pack<V> b = load<V>(p_b + j, left);
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_x = load<V>(p_a_x + row * H + j);
+    const Pack<V> W_x = load<V>(p_a_x + row * H + j, left);
     Pack<V> h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -73,7 +89,7 @@ __device__ __forceinline__ void forward_1_units(
       const real h = tanh(a_h);  // (1)
       h_out.at[v] = h;
     }
-    store<V>(p_h + row * H + j, h_out);
+    store<V>(p_h + row * H + j, left, h_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
@@ -94,12 +110,13 @@ __device__ __forceinline__ void backward_2_units(
     const real* __restrict__ p_carry_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
   if (j >= H) return;
+  const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j);
-    const Pack<V> back_h = load<V>(p_carry_h + row * H + j);
-    const Pack<V> h = load<V>(p_h + row * H + j);
+    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
+    const Pack<V> back_h = load<V>(p_carry_h + row * H + j, left);
+    const Pack<V> h = load<V>(p_h + row * H + j, left);
     Pack<V> d_a_h_out;
 #pragma unroll
     for (int v = 0; v < V; ++v) {
@@ -107,7 +124,7 @@ __device__ __forceinline__ void backward_2_units(
       const real d_a_h = d_h * (real(1) - (h.at[v] * h.at[v]));  // (δ2)
       d_a_h_out.at[v] = d_a_h;
     }
-    store<V>(p_d + row * H + j, d_a_h_out);
+    store<V>(p_d + row * H + j, left, d_a_h_out);
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
@@ -231,12 +248,12 @@ def _forward(params, tape, dtype, T, B, H, D):
     """The forward pass over sequences that are not empty."""
     x = tape.x
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), x))
+    run = _Runner(dtype)
     w_h_prev = cp.ascontiguousarray(params["W"][:, :H])  # (1a)
     # What does not depend on the recurrence, for all steps.
     w_x = cp.ascontiguousarray(params["W"][:, H:])  # (1a)
     gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, H))  # (1a)
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H, (H,))
+    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
     fixed_forward_1 = (params["b"], np.int32(B), np.int32(H))
     for h_prev, a_x_t, arrays_forward_1, in tape.steps:
         gemm("N", "T", h_prev, w_h_prev, out=a_x_t, beta=1.0)  # (1a)
@@ -305,11 +322,11 @@ def backward(params, tape, dy=None, dstate=None):
         work = _Work(tape)
     dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype, (*params.values(), dy, x))
+    run = _Runner(dtype)
     adjoints = work.d.reshape(T * B, H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
     w_back_h = cp.ascontiguousarray(params["W"][:, :H])  # (δ1)
-    backward_2, *shape_backward_2 = run.kernel("backward_2", B, H, (H,))
+    backward_2, *shape_backward_2 = run.kernel("backward_2", B, H)
     fixed_backward_2 = (work.carry_h, np.int32(B), np.int32(H))
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
@@ -351,22 +368,15 @@ def step(params, x, state):
 class _Runner:
     """Launches the kernels for one dtype, on the current device and stream."""
 
-    def __init__(self, dtype, given):
+    def __init__(self, dtype):
         self._dtype = dtype
-        self._wide = 16 // dtype.itemsize
-        # Units can be loaded 16 bytes at a time from arrays that begin at a multiple of that.
-        self._aligned = all(array.data.ptr % 16 == 0 for array in given)
+        self._wide = 16 // dtype.itemsize  # units in a load of 16 bytes
 
-    def kernel(self, name, rows, size, sizes):
-        """A kernel, its grid and its block, for rows of `size` units; `sizes` shape its arrays."""
-        # Where each row begins at a multiple of 16 bytes nothing is left over at its end.
+    def kernel(self, name, rows, size):
+        """A kernel, its grid and its block, for rows of `size` units."""
         # Wide loads pay when there is work for more threads than the device holds at a time.
-        wide = (
-            self._aligned
-            and all(n % self._wide == 0 for n in sizes)
-            and rows * size >= self._wide * 512 * _multiprocessors()
-        )
-        units = size // self._wide if wide else size
+        wide = rows * size >= self._wide * 512 * _multiprocessors()
+        units = -(-size // self._wide) if wide else size  # per row, for a thread each
         # A warp takes neighbouring units of one row, or of several rows where these are short.
         across = 32
         while across >= 2 * units:
@@ -381,7 +391,7 @@ class _Runner:
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""
-        function, grid, block = self.kernel(name, rows, size, sizes)
+        function, grid, block = self.kernel(name, rows, size)
         function(grid, block, (*arrays, np.int32(rows), *map(np.int32, sizes)))
 
 

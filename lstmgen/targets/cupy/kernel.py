@@ -12,9 +12,9 @@ from lstmgen.targets.interface import Identifiers
 from lstmgen.targets.lines import Line
 
 C_RESERVED = frozenset(
-    """real REAL WIDE V v j row rows Pack load store sigmoid softplus positive step sign exp log
-    tanh sqrt fabs fmax fmin sin cos pow log1p threadIdx blockIdx blockDim gridDim abs max min t
-    y0 y1 yn j0 j1 jn gamma erf expm1 floor ceil round fma isnan rsqrt""".split()
+    """real REAL WIDE V v j row rows left whole Pack load store sigmoid softplus positive step sign
+    exp log tanh sqrt fabs fmax fmin sin cos pow log1p threadIdx blockIdx blockDim gridDim abs max
+    min t y0 y1 yn j0 j1 jn gamma erf expm1 floor ceil round fma isnan rsqrt""".split()
 )
 
 

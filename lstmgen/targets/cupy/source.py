@@ -157,7 +157,7 @@ class CupyModule:
             if ranked[1]:
                 parts.append(_tuple(ranked[1]))
             sizes = [f"np.int32({n})" for n in ("B", *stage.sizes)]
-            run = f'run.kernel("{stage.name}", B, {stage.size}, {_tuple(stage.sizes)})'
+            run = f'run.kernel("{stage.name}", B, {stage.size})'
             once.append(Line(f"{stage.name}, *shape_{stage.name} = {run}"))
             once.append(Line(f"fixed_{stage.name} = {_tuple([*ranked[2], *sizes])}"))
             parts.append(f"fixed_{stage.name}")
