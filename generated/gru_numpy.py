@@ -130,6 +130,27 @@ class Tape:
         )
 
 
+_BUFFER = 256  # elements, below which a copy costs less than a loop over short parts
+
+
+def _unbuffered(compute):
+    """`compute`, with NumPy's buffers so small that it does not use them.
+
+    It copies operands through a buffer where their contiguous parts are shorter than that: 8192
+    elements if nobody says otherwise, and more than a slot of a step has as a rule.
+    """
+
+    @functools.wraps(compute)
+    def unbuffered(*arguments):
+        before = np.setbufsize(_BUFFER)
+        try:
+            return compute(*arguments)
+        finally:
+            np.setbufsize(before)
+
+    return unbuffered
+
+
 def forward(params, x, state=None, *, reuse=None, tape=True):
     """Run the cell over a sequence: equations (1) to (4).
 
@@ -183,6 +204,7 @@ def _stack(params, B, H, D, dtype):
     return w_h, w_u_h_tilde, w_x
 
 
+@_unbuffered
 def _run(params, weights, x, state, y, run):
     """(1) to (4) in the memory of `run`: stores the outputs into y; returns the last state."""
     T, B, H, D, dtype = run.key
@@ -233,6 +255,13 @@ class _Work:
         self.columns = np.empty((3 * H, T, B), dtype)
         self.h_prev_columns = np.empty((H, T, B), dtype)
         self.u_h_tilde_columns = np.empty((H, T, B), dtype)
+        # The same with each row of B numbers as one item, which a copy moves at once.
+        self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
+        self.adjoint_items = adjoint.view(item)
+        self.columns_items = self.columns.view(item)
+        self.record_items = record.view(item)
+        self.h_prev_columns_items = self.h_prev_columns.view(item)
+        self.u_h_tilde_columns_items = self.u_h_tilde_columns.view(item)
         self.carry = np.empty((4 * H, B), dtype)
         self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.scratch = np.empty((2 * H, B), dtype)
@@ -290,6 +319,7 @@ def backward(params, tape, dy=None, dstate=None):
     return _gradients(params, tape, dy, dstate)
 
 
+@_unbuffered
 def _gradients(params, run, dy, dstate):
     """(δ1) to (δ13) for the steps of `run`, which `_run` has made."""
     T, B, H, D, dtype = run.key
@@ -360,12 +390,18 @@ def _gradients(params, run, dy, dstate):
             add(tmp0, tmp1, carry_h)  # (δ1)
             dot(w_back_h, d_a_r_d_a_z, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
-        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
-        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 4 * H:].transpose(1, 0, 2))
+        np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
+        np.copyto(
+            work.h_prev_columns_items[:, lo:hi],
+            work.record_items[lo:hi, 4 * H:].transpose(1, 0, 2),
+        )
         u_h_tilde_again = np.empty((n, H, B), dtype)
         # (3a)
         np.multiply(record[lo:hi, 2 * H:3 * H], record[lo:hi, 4 * H:], out=u_h_tilde_again[:n])
-        np.copyto(u_h_tilde_columns[:, lo:hi], u_h_tilde_again.transpose(1, 0, 2))
+        np.copyto(
+            work.u_h_tilde_columns_items[:, lo:hi],
+            u_h_tilde_again.view(work.item).transpose(1, 0, 2),
+        )
     # One product for each vector that weights multiply.
     columns = columns.reshape(3 * H, T * B)
     outer = columns[:2 * H] @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ10)

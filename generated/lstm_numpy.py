@@ -148,6 +148,27 @@ class Tape:
         )
 
 
+_BUFFER = 256  # elements, below which a copy costs less than a loop over short parts
+
+
+def _unbuffered(compute):
+    """`compute`, with NumPy's buffers so small that it does not use them.
+
+    It copies operands through a buffer where their contiguous parts are shorter than that: 8192
+    elements if nobody says otherwise, and more than a slot of a step has as a rule.
+    """
+
+    @functools.wraps(compute)
+    def unbuffered(*arguments):
+        before = np.setbufsize(_BUFFER)
+        try:
+            return compute(*arguments)
+        finally:
+            np.setbufsize(before)
+
+    return unbuffered
+
+
 def forward(params, x, state=None, *, reuse=None, tape=True):
     """Run the cell over a sequence: equations (1) to (6).
 
@@ -213,6 +234,7 @@ def _stack(params, B, H, D, dtype):
     return w_h, w_x
 
 
+@_unbuffered
 def _run(params, weights, x, state, y, run):
     """(1) to (6) in the memory of `run`: stores the outputs into y; returns the last state."""
     T, B, H, D, dtype = run.key
@@ -259,6 +281,12 @@ class _Work:
         self.adjoint = adjoint = np.empty((chunk, 4 * H, B), dtype)
         self.columns = np.empty((4 * H, T, B), dtype)
         self.h_prev_columns = np.empty((H, T, B), dtype)
+        # The same with each row of B numbers as one item, which a copy moves at once.
+        self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
+        self.adjoint_items = adjoint.view(item)
+        self.columns_items = self.columns.view(item)
+        self.record_items = record.view(item)
+        self.h_prev_columns_items = self.h_prev_columns.view(item)
         self.carry = np.empty((4 * H, B), dtype)
         self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.scratch = np.empty((H, B), dtype)
@@ -315,6 +343,7 @@ def backward(params, tape, dy=None, dstate=None):
     return _gradients(params, tape, dy, dstate)
 
 
+@_unbuffered
 def _gradients(params, run, dy, dstate):
     """(δ1) to (δ21) for the steps of `run`, which `_run` has made."""
     T, B, H, D, dtype = run.key
@@ -397,8 +426,11 @@ def _gradients(params, run, dy, dstate):
             multiply(f, d_C, carry_C)  # (δ4)
             dot(w_back_h, adjoint_t, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
-        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
-        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi, 5 * H:6 * H].transpose(1, 0, 2))
+        np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
+        np.copyto(
+            work.h_prev_columns_items[:, lo:hi],
+            work.record_items[lo:hi, 5 * H:6 * H].transpose(1, 0, 2),
+        )
     # One product for each vector that weights multiply.
     columns = columns.reshape(4 * H, T * B)
     outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ11) (δ13) (δ15) (δ17)

@@ -107,6 +107,27 @@ class Tape:
         )
 
 
+_BUFFER = 256  # elements, below which a copy costs less than a loop over short parts
+
+
+def _unbuffered(compute):
+    """`compute`, with NumPy's buffers so small that it does not use them.
+
+    It copies operands through a buffer where their contiguous parts are shorter than that: 8192
+    elements if nobody says otherwise, and more than a slot of a step has as a rule.
+    """
+
+    @functools.wraps(compute)
+    def unbuffered(*arguments):
+        before = np.setbufsize(_BUFFER)
+        try:
+            return compute(*arguments)
+        finally:
+            np.setbufsize(before)
+
+    return unbuffered
+
+
 def forward(params, x, state=None, *, reuse=None, tape=True):
     """Run the cell over a sequence: equations (1).
 
@@ -158,6 +179,7 @@ def _stack(params, B, H, D, dtype):
     return w_h, w_x
 
 
+@_unbuffered
 def _run(params, weights, x, state, y, run):
     """(1) in the memory of `run`: stores the outputs into y; returns the last state."""
     T, B, H, D, dtype = run.key
@@ -193,6 +215,12 @@ class _Work:
         self.adjoint = adjoint = np.empty((chunk, H, B), dtype)
         self.columns = np.empty((H, T, B), dtype)
         self.h_prev_columns = np.empty((H, T, B), dtype)
+        # The same with each row of B numbers as one item, which a copy moves at once.
+        self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
+        self.adjoint_items = adjoint.view(item)
+        self.columns_items = self.columns.view(item)
+        self.record_items = record.view(item)
+        self.h_prev_columns_items = self.h_prev_columns.view(item)
         self.carry = np.empty((2 * H, B), dtype)
         self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.temporaries = np.empty((chunk, H, B), dtype)
@@ -238,6 +266,7 @@ def backward(params, tape, dy=None, dstate=None):
     return _gradients(params, tape, dy, dstate)
 
 
+@_unbuffered
 def _gradients(params, run, dy, dstate):
     """(δ1) to (δ6) for the steps of `run`, which `_run` has made."""
     T, B, H, D, dtype = run.key
@@ -273,8 +302,8 @@ def _gradients(params, run, dy, dstate):
             multiply(d_a_h, d_h, d_a_h)  # (δ2)
             dot(w_back_h, d_a_h, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
-        np.copyto(columns[:, lo:hi], adjoint[:n].transpose(1, 0, 2))
-        np.copyto(h_prev_columns[:, lo:hi], record[lo:hi].transpose(1, 0, 2))
+        np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
+        np.copyto(work.h_prev_columns_items[:, lo:hi], work.record_items[lo:hi].transpose(1, 0, 2))
     # One product for each vector that weights multiply.
     columns = columns.reshape(H, T * B)
     outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ3)

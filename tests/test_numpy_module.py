@@ -7,7 +7,6 @@ import sys
 import threading
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from types import FrameType, ModuleType
 from typing import Any
@@ -435,6 +434,23 @@ def test_a_tape_given_to_reuse_is_spent_and_its_memory_taken_over(name: str) -> 
     assert found.forward(first["params"], first["x"], tape=False)[2] is None
 
 
+@pytest.mark.parametrize("size", [1 << 16, 16])
+def test_numpys_buffers_are_left_as_they_were_and_change_no_bit(size: int) -> None:
+    given = arguments("peephole")
+    expected = bits(call("peephole", given))
+    before = np.setbufsize(size)
+    try:
+        assert bits(call("peephole", given)) == expected
+        assert np.getbufsize() == size
+        _, _, tape = module("peephole").forward(given["params"], given["x"])
+        vars(tape)["record"] = None
+        with pytest.raises(AttributeError):
+            module("peephole").backward(given["params"], tape, given["dy"])
+        assert np.getbufsize() == size
+    finally:
+        np.setbufsize(before)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*POST, *(n for n in ODD if n != "functions")])
 def test_steps_give_what_forward_gives(name: str, dtype: str) -> None:
@@ -505,11 +521,9 @@ VECTOR = ROWS * UNITS * 8  # bytes of one vector of the cell at one step
 
 
 @pytest.fixture
-def small_buffers() -> Iterator[None]:
-    """NumPy's own buffers, with which it broadcasts, no larger than 16 elements."""
-    before = np.setbufsize(16)
-    yield
-    np.setbufsize(before)
+def small_buffers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy's own buffers, with which it converts, no larger than 16 elements."""
+    monkeypatch.setattr(module(name), "_BUFFER", 16)
 
 
 def taken_by_line(function: Any, *arguments: Any, **options: Any) -> list[tuple[int, int]]:

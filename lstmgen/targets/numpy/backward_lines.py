@@ -195,11 +195,13 @@ class BackwardSource:
         name = self._identifiers(title, f"columns {value}")
         if (name, size) not in self.operands:
             self.operands.append((name, size))
-            history = storage.chunk(self._forward.view(value))
             if operations := self._plan.evaluate_again(value):
                 self.collected += self._whole(operations)
-                history = f"{value.name}_again"
-            code = f"np.copyto({name}[:, lo:hi], {history}.transpose(1, 0, 2))"
+                history = f"{value.name}_again.view(work.item)"
+            else:
+                record = storage.chunk(self._forward.view(value))
+                history = f"work.record_items{record.removeprefix('record')}"
+            code = f"np.copyto(work.{name}_items[:, lo:hi], {history}.transpose(1, 0, 2))"
             self.collected.append(Line(code))
         return f"{name}.reshape({size}, T * B).T"
 
