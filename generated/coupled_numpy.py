@@ -233,7 +233,8 @@ def _run(params, weights, x, state, y, run):
     one = np.array(1.0, dtype)
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
-    add, dot, multiply, subtract, tanh = np.add, np.dot, np.multiply, np.subtract, np.tanh
+    w_h_dot = w_h.dot
+    add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
@@ -243,7 +244,7 @@ def _run(params, weights, x, state, y, run):
             for (
                 h_prev, f_to_C_tilde, f_o, C_tilde, f, C_prev, C, tanh_C, o, h,
             ) in run.steps[lo:hi]:
-                dot(w_h, h_prev, p_h)  # (1a) (2a) (4a)
+                w_h_dot(h_prev, p_h)  # (1a) (2a) (4a)
                 add(f_to_C_tilde, p_h, f_to_C_tilde)  # (1a) (2a) (4a)
                 activate(f_to_C_tilde, f_o, C_tilde)  # (1) (2) (4)
                 multiply(f, C_prev, tmp0)  # (3)
@@ -360,10 +361,11 @@ def _gradients(params, run, dy, dstate):
     tmp0 = scratch
     carry_C = carry[H:2 * H]
     d_C = carry[3 * H:]
+    w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     factor = work.factor
     dparams = {name: np.empty_like(value) for name, value in params.items()}
-    add, dot, multiply = np.add, np.dot, np.multiply
+    add, multiply = np.add, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
@@ -407,7 +409,7 @@ def _gradients(params, run, dy, dstate):
             add(carry_C, tmp0, d_C)  # (δ4)
             multiply(d_a_f_d_a_C_tilde_blocks, d_C, d_a_f_d_a_C_tilde_blocks)  # (δ6) (δ8)
             multiply(f, d_C, carry_C)  # (δ4)
-            dot(w_back_h, adjoint_t, back_h)  # (δ1)
+            w_back_h_dot(adjoint_t, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
         np.copyto(
@@ -500,7 +502,7 @@ def _activation(dtype, elements):
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
-    add, exp, multiply, reciprocal = np.add, np.exp, np.multiply, np.reciprocal
+    add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
 
     def by_tanh(a, to_sigma, to_tanh):
@@ -514,7 +516,7 @@ def _activation(dtype, elements):
         """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
         exp(a, a)
         add(a, one, a)
-        reciprocal(a, a)
+        divide(one, a, a)  # in less time than NumPy's reciprocal
         if to_tanh is not None:
             multiply(to_tanh, two, to_tanh)
             subtract(to_tanh, one, to_tanh)

@@ -229,7 +229,8 @@ def _run(params, weights, x, state, y, run):
     tmp0 = scratch[:H]
     tmp2 = scratch[2 * H:]
     tmp1 = scratch[H:2 * H]
-    add, dot, multiply, subtract, tanh = np.add, np.dot, np.multiply, np.subtract, np.tanh
+    w_h_dot = w_h.dot
+    add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
@@ -238,7 +239,7 @@ def _run(params, weights, x, state, y, run):
             np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, :3 * H])  # (1a) (2a) (3b)
             record[lo:hi, 3 * H:4 * H] = constant  # (3a)
             for h_prev, r_to_a_n, r_z, a_n_h, n_, z, h in run.steps[lo:hi]:
-                dot(w_h, h_prev, p_h)  # (1a) (2a) (3a)
+                w_h_dot(h_prev, p_h)  # (1a) (2a) (3a)
                 add(r_to_a_n, p_h, r_to_a_n)  # (1a) (2a) (3a)
                 activate(r_z, r_z, None)  # (1) (2)
                 multiply(r_z, a_n_h, tmp0_tmp1)  # (3b) (4)
@@ -354,9 +355,10 @@ def _gradients(params, run, dy, dstate):
     tmp0 = scratch
     back_h = carry[H:2 * H]
     d_h = carry[2 * H:]
+    w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     dparams = {name: np.empty_like(value) for name, value in params.items()}
-    add, dot, multiply = np.add, np.dot, np.multiply
+    add, multiply = np.add, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
@@ -408,7 +410,7 @@ def _gradients(params, run, dy, dstate):
             multiply(r, d_a2_n, d_a_n)  # (δ4)
             multiply(d_a_r, d_a2_n, d_a_r)  # (δ8)
             multiply(z, d_h, carry_h)  # (δ1)
-            dot(w_back_h, d_a_n_to_d_a_z, back_h)  # (δ1)
+            w_back_h_dot(d_a_n_to_d_a_z, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
         np.copyto(
@@ -496,7 +498,7 @@ def _activation(dtype, elements):
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
-    add, exp, multiply, reciprocal = np.add, np.exp, np.multiply, np.reciprocal
+    add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
 
     def by_tanh(a, to_sigma, to_tanh):
@@ -510,7 +512,7 @@ def _activation(dtype, elements):
         """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
         exp(a, a)
         add(a, one, a)
-        reciprocal(a, a)
+        divide(one, a, a)  # in less time than NumPy's reciprocal
         if to_tanh is not None:
             multiply(to_tanh, two, to_tanh)
             subtract(to_tanh, one, to_tanh)

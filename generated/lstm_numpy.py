@@ -248,7 +248,8 @@ def _run(params, weights, x, state, y, run):
     tmp0_tmp1 = scratch
     tmp1 = scratch[H:]
     tmp0 = scratch[:H]
-    add, dot, multiply, tanh = np.add, np.dot, np.multiply, np.tanh
+    w_h_dot = w_h.dot
+    add, multiply, tanh = np.add, np.multiply, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
@@ -259,7 +260,7 @@ def _run(params, weights, x, state, y, run):
             for (
                 h_prev, i_to_C_tilde, i_to_o, C_tilde, i_f, C_tilde_C, C, tanh_C, o, h,
             ) in run.steps[lo:hi]:
-                dot(w_h, h_prev, p_h)  # (1a) (2a) (3a) (5a)
+                w_h_dot(h_prev, p_h)  # (1a) (2a) (3a) (5a)
                 add(i_to_C_tilde, p_h, i_to_C_tilde)  # (1a) (2a) (3a) (5a)
                 activate(i_to_C_tilde, i_to_o, C_tilde)  # (1) (2) (3) (5)
                 multiply(i_f, C_tilde_C, tmp0_tmp1)  # (4)
@@ -379,10 +380,11 @@ def _gradients(params, run, dy, dstate):
     tmp0 = scratch
     carry_C = carry[H:2 * H]
     d_C = carry[3 * H:]
+    w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     factor = work.factor
     dparams = {name: np.empty_like(value) for name, value in params.items()}
-    add, dot, multiply = np.add, np.dot, np.multiply
+    add, multiply = np.add, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
@@ -424,7 +426,7 @@ def _gradients(params, run, dy, dstate):
             # (δ6) (δ8) (δ10)
             multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
             multiply(f, d_C, carry_C)  # (δ4)
-            dot(w_back_h, adjoint_t, back_h)  # (δ1)
+            w_back_h_dot(adjoint_t, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
         np.copyto(
@@ -523,7 +525,7 @@ def _activation(dtype, elements):
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
-    add, exp, multiply, reciprocal = np.add, np.exp, np.multiply, np.reciprocal
+    add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
 
     def by_tanh(a, to_sigma, to_tanh):
@@ -537,7 +539,7 @@ def _activation(dtype, elements):
         """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
         exp(a, a)
         add(a, one, a)
-        reciprocal(a, a)
+        divide(one, a, a)  # in less time than NumPy's reciprocal
         if to_tanh is not None:
             multiply(to_tanh, two, to_tanh)
             subtract(to_tanh, one, to_tanh)

@@ -263,8 +263,10 @@ def _run(params, weights, x, state, y, run):
     tmp1 = scratch[H:]
     tmp0 = scratch[:H]
     W_o_C = p_C[:H]
+    w_h_dot = w_h.dot
+    w_C_dot = w_C.dot
     np.dot(w_C[H:], record[0, 4 * H:5 * H], p_C[H:])  # (1a) (2a)
-    add, dot, multiply, tanh = np.add, np.dot, np.multiply, np.tanh
+    add, multiply, tanh = np.add, np.multiply, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
@@ -276,12 +278,12 @@ def _run(params, weights, x, state, y, run):
                 i_f, h_prev, o_to_C_tilde, C_tilde, i_to_C_tilde, C_tilde_C, C, o, tanh_C, h,
             ) in run.steps[lo:hi]:
                 add(i_f, W_i_C_W_f_C, i_f)  # (1a) (2a)
-                dot(w_h, h_prev, p_h)  # (1a) (2a) (3a) (5a)
+                w_h_dot(h_prev, p_h)  # (1a) (2a) (3a) (5a)
                 add(o_to_C_tilde, p_h, o_to_C_tilde)  # (1a) (2a) (3a) (5a)
                 activate(i_to_C_tilde, i_f, C_tilde)  # (1) (2) (3)
                 multiply(i_f, C_tilde_C, tmp0_tmp1)  # (4)
                 add(tmp1, tmp0, C)  # (4)
-                dot(w_C, C, p_C)  # (1a) (2a) (5a)
+                w_C_dot(C, p_C)  # (1a) (2a) (5a)
                 add(o, W_o_C, o)  # (5a)
                 activate(o, o, None)  # (5)
                 tanh(C, tanh_C)  # (6)
@@ -418,10 +420,12 @@ def _gradients(params, run, dy, dstate):
     tmp0 = scratch
     carry_C = carry[H:2 * H]
     d_C = carry[3 * H:4 * H]
+    w_back2_C_dot = w_back2_C.dot
+    w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     factor = work.factor
     dparams = {name: np.empty_like(value) for name, value in params.items()}
-    add, dot, multiply = np.add, np.dot, np.multiply
+    add, multiply = np.add, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
@@ -455,14 +459,14 @@ def _gradients(params, run, dy, dstate):
         ) in reversed(list(views)):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(d_a_o, d_h, d_a_o)  # (δ3)
-            dot(w_back2_C, d_a_o_to_d_a_f_next, back2_C)  # (δ4)
+            w_back2_C_dot(d_a_o_to_d_a_f_next, back2_C)  # (δ4)
             multiply(factor0, d_h, tmp0)  # (δ4)
             add(carry_C, tmp0, tmp0)  # (δ4)
             add(tmp0, back2_C, d_C)  # (δ4)
             # (δ6) (δ8) (δ10)
             multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
             multiply(f, d_C, carry_C)  # (δ4)
-            dot(w_back_h, adjoint_t, back_h)  # (δ1)
+            w_back_h_dot(adjoint_t, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
         np.copyto(
@@ -578,7 +582,7 @@ def _activation(dtype, elements):
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
-    add, exp, multiply, reciprocal = np.add, np.exp, np.multiply, np.reciprocal
+    add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
 
     def by_tanh(a, to_sigma, to_tanh):
@@ -592,7 +596,7 @@ def _activation(dtype, elements):
         """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
         exp(a, a)
         add(a, one, a)
-        reciprocal(a, a)
+        divide(one, a, a)  # in less time than NumPy's reciprocal
         if to_tanh is not None:
             multiply(to_tanh, two, to_tanh)
             subtract(to_tanh, one, to_tanh)

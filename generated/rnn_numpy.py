@@ -189,7 +189,8 @@ def _run(params, weights, x, state, y, run):
     record[0] = 0 if state is None else state["h"].T
     p_h = run.p_h
     W_h = p_h
-    add, dot = np.add, np.dot
+    w_h_dot = w_h.dot
+    add = np.add
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
@@ -197,7 +198,7 @@ def _run(params, weights, x, state, y, run):
             # What does not depend on the recurrence, for the steps from lo to hi.
             np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo + 1:hi + 1])  # (1a)
             for h_prev, h in run.steps[lo:hi]:
-                dot(w_h, h_prev, W_h)  # (1a)
+                w_h_dot(h_prev, W_h)  # (1a)
                 add(h, W_h, h)  # (1a)
                 activate(h, None, h)  # (1)
             np.copyto(y[lo:hi], record[lo + 1:hi + 1].transpose(0, 2, 1))
@@ -286,9 +287,10 @@ def _gradients(params, run, dy, dstate):
     w_back_h = np.ascontiguousarray(params["W"][:, :H].T)  # (δ1)
     back_h = carry[:H]
     d_h = carry[H:]
+    w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     dparams = {name: np.empty_like(value) for name, value in params.items()}
-    add, dot, multiply = np.add, np.dot, np.multiply
+    add, multiply = np.add, np.multiply
     for hi in range(T, 0, -chunk):
         lo = max(0, hi - chunk)
         n = hi - lo
@@ -300,7 +302,7 @@ def _gradients(params, run, dy, dstate):
         for d_y_t, d_a_h in reversed(work.chunk_steps[:n]):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(d_a_h, d_h, d_a_h)  # (δ2)
-            dot(w_back_h, d_a_h, back_h)  # (δ1)
+            w_back_h_dot(d_a_h, back_h)  # (δ1)
         # What the sums over time and batch take from these steps.
         np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
         np.copyto(work.h_prev_columns_items[:, lo:hi], work.record_items[lo:hi].transpose(1, 0, 2))
@@ -353,7 +355,7 @@ def _activation(dtype, elements):
     sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
-    add, exp, multiply, reciprocal = np.add, np.exp, np.multiply, np.reciprocal
+    add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
 
     def by_tanh(a, to_sigma, to_tanh):
@@ -367,7 +369,7 @@ def _activation(dtype, elements):
         """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
         exp(a, a)
         add(a, one, a)
-        reciprocal(a, a)
+        divide(one, a, a)  # in less time than NumPy's reciprocal
         if to_tanh is not None:
             multiply(to_tanh, two, to_tanh)
             subtract(to_tanh, one, to_tanh)

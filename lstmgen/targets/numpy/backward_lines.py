@@ -15,7 +15,13 @@ from lstmgen.targets.numpy.fusion import allocate
 from lstmgen.targets.numpy.operations import Operation
 from lstmgen.targets.numpy.storage import Slots, runs, span
 from lstmgen.targets.numpy.weights import Weights
-from lstmgen.targets.numpy.writing import LoopNames, Storage, functions, operation_line
+from lstmgen.targets.numpy.writing import (
+    LoopNames,
+    Storage,
+    functions,
+    operation_line,
+    products_of,
+)
 
 
 class BackwardSource:
@@ -76,8 +82,9 @@ class BackwardSource:
         self.call_steps = tuple(
             b for (view, _), b in bound if view.array not in ("record", *for_chunks)
         )
-        self.once = (*names.constants.values(), *names.once.values())
         dots = [i for i in plan.loop if isinstance(i, BackDot)]
+        products = products_of((dot.packed.name for dot in dots), identifiers)
+        self.once = (*names.constants.values(), *names.once.values(), *products)
         self.packs = tuple(line for dot in dots for line in self._pack(dot))
         self.chunk_scratch = Slots(
             "temporaries", plan.factor_scratch.names, plan.factor_scratch.sizes
@@ -101,7 +108,8 @@ class BackwardSource:
             return operation_line(instruction, names, bound=True)
         operand, out = names(instruction.operand, False), names(instruction.out, False)
         packed = instruction.packed
-        return Line(f"dot({packed.name}, {operand}, {out})", instruction.labels)
+        product = self._identifiers(f"{packed.name}_dot", "product")
+        return Line(f"{product}({operand}, {out})", instruction.labels)
 
     def _pack(self, dot: BackDot) -> list[Line]:
         """The matrix of a product, bound to its variable."""

@@ -16,7 +16,13 @@ from lstmgen.targets.numpy.fusion import allocate
 from lstmgen.targets.numpy.operations import Operation, View
 from lstmgen.targets.numpy.storage import Slots
 from lstmgen.targets.numpy.weights import SCALE, Weights
-from lstmgen.targets.numpy.writing import LoopNames, Storage, functions, operation_line
+from lstmgen.targets.numpy.writing import (
+    LoopNames,
+    Storage,
+    functions,
+    operation_line,
+    products_of,
+)
 
 
 class ForwardSource:
@@ -59,9 +65,10 @@ class ForwardSource:
         bound = names.steps.items()
         self.steps = tuple(b for (view, _), b in bound if view.array == "record")
         self.call_steps = tuple(b for (view, _), b in bound if view.array != "record")
-        self.once = (*names.constants.values(), *names.once.values())
         self.functions = functions(self.loop)
         dots = [i for i in plan.loop if isinstance(i, Dot)]
+        products = products_of((dot.packed.name for dot in dots), identifiers)
+        self.once = (*names.constants.values(), *names.once.values(), *products)
         self._packs: list[Line] = []
         self.pack_names: list[str] = []
         for dot in dots:
@@ -101,7 +108,8 @@ class ForwardSource:
             return operation_line(instruction, names, bound=True)
         operand, out = names(instruction.operand, False), names(instruction.out, False)
         packed = instruction.packed
-        return Line(f"dot({packed.name}, {operand}, {out})", instruction.labels)
+        product = self._identifiers(f"{packed.name}_dot", "product")
+        return Line(f"{product}({operand}, {out})", instruction.labels)
 
     def _first(self, dot: Dot) -> Line:
         """A product of the step before, as far as it is for the first step."""

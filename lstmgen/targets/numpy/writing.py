@@ -48,6 +48,11 @@ def functions(lines: Iterable[Line]) -> tuple[str, ...]:
     return tuple(sorted({name for name in called if name in FUNCTIONS}))
 
 
+def products_of(matrices: Iterable[str], identifiers: Identifiers) -> tuple[Bound, ...]:
+    """The matrices' own method, which a loop calls in less time than NumPy's function."""
+    return tuple(Bound(identifiers(f"{m}_dot", "product"), f"{m}.dot") for m in matrices)
+
+
 def operation_line(operation: Operation, names: Names, *, bound: bool = False) -> Line:
     """One operation as a line.
 
