@@ -68,7 +68,7 @@ def read(
     check_order(read_equations, equations)
     names = Names({*defined, *reader.uses, *reader.parameters})
     definitions = normalize(_name_operands(read_equations, reader, names), names)
-    _check_influence(definitions, states)
+    _check_influence(definitions, states, reader.inputs())
     return infer(
         name=name,
         definitions=definitions,
@@ -325,14 +325,22 @@ def _states(reader: _Reader, defined: Mapping[str, int], output: str) -> tuple[s
     return tuple(sorted(states, key=lambda name: (name != output, defined[name])))
 
 
-def _check_influence(definitions: Sequence[Definition], states: Sequence[str]) -> None:
-    """Refuse a state whose value at t-1 is multiplied by zero: it would carry nothing."""
+def _check_influence(
+    definitions: Sequence[Definition], states: Sequence[str], inputs: Sequence[str]
+) -> None:
+    """Refuse a state at t-1 or an input that is multiplied by zero: it would do nothing."""
     read = {v for d in definitions for v in (*values(d.value), *(p.operand for p in d.products))}
     for state in states:
         if Value(state, -1) not in read:
             raise EquationError(
                 f"{state}[t-1] is multiplied by zero wherever it stands, so nothing recurs through "
                 "it; leave it out, or multiply it by something else"
+            )
+    for name in inputs:
+        if Value(name) not in read:
+            raise EquationError(
+                f"{name}[t] is multiplied by zero wherever it stands, so nothing depends on it; "
+                "leave it out, or multiply it by something else"
             )
 
 

@@ -299,3 +299,11 @@ def test_a_state_that_is_multiplied_by_zero_is_refused() -> None:
     h, x, W = symbols("h x W")
     with pytest.raises(EquationError, match=r"h\[t-1\] is multiplied by zero"):
         Cell("zero", Eq(h[t], tanh(W @ [x[t]]) + 0 * h[t - 1]))
+
+
+def test_an_input_that_is_multiplied_by_zero_is_refused() -> None:
+    h, x, u, V, W = symbols("h x u V W")
+    one = tanh(W @ [h[t - 1], x[t]])
+    for term in (0 * u[t], 0 * (V @ [u[t]])):
+        with pytest.raises(EquationError, match=r"u\[t\] is multiplied by zero"):
+            Cell("zero", Eq(h[t], one + term))

@@ -279,10 +279,11 @@ class _Build(lark.Transformer):  # type: ignore[type-arg]
         return Fraction(found[1], found[2], *self._span(meta))
 
     def root(self, meta: Any, found: list[Any]) -> Node:
-        return Call("sqrt", (found[1],), (), False, *self._span(meta))
+        return Call("sqrt", (found[1],), tuple(found[2:]), False, *self._span(meta))
 
     def absolute(self, meta: Any, found: list[Any]) -> Node:
-        return Call("abs", (found[1],), (), False, *self._span(meta))
+        scripts = tuple(i for i in found if isinstance(i, Script))
+        return Call("abs", (found[1],), scripts, False, *self._span(meta))
 
     bars = absolute
 
