@@ -253,10 +253,11 @@ class _Work:
         record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
         self.chunk = chunk = min(max(T, 1), _chunk((5 * H + 3 * H) * B, dtype))
+        self.span = span = min(max(T, 1), _span(3 * H, chunk, B))
         self.adjoint = adjoint = np.empty((chunk, 3 * H, B), dtype)
-        self.columns = np.empty((3 * H, T, B), dtype)
-        self.h_prev_columns = np.empty((H, T, B), dtype)
-        self.u_h_tilde_columns = np.empty((H, T, B), dtype)
+        self.columns = np.empty((3 * H, span, B), dtype)
+        self.h_prev_columns = np.empty((H, span, B), dtype)
+        self.u_h_tilde_columns = np.empty((H, span, B), dtype)
         # The same with each row of B numbers as one item, which a copy moves at once.
         self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
         self.adjoint_items = adjoint.view(item)
@@ -330,9 +331,7 @@ def _gradients(params, run, dy, dstate):
         work = run.work.pop()
     except IndexError:
         work = _Work(run)
-    adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
-    h_prev_columns = work.h_prev_columns
-    u_h_tilde_columns = work.u_h_tilde_columns
+    adjoint, carry, chunk = work.adjoint, work.carry, work.chunk
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
@@ -353,79 +352,83 @@ def _gradients(params, run, dy, dstate):
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     factor = work.factor
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    add, multiply = np.add, np.multiply
-    for hi in range(T, 0, -chunk):
-        lo = max(0, hi - chunk)
-        n = hi - lo
-        if dy is not None:
-            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
-        # All that holds no adjoint, for the steps from lo to hi.
-        np.subtract(1.0, record[lo:hi, H:2 * H], out=factor[:n])  # (δ1)
-        np.subtract(1.0, record[lo:hi, 2 * H:3 * H], out=temporaries[:n, :H])  # (δ6)
-        # (δ6)
-        np.multiply(record[lo:hi, 2 * H:3 * H], temporaries[:n, :H], out=temporaries[:n, :H])
-        np.multiply(temporaries[:n, :H], record[lo:hi, 4 * H:], out=adjoint[:n, :H])  # (δ6)
-        np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ3)
-        np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ3)
-        np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[:n, 2 * H:])  # (δ3)
-        # (δ8)
-        np.subtract(record[lo:hi, 3 * H:4 * H], record[lo:hi, 4 * H:], out=temporaries[:n, :H])
-        np.multiply(record[lo:hi, H:2 * H], factor[:n], out=temporaries[:n, H:])  # (δ8)
-        np.multiply(temporaries[:n, H:], temporaries[:n, :H], out=adjoint[:n, H:2 * H])  # (δ8)
-        views = zip(
-            work.steps[lo:hi],
-            work.chunk_steps[:n],
-            strict=True,
-        )
-        for (
-            (r,),
-            (
-                d_y_t, d_a_z_d_a_h_tilde_blocks, d_a_h_tilde, d_a_r, factor0, d_a_r_d_a_z,
-            ),
-        ) in reversed(list(views)):
-            add(d_y_t, carry_h, tmp0)  # (δ1)
-            add(tmp0, back_h, d_h)  # (δ1)
-            multiply(d_a_z_d_a_h_tilde_blocks, d_h, d_a_z_d_a_h_tilde_blocks)  # (δ3) (δ8)
-            w_back_u_h_tilde_dot(d_a_h_tilde, back_u_h_tilde)  # (δ4)
-            multiply(d_a_r, back_u_h_tilde, d_a_r)  # (δ6)
-            multiply(r, back_u_h_tilde, tmp0)  # (δ1)
-            multiply(factor0, d_h, tmp1)  # (δ1)
-            add(tmp0, tmp1, carry_h)  # (δ1)
-            w_back_h_dot(d_a_r_d_a_z, back_h)  # (δ1)
-        # What the sums over time and batch take from these steps.
-        np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
-        np.copyto(
-            work.h_prev_columns_items[:, lo:hi],
-            work.record_items[lo:hi, 4 * H:].transpose(1, 0, 2),
-        )
-        u_h_tilde_again = np.empty((n, H, B), dtype)
-        # (3a)
-        np.multiply(record[lo:hi, 2 * H:3 * H], record[lo:hi, 4 * H:], out=u_h_tilde_again[:n])
-        np.copyto(
-            work.u_h_tilde_columns_items[:, lo:hi],
-            u_h_tilde_again.view(work.item).transpose(1, 0, 2),
-        )
-    # One product for each vector that weights multiply.
-    columns = columns.reshape(3 * H, T * B)
-    outer = columns[:2 * H] @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ10)
-    dparams["W_r"][:, :H] = outer[:H]  # (δ10)
-    dparams["W_z"][:, :H] = outer[H:]  # (δ9)
-    outer = columns @ x.reshape(T * B, D)  # (δ9) (δ10) (δ11)
-    dparams["W_r"][:, H:] = outer[:H]  # (δ10)
-    dparams["W_z"][:, H:] = outer[H:2 * H]  # (δ9)
-    dparams["W"][:, H:] = outer[2 * H:]  # (δ11)
-    outer = columns[2 * H:] @ u_h_tilde_columns.reshape(H, T * B).T  # (δ11)
-    dparams["W"][:, :H] = outer  # (δ11)
-
+    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dx = np.empty((T, B, D), dtype)
     # (δ12)
-    dx = (
-        columns.T @ np.concatenate((
-            params["W_r"][:, H:],
-            params["W_z"][:, H:],
-            params["W"][:, H:],
-        ))
-    ).reshape(T, B, D)
+    w_back_x = np.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W"][:, H:]))
+    add, multiply = np.add, np.multiply
+    for end in range(T, 0, -work.span):
+        start = max(0, end - work.span)
+        for hi in range(end, start, -chunk):
+            lo = max(start, hi - chunk)
+            n = hi - lo
+            if dy is not None:
+                np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
+            # All that holds no adjoint, for the steps from lo to hi.
+            np.subtract(1.0, record[lo:hi, H:2 * H], out=factor[:n])  # (δ1)
+            np.subtract(1.0, record[lo:hi, 2 * H:3 * H], out=temporaries[:n, :H])  # (δ6)
+            # (δ6)
+            np.multiply(record[lo:hi, 2 * H:3 * H], temporaries[:n, :H], out=temporaries[:n, :H])
+            np.multiply(temporaries[:n, :H], record[lo:hi, 4 * H:], out=adjoint[:n, :H])  # (δ6)
+            np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ3)
+            np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ3)
+            # (δ3)
+            np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[:n, 2 * H:])
+            # (δ8)
+            np.subtract(record[lo:hi, 3 * H:4 * H], record[lo:hi, 4 * H:], out=temporaries[:n, :H])
+            np.multiply(record[lo:hi, H:2 * H], factor[:n], out=temporaries[:n, H:])  # (δ8)
+            np.multiply(temporaries[:n, H:], temporaries[:n, :H], out=adjoint[:n, H:2 * H])  # (δ8)
+            views = zip(
+                work.steps[lo:hi],
+                work.chunk_steps[:n],
+                strict=True,
+            )
+            for (
+                (r,),
+                (
+                    d_y_t, d_a_z_d_a_h_tilde_blocks, d_a_h_tilde, d_a_r, factor0, d_a_r_d_a_z,
+                ),
+            ) in reversed(list(views)):
+                add(d_y_t, carry_h, tmp0)  # (δ1)
+                add(tmp0, back_h, d_h)  # (δ1)
+                multiply(d_a_z_d_a_h_tilde_blocks, d_h, d_a_z_d_a_h_tilde_blocks)  # (δ3) (δ8)
+                w_back_u_h_tilde_dot(d_a_h_tilde, back_u_h_tilde)  # (δ4)
+                multiply(d_a_r, back_u_h_tilde, d_a_r)  # (δ6)
+                multiply(r, back_u_h_tilde, tmp0)  # (δ1)
+                multiply(factor0, d_h, tmp1)  # (δ1)
+                add(tmp0, tmp1, carry_h)  # (δ1)
+                w_back_h_dot(d_a_r_d_a_z, back_h)  # (δ1)
+            # What the sums over time and batch take from these steps.
+            np.copyto(
+                work.columns_items[:, lo - start:hi - start],
+                work.adjoint_items[:n].transpose(1, 0, 2),
+            )
+            np.copyto(
+                work.h_prev_columns_items[:, lo - start:hi - start],
+                work.record_items[lo:hi, 4 * H:].transpose(1, 0, 2),
+            )
+            u_h_tilde_again = np.empty((n, H, B), dtype)
+            # (3a)
+            np.multiply(record[lo:hi, 2 * H:3 * H], record[lo:hi, 4 * H:], out=u_h_tilde_again[:n])
+            np.copyto(
+                work.u_h_tilde_columns_items[:, lo - start:hi - start],
+                u_h_tilde_again.view(work.item).transpose(1, 0, 2),
+            )
+        # One product for each vector that weights multiply.
+        count = end - start
+        columns = work.columns[:, :count].reshape(3 * H, count * B)
+        # (δ9) (δ10)
+        outer = columns[:2 * H] @ work.h_prev_columns[:, :count].reshape(H, count * B).T
+        dparams["W_r"][:, :H] += outer[:H]  # (δ10)
+        dparams["W_z"][:, :H] += outer[H:]  # (δ9)
+        outer = columns @ x[start:end].reshape(count * B, D)  # (δ9) (δ10) (δ11)
+        dparams["W_r"][:, H:] += outer[:H]  # (δ10)
+        dparams["W_z"][:, H:] += outer[H:2 * H]  # (δ9)
+        dparams["W"][:, H:] += outer[2 * H:]  # (δ11)
+        # (δ11)
+        outer = columns[2 * H:] @ work.u_h_tilde_columns[:, :count].reshape(H, count * B).T
+        dparams["W"][:, :H] += outer  # (δ11)
+        np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ12)
 
     dstate0 = {
         "h": (carry[:H] + carry[H:2 * H]).T.copy(),
@@ -516,6 +519,14 @@ _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 def _chunk(numbers, dtype):
     """How many steps stay in the cache, for so many numbers a step; one at least."""
     return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _span(rows, chunk, B):
+    """How many steps the sums over time take at once: chunks with twice as many columns as rows.
+
+    Then the product of so many costs much more than to add it to the sum.
+    """
+    return chunk * -(-2 * rows // (chunk * max(1, B)))
 
 
 def _take(reuse, key):

@@ -260,9 +260,10 @@ class _Work:
         record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
         self.chunk = chunk = min(max(T, 1), _chunk((5 * H + 4 * H) * B, dtype))
+        self.span = span = min(max(T, 1), _span(4 * H, chunk, B))
         self.adjoint = adjoint = np.empty((chunk, 4 * H, B), dtype)
-        self.columns = np.empty((4 * H, T, B), dtype)
-        self.h_prev_columns = np.empty((H, T, B), dtype)
+        self.columns = np.empty((4 * H, span, B), dtype)
+        self.h_prev_columns = np.empty((H, span, B), dtype)
         # The same with each row of B numbers as one item, which a copy moves at once.
         self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
         self.adjoint_items = adjoint.view(item)
@@ -335,8 +336,7 @@ def _gradients(params, run, dy, dstate):
         work = run.work.pop()
     except IndexError:
         work = _Work(run)
-    adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
-    h_prev_columns = work.h_prev_columns
+    adjoint, carry, chunk = work.adjoint, work.carry, work.chunk
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
@@ -357,86 +357,93 @@ def _gradients(params, run, dy, dstate):
     d_h = carry[2 * H:]
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
+    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dx = np.empty((T, B, D), dtype)
+    w_back_x = np.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))  # (δ17)
     add, multiply = np.add, np.multiply
-    for hi in range(T, 0, -chunk):
-        lo = max(0, hi - chunk)
-        n = hi - lo
-        if dy is not None:
-            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
-        # All that holds no adjoint, for the steps from lo to hi.
-        np.subtract(1.0, record[lo:hi, H:3 * H], out=temporaries[:n, :2 * H])  # (δ6) (δ8)
-        # (δ6) (δ8)
-        np.multiply(
-            record[lo:hi, H:3 * H],
-            temporaries[:n, :2 * H],
-            out=temporaries[:n, 2 * H:4 * H],
-        )
-        # (δ8)
-        np.multiply(
-            temporaries[:n, 2 * H:3 * H],
-            record[lo:hi, 3 * H:4 * H],
-            out=adjoint[:n, H:2 * H],
-        )
-        np.subtract(record[lo:hi, 4 * H:], record[lo:hi, :H], out=temporaries[:n, 4 * H:])  # (δ6)
-        # (δ6)
-        np.multiply(
-            temporaries[:n, 3 * H:4 * H],
-            temporaries[:n, 4 * H:],
-            out=adjoint[:n, 2 * H:3 * H],
-        )
-        np.square(record[lo:hi, :H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
-        np.subtract(1.0, temporaries[:n, 2 * H:3 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
-        # (δ3)
-        np.multiply(
-            temporaries[:n, 2 * H:3 * H],
-            temporaries[:n, H:2 * H],
-            out=adjoint[:n, 3 * H:],
-        )
-        views = zip(
-            work.steps[lo:hi],
-            work.chunk_steps[:n],
-            strict=True,
-        )
-        for (
-            (r, z),
-            (
-                d_y_t, d_a_z_d_a2_n_blocks, d_a2_n, d_a_n, d_a_r, d_a_n_to_d_a_z,
-            ),
-        ) in reversed(list(views)):
-            add(d_y_t, carry_h, tmp0)  # (δ1)
-            add(tmp0, back_h, d_h)  # (δ1)
-            multiply(d_a_z_d_a2_n_blocks, d_h, d_a_z_d_a2_n_blocks)  # (δ3) (δ6)
-            multiply(r, d_a2_n, d_a_n)  # (δ4)
-            multiply(d_a_r, d_a2_n, d_a_r)  # (δ8)
-            multiply(z, d_h, carry_h)  # (δ1)
-            w_back_h_dot(d_a_n_to_d_a_z, back_h)  # (δ1)
-        # What the sums over time and batch take from these steps.
-        np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
-        np.copyto(
-            work.h_prev_columns_items[:, lo:hi],
-            work.record_items[lo:hi, 4 * H:].transpose(1, 0, 2),
-        )
-    # One product for each vector that weights multiply.
-    columns = columns.reshape(4 * H, T * B)
-    outer = columns[:3 * H] @ h_prev_columns.reshape(H, T * B).T  # (δ9) (δ11) (δ15)
-    dparams["U_n"][...] = outer[:H]  # (δ15)
-    dparams["W_r"][:, :H] = outer[H:2 * H]  # (δ9)
-    dparams["W_z"][:, :H] = outer[2 * H:]  # (δ11)
-    outer = columns[H:] @ x.reshape(T * B, D)  # (δ9) (δ11) (δ13)
-    dparams["W_r"][:, H:] = outer[:H]  # (δ9)
-    dparams["W_z"][:, H:] = outer[H:2 * H]  # (δ11)
-    dparams["W_n"][...] = outer[2 * H:]  # (δ13)
-    sums = columns.sum(axis=1)
-    dparams["b_r"][...] = sums[H:2 * H]  # (δ10)
-    dparams["b_z"][...] = sums[2 * H:3 * H]  # (δ12)
-    dparams["b_n"][...] = sums[3 * H:]  # (δ14)
-    dparams["c_n"][...] = sums[:H]  # (δ16)
-
-    # (δ17)
-    dx = (
-        columns[H:].T @ np.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))
-    ).reshape(T, B, D)
+    for end in range(T, 0, -work.span):
+        start = max(0, end - work.span)
+        for hi in range(end, start, -chunk):
+            lo = max(start, hi - chunk)
+            n = hi - lo
+            if dy is not None:
+                np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
+            # All that holds no adjoint, for the steps from lo to hi.
+            np.subtract(1.0, record[lo:hi, H:3 * H], out=temporaries[:n, :2 * H])  # (δ6) (δ8)
+            # (δ6) (δ8)
+            np.multiply(
+                record[lo:hi, H:3 * H],
+                temporaries[:n, :2 * H],
+                out=temporaries[:n, 2 * H:4 * H],
+            )
+            # (δ8)
+            np.multiply(
+                temporaries[:n, 2 * H:3 * H],
+                record[lo:hi, 3 * H:4 * H],
+                out=adjoint[:n, H:2 * H],
+            )
+            # (δ6)
+            np.subtract(record[lo:hi, 4 * H:], record[lo:hi, :H], out=temporaries[:n, 4 * H:])
+            # (δ6)
+            np.multiply(
+                temporaries[:n, 3 * H:4 * H],
+                temporaries[:n, 4 * H:],
+                out=adjoint[:n, 2 * H:3 * H],
+            )
+            np.square(record[lo:hi, :H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
+            # (δ3)
+            np.subtract(1.0, temporaries[:n, 2 * H:3 * H], out=temporaries[:n, 2 * H:3 * H])
+            # (δ3)
+            np.multiply(
+                temporaries[:n, 2 * H:3 * H],
+                temporaries[:n, H:2 * H],
+                out=adjoint[:n, 3 * H:],
+            )
+            views = zip(
+                work.steps[lo:hi],
+                work.chunk_steps[:n],
+                strict=True,
+            )
+            for (
+                (r, z),
+                (
+                    d_y_t, d_a_z_d_a2_n_blocks, d_a2_n, d_a_n, d_a_r, d_a_n_to_d_a_z,
+                ),
+            ) in reversed(list(views)):
+                add(d_y_t, carry_h, tmp0)  # (δ1)
+                add(tmp0, back_h, d_h)  # (δ1)
+                multiply(d_a_z_d_a2_n_blocks, d_h, d_a_z_d_a2_n_blocks)  # (δ3) (δ6)
+                multiply(r, d_a2_n, d_a_n)  # (δ4)
+                multiply(d_a_r, d_a2_n, d_a_r)  # (δ8)
+                multiply(z, d_h, carry_h)  # (δ1)
+                w_back_h_dot(d_a_n_to_d_a_z, back_h)  # (δ1)
+            # What the sums over time and batch take from these steps.
+            np.copyto(
+                work.columns_items[:, lo - start:hi - start],
+                work.adjoint_items[:n].transpose(1, 0, 2),
+            )
+            np.copyto(
+                work.h_prev_columns_items[:, lo - start:hi - start],
+                work.record_items[lo:hi, 4 * H:].transpose(1, 0, 2),
+            )
+        # One product for each vector that weights multiply.
+        count = end - start
+        columns = work.columns[:, :count].reshape(4 * H, count * B)
+        # (δ9) (δ11) (δ15)
+        outer = columns[:3 * H] @ work.h_prev_columns[:, :count].reshape(H, count * B).T
+        dparams["U_n"][...] += outer[:H]  # (δ15)
+        dparams["W_r"][:, :H] += outer[H:2 * H]  # (δ9)
+        dparams["W_z"][:, :H] += outer[2 * H:]  # (δ11)
+        outer = columns[H:] @ x[start:end].reshape(count * B, D)  # (δ9) (δ11) (δ13)
+        dparams["W_r"][:, H:] += outer[:H]  # (δ9)
+        dparams["W_z"][:, H:] += outer[H:2 * H]  # (δ11)
+        dparams["W_n"][...] += outer[2 * H:]  # (δ13)
+        sums = columns.sum(axis=1)
+        dparams["b_r"][...] += sums[H:2 * H]  # (δ10)
+        dparams["b_z"][...] += sums[2 * H:3 * H]  # (δ12)
+        dparams["b_n"][...] += sums[3 * H:]  # (δ14)
+        dparams["c_n"][...] += sums[:H]  # (δ16)
+        np.matmul(columns[H:].T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ17)
 
     dstate0 = {
         "h": (carry[:H] + carry[H:2 * H]).T.copy(),
@@ -526,6 +533,14 @@ _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 def _chunk(numbers, dtype):
     """How many steps stay in the cache, for so many numbers a step; one at least."""
     return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _span(rows, chunk, B):
+    """How many steps the sums over time take at once: chunks with twice as many columns as rows.
+
+    Then the product of so many costs much more than to add it to the sum.
+    """
+    return chunk * -(-2 * rows // (chunk * max(1, B)))
 
 
 def _beside_ones(x):

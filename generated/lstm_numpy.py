@@ -279,9 +279,10 @@ class _Work:
         record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
         self.chunk = chunk = min(max(T, 1), _chunk((7 * H + 4 * H) * B, dtype))
+        self.span = span = min(max(T, 1), _span(4 * H, chunk, B))
         self.adjoint = adjoint = np.empty((chunk, 4 * H, B), dtype)
-        self.columns = np.empty((4 * H, T, B), dtype)
-        self.h_prev_columns = np.empty((H, T, B), dtype)
+        self.columns = np.empty((4 * H, span, B), dtype)
+        self.h_prev_columns = np.empty((H, span, B), dtype)
         # The same with each row of B numbers as one item, which a copy moves at once.
         self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
         self.adjoint_items = adjoint.view(item)
@@ -353,8 +354,7 @@ def _gradients(params, run, dy, dstate):
         work = run.work.pop()
     except IndexError:
         work = _Work(run)
-    adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
-    h_prev_columns = work.h_prev_columns
+    adjoint, carry, chunk = work.adjoint, work.carry, work.chunk
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
@@ -383,83 +383,94 @@ def _gradients(params, run, dy, dstate):
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     factor = work.factor
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    add, multiply = np.add, np.multiply
-    for hi in range(T, 0, -chunk):
-        lo = max(0, hi - chunk)
-        n = hi - lo
-        if dy is not None:
-            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
-        # All that holds no adjoint, for the steps from lo to hi.
-        np.subtract(1.0, record[lo:hi, :3 * H], out=temporaries[:n, :3 * H])  # (δ3) (δ8) (δ10)
-        # (δ3) (δ8) (δ10)
-        np.multiply(record[lo:hi, :3 * H], temporaries[:n, :3 * H], out=temporaries[:n, 3 * H:])
-        # (δ8) (δ10)
-        np.multiply(
-            temporaries[:n, 3 * H:5 * H],
-            record[lo:hi, 3 * H:5 * H],
-            out=adjoint[:n, :2 * H],
-        )
-        # (δ3)
-        np.multiply(temporaries[:n, 5 * H:], record[lo:hi, 6 * H:], out=adjoint[:n, 3 * H:])
-        np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ6)
-        np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ6)
-        np.multiply(temporaries[:n, :H], record[lo:hi, :H], out=adjoint[:n, 2 * H:3 * H])  # (δ6)
-        np.square(record[lo:hi, 6 * H:], out=temporaries[:n, :H])  # (δ4)
-        np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ4)
-        np.multiply(record[lo:hi, 2 * H:3 * H], temporaries[:n, :H], out=factor[:n])  # (δ4)
-        views = zip(
-            work.steps[lo:hi],
-            work.chunk_steps[:n],
-            strict=True,
-        )
-        for (
-            (f,),
-            (
-                d_y_t, d_a_o, factor0, d_a_i_to_d_a_C_tilde_blocks, adjoint_t,
-            ),
-        ) in reversed(list(views)):
-            add(d_y_t, back_h, d_h)  # (δ1)
-            multiply(d_a_o, d_h, d_a_o)  # (δ3)
-            multiply(factor0, d_h, tmp0)  # (δ4)
-            add(carry_C, tmp0, d_C)  # (δ4)
-            # (δ6) (δ8) (δ10)
-            multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
-            multiply(f, d_C, carry_C)  # (δ4)
-            w_back_h_dot(adjoint_t, back_h)  # (δ1)
-        # What the sums over time and batch take from these steps.
-        np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
-        np.copyto(
-            work.h_prev_columns_items[:, lo:hi],
-            work.record_items[lo:hi, 5 * H:6 * H].transpose(1, 0, 2),
-        )
-    # One product for each vector that weights multiply.
-    columns = columns.reshape(4 * H, T * B)
-    outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ11) (δ13) (δ15) (δ17)
-    dparams["W_i"][:, :H] = outer[:H]  # (δ13)
-    dparams["W_f"][:, :H] = outer[H:2 * H]  # (δ11)
-    dparams["W_C"][:, :H] = outer[2 * H:3 * H]  # (δ15)
-    dparams["W_o"][:, :H] = outer[3 * H:]  # (δ17)
-    outer = columns @ x.reshape(T * B, D)  # (δ11) (δ13) (δ15) (δ17)
-    dparams["W_i"][:, H:] = outer[:H]  # (δ13)
-    dparams["W_f"][:, H:] = outer[H:2 * H]  # (δ11)
-    dparams["W_C"][:, H:] = outer[2 * H:3 * H]  # (δ15)
-    dparams["W_o"][:, H:] = outer[3 * H:]  # (δ17)
-    sums = columns.sum(axis=1)
-    dparams["b_f"][...] = sums[H:2 * H]  # (δ12)
-    dparams["b_i"][...] = sums[:H]  # (δ14)
-    dparams["b_C"][...] = sums[2 * H:3 * H]  # (δ16)
-    dparams["b_o"][...] = sums[3 * H:]  # (δ18)
-
+    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dx = np.empty((T, B, D), dtype)
     # (δ19)
-    dx = (
-        columns.T @ np.concatenate((
-            params["W_i"][:, H:],
-            params["W_f"][:, H:],
-            params["W_C"][:, H:],
-            params["W_o"][:, H:],
-        ))
-    ).reshape(T, B, D)
+    w_back_x = np.concatenate((
+        params["W_i"][:, H:],
+        params["W_f"][:, H:],
+        params["W_C"][:, H:],
+        params["W_o"][:, H:],
+    ))
+    add, multiply = np.add, np.multiply
+    for end in range(T, 0, -work.span):
+        start = max(0, end - work.span)
+        for hi in range(end, start, -chunk):
+            lo = max(start, hi - chunk)
+            n = hi - lo
+            if dy is not None:
+                np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
+            # All that holds no adjoint, for the steps from lo to hi.
+            np.subtract(1.0, record[lo:hi, :3 * H], out=temporaries[:n, :3 * H])  # (δ3) (δ8) (δ10)
+            # (δ3) (δ8) (δ10)
+            np.multiply(
+                record[lo:hi, :3 * H],
+                temporaries[:n, :3 * H],
+                out=temporaries[:n, 3 * H:],
+            )
+            # (δ8) (δ10)
+            np.multiply(
+                temporaries[:n, 3 * H:5 * H],
+                record[lo:hi, 3 * H:5 * H],
+                out=adjoint[:n, :2 * H],
+            )
+            # (δ3)
+            np.multiply(temporaries[:n, 5 * H:], record[lo:hi, 6 * H:], out=adjoint[:n, 3 * H:])
+            np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ6)
+            np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ6)
+            # (δ6)
+            np.multiply(temporaries[:n, :H], record[lo:hi, :H], out=adjoint[:n, 2 * H:3 * H])
+            np.square(record[lo:hi, 6 * H:], out=temporaries[:n, :H])  # (δ4)
+            np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ4)
+            np.multiply(record[lo:hi, 2 * H:3 * H], temporaries[:n, :H], out=factor[:n])  # (δ4)
+            views = zip(
+                work.steps[lo:hi],
+                work.chunk_steps[:n],
+                strict=True,
+            )
+            for (
+                (f,),
+                (
+                    d_y_t, d_a_o, factor0, d_a_i_to_d_a_C_tilde_blocks, adjoint_t,
+                ),
+            ) in reversed(list(views)):
+                add(d_y_t, back_h, d_h)  # (δ1)
+                multiply(d_a_o, d_h, d_a_o)  # (δ3)
+                multiply(factor0, d_h, tmp0)  # (δ4)
+                add(carry_C, tmp0, d_C)  # (δ4)
+                # (δ6) (δ8) (δ10)
+                multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
+                multiply(f, d_C, carry_C)  # (δ4)
+                w_back_h_dot(adjoint_t, back_h)  # (δ1)
+            # What the sums over time and batch take from these steps.
+            np.copyto(
+                work.columns_items[:, lo - start:hi - start],
+                work.adjoint_items[:n].transpose(1, 0, 2),
+            )
+            np.copyto(
+                work.h_prev_columns_items[:, lo - start:hi - start],
+                work.record_items[lo:hi, 5 * H:6 * H].transpose(1, 0, 2),
+            )
+        # One product for each vector that weights multiply.
+        count = end - start
+        columns = work.columns[:, :count].reshape(4 * H, count * B)
+        # (δ11) (δ13) (δ15) (δ17)
+        outer = columns @ work.h_prev_columns[:, :count].reshape(H, count * B).T
+        dparams["W_i"][:, :H] += outer[:H]  # (δ13)
+        dparams["W_f"][:, :H] += outer[H:2 * H]  # (δ11)
+        dparams["W_C"][:, :H] += outer[2 * H:3 * H]  # (δ15)
+        dparams["W_o"][:, :H] += outer[3 * H:]  # (δ17)
+        outer = columns @ x[start:end].reshape(count * B, D)  # (δ11) (δ13) (δ15) (δ17)
+        dparams["W_i"][:, H:] += outer[:H]  # (δ13)
+        dparams["W_f"][:, H:] += outer[H:2 * H]  # (δ11)
+        dparams["W_C"][:, H:] += outer[2 * H:3 * H]  # (δ15)
+        dparams["W_o"][:, H:] += outer[3 * H:]  # (δ17)
+        sums = columns.sum(axis=1)
+        dparams["b_f"][...] += sums[H:2 * H]  # (δ12)
+        dparams["b_i"][...] += sums[:H]  # (δ14)
+        dparams["b_C"][...] += sums[2 * H:3 * H]  # (δ16)
+        dparams["b_o"][...] += sums[3 * H:]  # (δ18)
+        np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ19)
 
     dstate0 = {
         "h": carry[:H].T.copy(),
@@ -553,6 +564,14 @@ _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 def _chunk(numbers, dtype):
     """How many steps stay in the cache, for so many numbers a step; one at least."""
     return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _span(rows, chunk, B):
+    """How many steps the sums over time take at once: chunks with twice as many columns as rows.
+
+    Then the product of so many costs much more than to add it to the sum.
+    """
+    return chunk * -(-2 * rows // (chunk * max(1, B)))
 
 
 def _beside_ones(x):

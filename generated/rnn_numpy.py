@@ -213,9 +213,10 @@ class _Work:
         record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
         self.chunk = chunk = min(max(T, 1), _chunk((H + H) * B, dtype))
+        self.span = span = min(max(T, 1), _span(H, chunk, B))
         self.adjoint = adjoint = np.empty((chunk, H, B), dtype)
-        self.columns = np.empty((H, T, B), dtype)
-        self.h_prev_columns = np.empty((H, T, B), dtype)
+        self.columns = np.empty((H, span, B), dtype)
+        self.h_prev_columns = np.empty((H, span, B), dtype)
         # The same with each row of B numbers as one item, which a copy moves at once.
         self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
         self.adjoint_items = adjoint.view(item)
@@ -276,8 +277,7 @@ def _gradients(params, run, dy, dstate):
         work = run.work.pop()
     except IndexError:
         work = _Work(run)
-    adjoint, carry, chunk, columns = work.adjoint, work.carry, work.chunk, work.columns
-    h_prev_columns = work.h_prev_columns
+    adjoint, carry, chunk = work.adjoint, work.carry, work.chunk
     d_y = work.d_y
     if dy is None:
         d_y[...] = 0
@@ -289,33 +289,43 @@ def _gradients(params, run, dy, dstate):
     d_h = carry[H:]
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
+    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dx = np.empty((T, B, D), dtype)
+    w_back_x = np.ascontiguousarray(params["W"][:, H:])  # (δ5)
     add, multiply = np.add, np.multiply
-    for hi in range(T, 0, -chunk):
-        lo = max(0, hi - chunk)
-        n = hi - lo
-        if dy is not None:
-            np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
-        # All that holds no adjoint, for the steps from lo to hi.
-        np.square(record[lo + 1:hi + 1], out=temporaries[:n])  # (δ2)
-        np.subtract(1.0, temporaries[:n], out=adjoint[:n])  # (δ2)
-        for d_y_t, d_a_h in reversed(work.chunk_steps[:n]):
-            add(d_y_t, back_h, d_h)  # (δ1)
-            multiply(d_a_h, d_h, d_a_h)  # (δ2)
-            w_back_h_dot(d_a_h, back_h)  # (δ1)
-        # What the sums over time and batch take from these steps.
-        np.copyto(work.columns_items[:, lo:hi], work.adjoint_items[:n].transpose(1, 0, 2))
-        np.copyto(work.h_prev_columns_items[:, lo:hi], work.record_items[lo:hi].transpose(1, 0, 2))
-    # One product for each vector that weights multiply.
-    columns = columns.reshape(H, T * B)
-    outer = columns @ h_prev_columns.reshape(H, T * B).T  # (δ3)
-    dparams["W"][:, :H] = outer  # (δ3)
-    outer = columns @ x.reshape(T * B, D)  # (δ3)
-    dparams["W"][:, H:] = outer  # (δ3)
-    sums = columns.sum(axis=1)
-    dparams["b"][...] = sums  # (δ4)
-
-    dx = (columns.T @ np.ascontiguousarray(params["W"][:, H:])).reshape(T, B, D)  # (δ5)
+    for end in range(T, 0, -work.span):
+        start = max(0, end - work.span)
+        for hi in range(end, start, -chunk):
+            lo = max(start, hi - chunk)
+            n = hi - lo
+            if dy is not None:
+                np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
+            # All that holds no adjoint, for the steps from lo to hi.
+            np.square(record[lo + 1:hi + 1], out=temporaries[:n])  # (δ2)
+            np.subtract(1.0, temporaries[:n], out=adjoint[:n])  # (δ2)
+            for d_y_t, d_a_h in reversed(work.chunk_steps[:n]):
+                add(d_y_t, back_h, d_h)  # (δ1)
+                multiply(d_a_h, d_h, d_a_h)  # (δ2)
+                w_back_h_dot(d_a_h, back_h)  # (δ1)
+            # What the sums over time and batch take from these steps.
+            np.copyto(
+                work.columns_items[:, lo - start:hi - start],
+                work.adjoint_items[:n].transpose(1, 0, 2),
+            )
+            np.copyto(
+                work.h_prev_columns_items[:, lo - start:hi - start],
+                work.record_items[lo:hi].transpose(1, 0, 2),
+            )
+        # One product for each vector that weights multiply.
+        count = end - start
+        columns = work.columns[:, :count].reshape(H, count * B)
+        outer = columns @ work.h_prev_columns[:, :count].reshape(H, count * B).T  # (δ3)
+        dparams["W"][:, :H] += outer  # (δ3)
+        outer = columns @ x[start:end].reshape(count * B, D)  # (δ3)
+        dparams["W"][:, H:] += outer  # (δ3)
+        sums = columns.sum(axis=1)
+        dparams["b"][...] += sums  # (δ4)
+        np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ5)
 
     dstate0 = {
         "h": carry[:H].T.copy(),
@@ -383,6 +393,14 @@ _CACHE = 1 << 19  # bytes that stay in a core's second-level cache
 def _chunk(numbers, dtype):
     """How many steps stay in the cache, for so many numbers a step; one at least."""
     return max(1, _CACHE // max(1, numbers * dtype.itemsize))
+
+
+def _span(rows, chunk, B):
+    """How many steps the sums over time take at once: chunks with twice as many columns as rows.
+
+    Then the product of so many costs much more than to add it to the sum.
+    """
+    return chunk * -(-2 * rows // (chunk * max(1, B)))
 
 
 def _beside_ones(x):

@@ -434,6 +434,20 @@ def test_a_tape_given_to_reuse_is_spent_and_its_memory_taken_over(name: str) -> 
     assert found.forward(first["params"], first["x"], tape=False)[2] is None
 
 
+@pytest.mark.parametrize(("chunk", "span"), [(1, 1), (1, 3), (2, 4), (3, 3), (2, 8)])
+@pytest.mark.parametrize("name", [*POST, *(n for n in ODD if n != "functions")])
+def test_sums_over_few_steps_at_a_time_give_those_over_all(
+    name: str, chunk: int, span: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks of steps of which the last is shorter, and spans of chunks likewise."""
+    given, found = arguments(name, T=7), module(name)
+    expected = call(name, given)
+    monkeypatch.setattr(found, "_chunk", lambda numbers, dtype: chunk)
+    monkeypatch.setattr(found, "_span", lambda rows, chunk, B: span)
+    for array, true in zip(arrays(call(name, given)), arrays(expected), strict=True):
+        assert_close(array, true, "float64")
+
+
 @pytest.mark.parametrize("size", [1 << 16, 16])
 def test_numpys_buffers_are_left_as_they_were_and_change_no_bit(size: int) -> None:
     given = arguments("peephole")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lstmgen.gradients import MatrixGradient
 from lstmgen.schedule import Gather, Outer, WeightGradient
 from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.interface import Identifiers, Interface
@@ -37,8 +36,9 @@ class BackwardSource:
         late: adjoints of what runs before the forward loop, for the steps from lo to hi.
         operands: the histories that weights multiply, with their sizes.
         collected: what sums over time take from the steps from lo to hi.
-        started, allocated: the gradients that `collected` adds to, or writes.
-        outer, sums, inputs: the gradients of parameters and inputs, after the loop.
+        allocated: the inputs' gradients, and the weights that they take.
+        outer, sums, inputs: the gradients of parameters and inputs from the steps from start to
+            end.
     """
 
     def __init__(
@@ -96,7 +96,6 @@ class BackwardSource:
         self.operands: list[tuple[str, str]] = []
         self.collected: list[Line] = []
         self.allocated: list[Line] = []
-        self.started: list[str] = []
         self.outer: list[Line] = []
         self._outer()
         self.sums: list[Line] = []
@@ -159,7 +158,6 @@ class BackwardSource:
     # Gradients of the parameters
 
     def _outer(self) -> None:
-        started: set[tuple[str, int]] = set()
         for gradient in self.schedule.weight_gradients:
             operand = self._operand_rows(gradient)
             for run in self._plan.outer_runs(gradient):
@@ -170,35 +168,24 @@ class BackwardSource:
                 self.outer.append(Line(f"outer = {columns} @ {operand}", labels))
                 sizes = tuple(self.schedule.sizes[row.adjoint] for row in rows)
                 for k, row in enumerate(rows):
-                    self.outer.append(self._store(row, column_slice(sizes, k), started))
-        for derived in self.schedule.gradients.parameters:
-            if isinstance(derived, MatrixGradient):
-                for slot in range(len(derived.blocks)):
-                    if (derived.parameter, slot) not in started:
-                        target = self._target(derived.parameter, slot)
-                        self.outer.append(Line(f"{target} = 0", (derived.label,)))
+                    self.outer.append(self._add(row, column_slice(sizes, k)))
 
     def _target(self, weight: str, slot: int) -> str:
         columns = self._interface.columns(weight, slot)
         return f'dparams["{weight}"][' + (f":, {columns}]" if columns != ":" else "...]")
 
-    def _store(self, row: Outer, rows: str, started: set[tuple[str, int]]) -> Line:
+    def _add(self, row: Outer, rows: str) -> Line:
         target = self._target(row.weight, row.slot)
         value = ("outer" if rows == ":" else f"outer[{rows}]") + (".T" if row.transposed else "")
-        if (row.weight, row.slot) in started:
-            sign = "-=" if row.negative else "+="
-        else:
-            started.add((row.weight, row.slot))
-            sign = "= -" if row.negative else "="
-        return Line(f"{target} {sign} {value}".replace("= - ", "= -"), (row.label,))
+        return Line(f"{target} {'-=' if row.negative else '+='} {value}", (row.label,))
 
     def _operand_rows(self, gradient: WeightGradient) -> str:
-        """The operand's history as (T * B, size), collected chunk by chunk."""
+        """The operand's history as (count * B, size), collected chunk by chunk."""
         value = gradient.operand
         size = self.schedule.sizes[value.name]
         storage = Storage(self._form, self._arrays)
         if value.name in self._form.inputs:
-            return f"{storage.input(value.name)}.reshape(T * B, {size})"
+            return f"{storage.input(value.name)}[start:end].reshape(count * B, {size})"
         title = value.name + ("_prev" if value.shift else "") + "_columns"
         name = self._identifiers(title, f"columns {value}")
         if (name, size) not in self.operands:
@@ -209,40 +196,26 @@ class BackwardSource:
             else:
                 record = storage.chunk(self._forward.view(value))
                 history = f"work.record_items{record.removeprefix('record')}"
-            code = f"np.copyto(work.{name}_items[:, lo:hi], {history}.transpose(1, 0, 2))"
-            self.collected.append(Line(code))
-        return f"{name}.reshape({size}, T * B).T"
+            columns = f"work.{name}_items[:, lo - start:hi - start]"
+            self.collected.append(Line(f"np.copyto({columns}, {history}.transpose(1, 0, 2))"))
+        return f"work.{name}[:, :count].reshape({size}, count * B).T"
 
     def _sums(self) -> None:
-        started: set[str] = set()
         self.needs_sums = False
         for reduction in self.schedule.reductions:
             view, operations = self._plan.reduction(reduction)
             scalar = reduction.parameter in self._form.scalars
-            target = f'dparams["{reduction.parameter}"][...]'
             if view is None:
-                if reduction.parameter not in self.started:
-                    self.started.append(reduction.parameter)
-                    started.add(reduction.parameter)
                 self.collected.append(Line(f"summand = np.empty((n, {reduction.size}, B), dtype)"))
                 self.collected += self._whole(operations)
                 value = "summand.sum()" if scalar else "summand.sum(axis=(0, 2))"
-                self.collected.append(Line(f"{target} += {value}", (reduction.label,)))
-        for reduction in self.schedule.reductions:
-            view, _ = self._plan.reduction(reduction)
-            if view is not None:
+            else:
                 self.needs_sums = True
                 rows = self.adjoint.rows_of(view)
-                scalar = reduction.parameter in self._form.scalars
                 value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if scalar else "")
-                sign = "+=" if reduction.parameter in started else "="
-                started.add(reduction.parameter)
-                target = f'dparams["{reduction.parameter}"][...]'
-                self.sums.append(Line(f"{target} {sign} {value}", (reduction.label,)))
-        for gradient in self.schedule.gradients.parameters:
-            name = gradient.parameter
-            if not isinstance(gradient, MatrixGradient) and name not in started:
-                self.sums.append(Line(f'dparams["{name}"][...] = 0', (gradient.label,)))
+            target = f'dparams["{reduction.parameter}"][...]'
+            lines = self.collected if view is None else self.sums
+            lines.append(Line(f"{target} += {value}", (reduction.label,)))
 
     # Gradients of the inputs
 
@@ -252,26 +225,31 @@ class BackwardSource:
         several = len(self._form.inputs) > 1
         target = f'dx["{name}"]' if several else "dx"
         columns, operations = self._plan.input_gradient(gradient)
-        started = bool(operations)
+        gathers = runs([self.adjoint.view(c.operand) for c in columns])
+        made = "empty" if operations or gathers else "zeros"
+        label = () if operations or gathers else (gradient.label,)
+        self.allocated.append(Line(f"{target} = np.{made}((T, B, {size}), dtype)", label))
         if operations:
             self.collected.append(Line(f"summand = np.empty((n, {size}, B), dtype)"))
             self.collected += self._whole(operations)
             code = f"np.copyto({target}[lo:hi], summand.transpose(0, 2, 1))"
             self.collected.append(Line(code, (gradient.label,)))
-            self.allocated.append(Line(f"{target} = np.empty((T, B, {size}), dtype)"))
         lines = []
-        for run in runs([self.adjoint.view(c.operand) for c in columns]):
+        for number, run in enumerate(gathers):
             chosen = [columns[k] for k in run]
             views = [self.adjoint.view(c.operand) for c in chosen]
             rows = self.adjoint.rows_of(span(views[0], views[-1]))
-            stacked = "columns" + (f"[{rows}]" * (rows != ":"))
+            stacked = "columns" + (f"[{rows}]" * (rows != ":")) + ".T"
+            packed = self._identifiers(f"w_back_{name}", f"input {name} {number}")
             weights = self._weights.gathered_transpose(chosen)
-            code = f"({stacked}.T @ {weights}).reshape(T, B, {size})"
-            lines.append(Line(f"{target} {'+=' if started else '='} {code}", (gradient.label,)))
-            started = True
-        if not started:
-            code = f"np.zeros((T, B, {size}), dtype)"
-            lines.append(Line(f"{target} = {code}", (gradient.label,)))
+            self.allocated.append(Line(f"{packed} = {weights}", (gradient.label,)))
+            if number == 0 and not operations:
+                out = f"{target}[start:end].reshape(count * B, {size})"
+                code = f"np.matmul({stacked}, {packed}, out={out})"
+            else:
+                product = f"({stacked} @ {packed}).reshape(count, B, {size})"
+                code = f"{target}[start:end] += {product}"
+            lines.append(Line(code, (gradient.label,)))
         return lines
 
     def carried(self, state: str) -> list[str]:
