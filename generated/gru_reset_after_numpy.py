@@ -493,38 +493,34 @@ def _sigma(a):
     return a
 
 
-# Below this many elements a slot, NumPy's tanh costs less than the more calls of the form by exp.
-_FEW = 512
+# Below this many elements a slot, NumPy's tanh costs less than the more calls of its form by exp.
+_FEW = {"f": 2048, "d": 256}
 
 
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates,
-    and exp costs half of what tanh does.  For few elements the number of calls decides:
-    sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
+    sigma(a) = 1 / (1 + exp(-a)), and for many elements tanh(a) = 2 / (1 + exp(-2a)) - 1, as exp
+    costs half of what tanh does.
     """
-    half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
+    one, two = np.array(1.0, dtype), np.array(2.0, dtype)
     add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
+    few = elements < _FEW[dtype.char]
 
-    def by_tanh(a, to_sigma, to_tanh):
-        """Activate all of a in place; `to_sigma` is the part of it that wants sigma."""
-        tanh(a, a)
-        if to_sigma is not None:
-            multiply(to_sigma, half, to_sigma)
-            add(to_sigma, half, to_sigma)
-
-    def by_exp(a, to_sigma, to_tanh):
-        """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
+    def activate(a, to_sigma, to_tanh):
+        """Activate a in place: all of it wants sigma, or all of it tanh."""
+        if few and to_sigma is None:
+            tanh(a, a)
+            return
         exp(a, a)
         add(a, one, a)
         divide(one, a, a)  # in less time than NumPy's reciprocal
-        if to_tanh is not None:
-            multiply(to_tanh, two, to_tanh)
-            subtract(to_tanh, one, to_tanh)
+        if to_sigma is None:
+            multiply(a, two, a)
+            subtract(a, one, a)
 
-    return (by_tanh, half, one) if elements < _FEW else (by_exp, -one, -two)
+    return activate, -one, one if few else -two
 
 
 _CACHE = 1 << 19  # bytes that stay in a core's second-level cache

@@ -525,7 +525,7 @@ def _sigma(a):
 
 
 # Below this many elements a slot, NumPy's tanh costs less than the more calls of the form by exp.
-_FEW = 512
+_FEW = {"f": 256, "d": 32}
 
 
 def _activation(dtype, elements):
@@ -555,7 +555,7 @@ def _activation(dtype, elements):
             multiply(to_tanh, two, to_tanh)
             subtract(to_tanh, one, to_tanh)
 
-    return (by_tanh, half, one) if elements < _FEW else (by_exp, -one, -two)
+    return (by_tanh, half, one) if elements < _FEW[dtype.char] else (by_exp, -one, -two)
 
 
 _CACHE = 1 << 19  # bytes that stay in a core's second-level cache

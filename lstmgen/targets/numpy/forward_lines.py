@@ -89,6 +89,13 @@ class ForwardSource:
         return any("by_" in line.code for line in self.packs)
 
     @property
+    def mixes(self) -> bool:
+        """Whether sigma and tanh are evaluated together anywhere."""
+        plan = self._plan
+        operations = (*plan.loop, *plan.before(), *plan.after())
+        return any(isinstance(i, Operation) and len({*i.kinds}) > 1 for i in operations)
+
+    @property
     def uses_count(self) -> bool:
         """Whether lines need the number of steps in a chunk."""
         return any("(n," in x.code or ":n" in x.code for x in (*self.ahead, *self.behind))
