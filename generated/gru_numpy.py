@@ -352,12 +352,12 @@ def _gradients(params, run, dy, dstate):
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     factor = work.factor
-    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
     dx = np.empty((T, B, D), dtype)
     # (δ12)
     w_back_x = np.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W"][:, H:]))
     add, multiply = np.add, np.multiply
-    for end in range(T, 0, -work.span):
+    for end in range(T, 0, -work.span) or (0,):  # once, too, if there is no step
         start = max(0, end - work.span)
         for hi in range(end, start, -chunk):
             lo = max(start, hi - chunk)
@@ -418,17 +418,27 @@ def _gradients(params, run, dy, dstate):
         count = end - start
         columns = work.columns[:, :count].reshape(3 * H, count * B)
         # (δ9) (δ10)
-        outer = columns[:2 * H] @ work.h_prev_columns[:, :count].reshape(H, count * B).T
-        dparams["W_r"][:, :H] += outer[:H]  # (δ10)
-        dparams["W_z"][:, :H] += outer[H:]  # (δ9)
-        outer = columns @ x[start:end].reshape(count * B, D)  # (δ9) (δ10) (δ11)
-        dparams["W_r"][:, H:] += outer[:H]  # (δ10)
-        dparams["W_z"][:, H:] += outer[H:2 * H]  # (δ9)
-        dparams["W"][:, H:] += outer[2 * H:]  # (δ11)
+        outer_h_prev = columns[:2 * H] @ work.h_prev_columns[:, :count].reshape(H, count * B).T
+        outer_x = columns @ x[start:end].reshape(count * B, D)  # (δ9) (δ10) (δ11)
         # (δ11)
-        outer = columns[2 * H:] @ work.u_h_tilde_columns[:, :count].reshape(H, count * B).T
-        dparams["W"][:, :H] += outer  # (δ11)
+        outer_u_h_tilde = columns[2 * H:] @ work.u_h_tilde_columns[:, :count].reshape(
+            H,
+            count * B,
+        ).T
+        parts = (outer_h_prev, outer_x, outer_u_h_tilde)
+        if end == T:
+            totals = parts
+        else:
+            for total, part in zip(totals, parts, strict=True):
+                total += part
         np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ12)
+    (outer_h_prev, outer_x, outer_u_h_tilde) = totals
+    dparams["W_r"][:, :H] = outer_h_prev[:H]  # (δ10)
+    dparams["W_z"][:, :H] = outer_h_prev[H:]  # (δ9)
+    dparams["W_r"][:, H:] = outer_x[:H]  # (δ10)
+    dparams["W_z"][:, H:] = outer_x[H:2 * H]  # (δ9)
+    dparams["W"][:, H:] = outer_x[2 * H:]  # (δ11)
+    dparams["W"][:, :H] = outer_u_h_tilde  # (δ11)
 
     dstate0 = {
         "h": (carry[:H] + carry[H:2 * H]).T.copy(),

@@ -357,11 +357,11 @@ def _gradients(params, run, dy, dstate):
     d_h = carry[2 * H:]
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
-    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
     dx = np.empty((T, B, D), dtype)
     w_back_x = np.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))  # (δ17)
     add, multiply = np.add, np.multiply
-    for end in range(T, 0, -work.span):
+    for end in range(T, 0, -work.span) or (0,):  # once, too, if there is no step
         start = max(0, end - work.span)
         for hi in range(end, start, -chunk):
             lo = max(start, hi - chunk)
@@ -430,20 +430,27 @@ def _gradients(params, run, dy, dstate):
         count = end - start
         columns = work.columns[:, :count].reshape(4 * H, count * B)
         # (δ9) (δ11) (δ15)
-        outer = columns[:3 * H] @ work.h_prev_columns[:, :count].reshape(H, count * B).T
-        dparams["U_n"][...] += outer[:H]  # (δ15)
-        dparams["W_r"][:, :H] += outer[H:2 * H]  # (δ9)
-        dparams["W_z"][:, :H] += outer[2 * H:]  # (δ11)
-        outer = columns[H:] @ x[start:end].reshape(count * B, D)  # (δ9) (δ11) (δ13)
-        dparams["W_r"][:, H:] += outer[:H]  # (δ9)
-        dparams["W_z"][:, H:] += outer[H:2 * H]  # (δ11)
-        dparams["W_n"][...] += outer[2 * H:]  # (δ13)
+        outer_h_prev = columns[:3 * H] @ work.h_prev_columns[:, :count].reshape(H, count * B).T
+        outer_x = columns[H:] @ x[start:end].reshape(count * B, D)  # (δ9) (δ11) (δ13)
         sums = columns.sum(axis=1)
-        dparams["b_r"][...] += sums[H:2 * H]  # (δ10)
-        dparams["b_z"][...] += sums[2 * H:3 * H]  # (δ12)
-        dparams["b_n"][...] += sums[3 * H:]  # (δ14)
-        dparams["c_n"][...] += sums[:H]  # (δ16)
+        parts = (outer_h_prev, outer_x, sums)
+        if end == T:
+            totals = parts
+        else:
+            for total, part in zip(totals, parts, strict=True):
+                total += part
         np.matmul(columns[H:].T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ17)
+    (outer_h_prev, outer_x, sums) = totals
+    dparams["U_n"][...] = outer_h_prev[:H]  # (δ15)
+    dparams["W_r"][:, :H] = outer_h_prev[H:2 * H]  # (δ9)
+    dparams["W_z"][:, :H] = outer_h_prev[2 * H:]  # (δ11)
+    dparams["W_r"][:, H:] = outer_x[:H]  # (δ9)
+    dparams["W_z"][:, H:] = outer_x[H:2 * H]  # (δ11)
+    dparams["W_n"][...] = outer_x[2 * H:]  # (δ13)
+    dparams["b_r"][...] = sums[H:2 * H]  # (δ10)
+    dparams["b_z"][...] = sums[2 * H:3 * H]  # (δ12)
+    dparams["b_n"][...] = sums[3 * H:]  # (δ14)
+    dparams["c_n"][...] = sums[:H]  # (δ16)
 
     dstate0 = {
         "h": (carry[:H] + carry[H:2 * H]).T.copy(),

@@ -383,7 +383,7 @@ def _gradients(params, run, dy, dstate):
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
     factor = work.factor
-    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
     dx = np.empty((T, B, D), dtype)
     # (δ19)
     w_back_x = np.concatenate((
@@ -393,7 +393,7 @@ def _gradients(params, run, dy, dstate):
         params["W_o"][:, H:],
     ))
     add, multiply = np.add, np.multiply
-    for end in range(T, 0, -work.span):
+    for end in range(T, 0, -work.span) or (0,):  # once, too, if there is no step
         start = max(0, end - work.span)
         for hi in range(end, start, -chunk):
             lo = max(start, hi - chunk)
@@ -455,22 +455,29 @@ def _gradients(params, run, dy, dstate):
         count = end - start
         columns = work.columns[:, :count].reshape(4 * H, count * B)
         # (δ11) (δ13) (δ15) (δ17)
-        outer = columns @ work.h_prev_columns[:, :count].reshape(H, count * B).T
-        dparams["W_i"][:, :H] += outer[:H]  # (δ13)
-        dparams["W_f"][:, :H] += outer[H:2 * H]  # (δ11)
-        dparams["W_C"][:, :H] += outer[2 * H:3 * H]  # (δ15)
-        dparams["W_o"][:, :H] += outer[3 * H:]  # (δ17)
-        outer = columns @ x[start:end].reshape(count * B, D)  # (δ11) (δ13) (δ15) (δ17)
-        dparams["W_i"][:, H:] += outer[:H]  # (δ13)
-        dparams["W_f"][:, H:] += outer[H:2 * H]  # (δ11)
-        dparams["W_C"][:, H:] += outer[2 * H:3 * H]  # (δ15)
-        dparams["W_o"][:, H:] += outer[3 * H:]  # (δ17)
+        outer_h_prev = columns @ work.h_prev_columns[:, :count].reshape(H, count * B).T
+        outer_x = columns @ x[start:end].reshape(count * B, D)  # (δ11) (δ13) (δ15) (δ17)
         sums = columns.sum(axis=1)
-        dparams["b_f"][...] += sums[H:2 * H]  # (δ12)
-        dparams["b_i"][...] += sums[:H]  # (δ14)
-        dparams["b_C"][...] += sums[2 * H:3 * H]  # (δ16)
-        dparams["b_o"][...] += sums[3 * H:]  # (δ18)
+        parts = (outer_h_prev, outer_x, sums)
+        if end == T:
+            totals = parts
+        else:
+            for total, part in zip(totals, parts, strict=True):
+                total += part
         np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ19)
+    (outer_h_prev, outer_x, sums) = totals
+    dparams["W_i"][:, :H] = outer_h_prev[:H]  # (δ13)
+    dparams["W_f"][:, :H] = outer_h_prev[H:2 * H]  # (δ11)
+    dparams["W_C"][:, :H] = outer_h_prev[2 * H:3 * H]  # (δ15)
+    dparams["W_o"][:, :H] = outer_h_prev[3 * H:]  # (δ17)
+    dparams["W_i"][:, H:] = outer_x[:H]  # (δ13)
+    dparams["W_f"][:, H:] = outer_x[H:2 * H]  # (δ11)
+    dparams["W_C"][:, H:] = outer_x[2 * H:3 * H]  # (δ15)
+    dparams["W_o"][:, H:] = outer_x[3 * H:]  # (δ17)
+    dparams["b_f"][...] = sums[H:2 * H]  # (δ12)
+    dparams["b_i"][...] = sums[:H]  # (δ14)
+    dparams["b_C"][...] = sums[2 * H:3 * H]  # (δ16)
+    dparams["b_o"][...] = sums[3 * H:]  # (δ18)
 
     dstate0 = {
         "h": carry[:H].T.copy(),

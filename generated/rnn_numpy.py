@@ -289,11 +289,11 @@ def _gradients(params, run, dy, dstate):
     d_h = carry[H:]
     w_back_h_dot = w_back_h.dot
     temporaries = work.temporaries
-    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    dparams = {name: np.empty_like(value) for name, value in params.items()}
     dx = np.empty((T, B, D), dtype)
     w_back_x = np.ascontiguousarray(params["W"][:, H:])  # (δ5)
     add, multiply = np.add, np.multiply
-    for end in range(T, 0, -work.span):
+    for end in range(T, 0, -work.span) or (0,):  # once, too, if there is no step
         start = max(0, end - work.span)
         for hi in range(end, start, -chunk):
             lo = max(start, hi - chunk)
@@ -319,13 +319,20 @@ def _gradients(params, run, dy, dstate):
         # One product for each vector that weights multiply.
         count = end - start
         columns = work.columns[:, :count].reshape(H, count * B)
-        outer = columns @ work.h_prev_columns[:, :count].reshape(H, count * B).T  # (δ3)
-        dparams["W"][:, :H] += outer  # (δ3)
-        outer = columns @ x[start:end].reshape(count * B, D)  # (δ3)
-        dparams["W"][:, H:] += outer  # (δ3)
+        outer_h_prev = columns @ work.h_prev_columns[:, :count].reshape(H, count * B).T  # (δ3)
+        outer_x = columns @ x[start:end].reshape(count * B, D)  # (δ3)
         sums = columns.sum(axis=1)
-        dparams["b"][...] += sums  # (δ4)
+        parts = (outer_h_prev, outer_x, sums)
+        if end == T:
+            totals = parts
+        else:
+            for total, part in zip(totals, parts, strict=True):
+                total += part
         np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ5)
+    (outer_h_prev, outer_x, sums) = totals
+    dparams["W"][:, :H] = outer_h_prev  # (δ3)
+    dparams["W"][:, H:] = outer_x  # (δ3)
+    dparams["b"][...] = sums  # (δ4)
 
     dstate0 = {
         "h": carry[:H].T.copy(),

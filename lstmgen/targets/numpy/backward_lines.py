@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lstmgen.gradients import MatrixGradient
 from lstmgen.schedule import Gather, Outer, WeightGradient
 from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.interface import Identifiers, Interface
@@ -36,9 +37,10 @@ class BackwardSource:
         late: adjoints of what runs before the forward loop, for the steps from lo to hi.
         operands: the histories that weights multiply, with their sizes.
         collected: what sums over time take from the steps from lo to hi.
+        started: the parameters' gradients that `collected` adds to.
         allocated: the inputs' gradients, and the weights that they take.
-        outer, sums, inputs: the gradients of parameters and inputs from the steps from start to
-            end.
+        outer, inputs: the sums over the steps from start to end, and the inputs' gradients there.
+        totals, sums: the variables of `outer`, and the parameters' gradients from their sums.
     """
 
     def __init__(
@@ -96,9 +98,11 @@ class BackwardSource:
         self.operands: list[tuple[str, str]] = []
         self.collected: list[Line] = []
         self.allocated: list[Line] = []
+        self.started: list[str] = []
         self.outer: list[Line] = []
-        self._outer()
+        self.totals: list[str] = []
         self.sums: list[Line] = []
+        self._outer()
         self._sums()
         self.inputs = tuple(line for x in self._form.inputs for line in self._input(x))
 
@@ -158,26 +162,43 @@ class BackwardSource:
     # Gradients of the parameters
 
     def _outer(self) -> None:
+        started: set[tuple[str, int]] = set()
         for gradient in self.schedule.weight_gradients:
             operand = self._operand_rows(gradient)
-            for run in self._plan.outer_runs(gradient):
+            about = gradient.operand.name + ("_prev" if gradient.operand.shift else "")
+            for number, run in enumerate(self._plan.outer_runs(gradient)):
                 rows = run.gradient.rows[run.first : run.last + 1]
                 labels = tuple(dict.fromkeys(row.label for row in rows))
                 stacked = self.adjoint.rows_of(run.adjoints)
                 columns = "columns" + (f"[{stacked}]" * (stacked != ":"))
-                self.outer.append(Line(f"outer = {columns} @ {operand}", labels))
+                name = self._identifiers(f"outer_{about}", f"outer {number}")
+                self.totals.append(name)
+                self.outer.append(Line(f"{name} = {columns} @ {operand}", labels))
                 sizes = tuple(self.schedule.sizes[row.adjoint] for row in rows)
                 for k, row in enumerate(rows):
-                    self.outer.append(self._add(row, column_slice(sizes, k)))
+                    self.sums.append(self._store(row, name, column_slice(sizes, k), started))
+        for derived in self.schedule.gradients.parameters:
+            if isinstance(derived, MatrixGradient):
+                for slot in range(len(derived.blocks)):
+                    if (derived.parameter, slot) not in started:
+                        target = self._target(derived.parameter, slot)
+                        self.sums.append(Line(f"{target} = 0", (derived.label,)))
 
     def _target(self, weight: str, slot: int) -> str:
         columns = self._interface.columns(weight, slot)
         return f'dparams["{weight}"][' + (f":, {columns}]" if columns != ":" else "...]")
 
-    def _add(self, row: Outer, rows: str) -> Line:
+    def _store(
+        self, row: Outer, outer: str, rows: str, started: set[tuple[str, int]]
+    ) -> Line:
         target = self._target(row.weight, row.slot)
-        value = ("outer" if rows == ":" else f"outer[{rows}]") + (".T" if row.transposed else "")
-        return Line(f"{target} {'-=' if row.negative else '+='} {value}", (row.label,))
+        value = outer + (f"[{rows}]" * (rows != ":")) + (".T" if row.transposed else "")
+        if (row.weight, row.slot) in started:
+            sign = "-=" if row.negative else "+="
+        else:
+            started.add((row.weight, row.slot))
+            sign = "= -" if row.negative else "="
+        return Line(f"{target} {sign} {value}".replace("= - ", "= -"), (row.label,))
 
     def _operand_rows(self, gradient: WeightGradient) -> str:
         """The operand's history as (count * B, size), collected chunk by chunk."""
@@ -201,21 +222,38 @@ class BackwardSource:
         return f"work.{name}[:, :count].reshape({size}, count * B).T"
 
     def _sums(self) -> None:
-        self.needs_sums = False
+        started: set[str] = set()
+        needed = False
         for reduction in self.schedule.reductions:
             view, operations = self._plan.reduction(reduction)
             scalar = reduction.parameter in self._form.scalars
+            target = f'dparams["{reduction.parameter}"][...]'
             if view is None:
+                if reduction.parameter not in self.started:
+                    self.started.append(reduction.parameter)
+                    started.add(reduction.parameter)
                 self.collected.append(Line(f"summand = np.empty((n, {reduction.size}, B), dtype)"))
                 self.collected += self._whole(operations)
                 value = "summand.sum()" if scalar else "summand.sum(axis=(0, 2))"
-            else:
-                self.needs_sums = True
+                self.collected.append(Line(f"{target} += {value}", (reduction.label,)))
+        for reduction in self.schedule.reductions:
+            view, _ = self._plan.reduction(reduction)
+            if view is not None:
+                if not needed:
+                    needed = True
+                    self.totals.append("sums")
+                    self.outer.append(Line("sums = columns.sum(axis=1)"))
                 rows = self.adjoint.rows_of(view)
+                scalar = reduction.parameter in self._form.scalars
                 value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if scalar else "")
-            target = f'dparams["{reduction.parameter}"][...]'
-            lines = self.collected if view is None else self.sums
-            lines.append(Line(f"{target} += {value}", (reduction.label,)))
+                sign = "+=" if reduction.parameter in started else "="
+                started.add(reduction.parameter)
+                target = f'dparams["{reduction.parameter}"][...]'
+                self.sums.append(Line(f"{target} {sign} {value}", (reduction.label,)))
+        for gradient in self.schedule.gradients.parameters:
+            name = gradient.parameter
+            if not isinstance(gradient, MatrixGradient) and name not in started:
+                self.sums.append(Line(f'dparams["{name}"][...] = 0', (gradient.label,)))
 
     # Gradients of the inputs
 
@@ -251,6 +289,20 @@ class BackwardSource:
                 code = f"{target}[start:end] += {product}"
             lines.append(Line(code, (gradient.label,)))
         return lines
+
+    @property
+    def packed_totals(self) -> Line:
+        """What a span adds to the sums."""
+        return Line(f"parts = {self._summed}")
+
+    @property
+    def unpacked_totals(self) -> Line:
+        """The sums by their names."""
+        return Line(f"{self._summed} = totals")
+
+    @property
+    def _summed(self) -> str:
+        return f"({', '.join(self.totals)}{',' if len(self.totals) == 1 else ''})"
 
     def carried(self, state: str) -> list[str]:
         """The slots of what reaches a state's adjoint from the step after."""

@@ -14,11 +14,12 @@ from lstmgen.targets.numpy.operations import FUNCTIONS
 from lstmgen.targets.numpy.stepping import Step, Stepping
 
 RESERVED = frozenset(
-    """np sys params x y state tape dy dstate T B t reuse record scratch adjoint factor carry steps
-    work chunk lo hi n columns dtype gradients dx dparams sizes shapes activate by_sigma by_tanh
-    spent summand sums dstate0 range zip list reversed float int tuple dict len isinstance outer
-    set sorted max min name value array exp temporaries key pool back_steps factor_steps run last
-    self views type functools row last_step window weights segment""".split()
+    """np sys params x y state tape dy dstate T B t reuse record scratch adjoint factor
+    carry steps work chunk start end count total parts totals part lo hi n columns dtype
+    gradients dx dparams sizes shapes activate by_sigma by_tanh spent summand sums
+    dstate0 range zip list reversed float int tuple dict len isinstance set sorted max
+    min name value array exp temporaries key pool back_steps factor_steps run last self
+    views type functools row last_step window weights segment""".split()
 ) | {*FUNCTIONS}
 
 
