@@ -40,6 +40,7 @@ Numbers in parentheses beside the code are the equations it computes.
 
 import functools
 import sys
+import time
 
 import numpy as np
 
@@ -100,31 +101,44 @@ class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
     `record[t]` is what step t leaves, one slot below the other:
-    u_h_tilde, z, r, h_tilde, h;
+    z, r, h_tilde, h;
     the slots of h hold the state before the step.
     """
 
     def __init__(self, T, B, H, D, dtype):
-        self.chunk = _chunk((5 * H) * B, dtype)
+        self.chunk = chunk = min(max(T, 1), _chunk((6 * H + 2 * D) * B, dtype))
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
-        self.record = record = np.zeros((T + 1, 5 * H, B), dtype)
+        self.record = record = np.zeros((T + 1, 4 * H, B), dtype)
         self.scratch = np.empty((2 * H, B), dtype)
         self.p_h = np.empty((2 * H, B), dtype)
         self.p_u_h_tilde = np.empty((H, B), dtype)
+        # What the loop multiplies, one below the other, for a chunk of steps and the one after it:
+        # h, x.
+        self.operand_h = operand_h = np.ones((chunk + 1, H + D, B), dtype)
+        # What the loop multiplies, one below the other, for a chunk of steps and the one after it:
+        # u_h_tilde, x.
+        self.operand_u_h_tilde = operand_u_h_tilde = np.ones((chunk + 1, H + D, B), dtype)
         # The loop's views of each step, so that it makes none itself.
         self.steps = list(
             zip(
-                record[:-1, 4 * H:],
-                record[:-1, H:3 * H],
+                record[:-1, :2 * H],
+                record[:-1, H:2 * H],
                 record[:-1, 2 * H:3 * H],
                 record[:-1, :H],
-                record[:-1, 3 * H:4 * H],
-                record[:-1, H:2 * H],
-                record[1:, 4 * H:],
+                strict=True,
+            )
+        )
+        self.chunk_steps = list(
+            zip(
+                operand_h[:-1],
+                operand_h[:-1, :H],
+                operand_u_h_tilde[:-1, :H],
+                operand_u_h_tilde[:-1],
+                operand_h[1:, :H],
                 strict=True,
             )
         )
@@ -182,10 +196,11 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         return y, last, run if tape else None
     # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
     y = np.empty((T, B, H), dtype)
-    chunk = max(8, _chunk((5 * H) * B, dtype))
+    chunk = max(8, _chunk((6 * H + 2 * D) * B, dtype))
     for lo in range(0, max(T, 1), chunk):
         hi = min(lo + chunk, T)
         if run is None or hi - lo != chunk:
+            run = None  # its memory goes before new memory comes
             run = Tape(hi - lo, B, H, D, dtype)
         state = _run(params, weights, x[lo:hi], state, y[lo:hi], run)
     return y, state, None
@@ -194,14 +209,10 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
 def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
-    w_h = np.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (1a) (2a)
+    w_h = np.concatenate((params["W_z"], params["W_r"]))  # (1a) (2a)
     w_h *= by_sigma  # (1a) (2a)
-    w_u_h_tilde = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (3b)
-    # (1a) (2a) (3b)
-    w_x = np.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
-    w_x[:2 * H] *= by_sigma  # (1a) (2a)
-    w_x[2 * H:] *= by_tanh  # (3b)
-    return w_h, w_u_h_tilde, w_x
+    w_u_h_tilde = np.ascontiguousarray(params["W"] * by_tanh)  # (3b)
+    return w_h, w_u_h_tilde
 
 
 @_unbuffered
@@ -210,39 +221,48 @@ def _run(params, weights, x, state, y, run):
     T, B, H, D, dtype = run.key
     record = run.record
     activate, _, _ = _activation(dtype, B * H)
-    w_h, w_u_h_tilde, w_x = weights
-    record[0, 4 * H:] = 0 if state is None else state["h"].T
+    w_h, w_u_h_tilde = weights
+    record[0, 3 * H:] = 0 if state is None else state["h"].T
     scratch = run.scratch
     p_h = run.p_h
     p_u_h_tilde = run.p_u_h_tilde
+    operand_h = run.operand_h
+    operand_u_h_tilde = run.operand_u_h_tilde
     one = np.array(1.0, dtype)
     W_u_h_tilde = p_u_h_tilde
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
-    w_h_dot = w_h.dot
-    w_u_h_tilde_dot = w_u_h_tilde.dot
+    w_h_dot, w_h_out = _product(w_h, p_h)
+    w_u_h_tilde_dot, w_u_h_tilde_out = _product(w_u_h_tilde, W_u_h_tilde)
     add, multiply, subtract = np.add, np.multiply, np.subtract
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
             hi = min(lo + run.chunk, T)
-            # What does not depend on the recurrence, for the steps from lo to hi.
-            # (1a) (2a) (3b)
-            np.matmul(w_x, x[lo:hi].transpose(0, 2, 1), out=record[lo:hi, H:4 * H])
-            for h_prev, z_r, r, u_h_tilde, h_tilde, z, h in run.steps[lo:hi]:
-                w_h_dot(h_prev, p_h)  # (1a) (2a)
-                add(z_r, p_h, z_r)  # (1a) (2a)
-                activate(z_r, z_r, None)  # (1) (2)
+            n = hi - lo
+            operand_h[0, :H] = record[lo, 3 * H:]
+            np.copyto(operand_h[:n, H:], x[lo:hi].transpose(0, 2, 1))
+            np.copyto(operand_u_h_tilde[:n, H:], x[lo:hi].transpose(0, 2, 1))
+            for (
+                (z_r, r, h_tilde, z),
+                (h_x, h_prev, u_h_tilde, u_h_tilde_x, h),
+            ) in zip(
+                run.steps[lo:hi],
+                run.chunk_steps[:n],
+                strict=True,
+            ):
+                w_h_dot(h_x, w_h_out)  # (1a) (2a)
+                activate(p_h, z_r, z_r, None)  # (1) (2)
                 multiply(r, h_prev, u_h_tilde)  # (3a)
-                w_u_h_tilde_dot(u_h_tilde, W_u_h_tilde)  # (3b)
-                add(h_tilde, W_u_h_tilde, h_tilde)  # (3b)
-                activate(h_tilde, None, h_tilde)  # (3)
+                w_u_h_tilde_dot(u_h_tilde_x, w_u_h_tilde_out)  # (3b)
+                activate(W_u_h_tilde, h_tilde, None, h_tilde)  # (3)
                 subtract(one, z, tmp0)  # (4)
                 multiply(tmp0, h_prev, tmp0)  # (4)
                 multiply(z, h_tilde, tmp1)  # (4)
                 add(tmp0, tmp1, h)  # (4)
-            np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:].transpose(0, 2, 1))
-    return {"h": record[T, 4 * H:].T.copy()}
+            record[lo + 1:hi + 1, 3 * H:] = operand_h[1:n + 1, :H]
+            np.copyto(y[lo:hi], record[lo + 1:hi + 1, 3 * H:].transpose(0, 2, 1))
+    return {"h": record[T, 3 * H:].T.copy()}
 
 
 class _Work:
@@ -252,7 +272,7 @@ class _Work:
         T, B, H, D, dtype = run.key
         record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
-        self.chunk = chunk = min(max(T, 1), _chunk((5 * H + 3 * H) * B, dtype))
+        self.chunk = chunk = min(max(T, 1), _chunk((4 * H + 3 * H) * B, dtype))
         self.span = span = min(max(T, 1), _span(3 * H, chunk, B))
         self.adjoint = adjoint = np.empty((chunk, 3 * H, B), dtype)
         self.columns = np.empty((3 * H, span, B), dtype)
@@ -272,7 +292,7 @@ class _Work:
         self.factor = factor = np.empty((chunk, H, B), dtype)
         self.steps = list(
             zip(
-                record[:-1, 2 * H:3 * H],
+                record[:-1, H:2 * H],
                 strict=True,
             )
         )
@@ -342,14 +362,14 @@ def _gradients(params, run, dy, dstate):
     w_back_h = np.empty((H, 2 * H), dtype)
     np.concatenate((params["W_r"][:, :H].T, params["W_z"][:, :H].T), axis=1, out=w_back_h)  # (δ1)
     scratch = work.scratch
+    back_u_h_tilde = carry[3 * H:]
+    back_h = carry[H:2 * H]
     carry_h = carry[:H]
     tmp0 = scratch[:H]
-    back_h = carry[H:2 * H]
     d_h = carry[2 * H:3 * H]
-    back_u_h_tilde = carry[3 * H:]
     tmp1 = scratch[H:]
-    w_back_u_h_tilde_dot = w_back_u_h_tilde.dot
-    w_back_h_dot = w_back_h.dot
+    w_back_u_h_tilde_dot, w_back_u_h_tilde_out = _product(w_back_u_h_tilde, back_u_h_tilde)
+    w_back_h_dot, w_back_h_out = _product(w_back_h, back_h)
     temporaries = work.temporaries
     factor = work.factor
     dparams = {name: np.empty_like(value) for name, value in params.items()}
@@ -365,18 +385,17 @@ def _gradients(params, run, dy, dstate):
             if dy is not None:
                 np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
             # All that holds no adjoint, for the steps from lo to hi.
-            np.subtract(1.0, record[lo:hi, H:2 * H], out=factor[:n])  # (δ1)
-            np.subtract(1.0, record[lo:hi, 2 * H:3 * H], out=temporaries[:n, :H])  # (δ6)
+            np.subtract(1.0, record[lo:hi, :H], out=factor[:n])  # (δ1)
+            np.subtract(1.0, record[lo:hi, H:2 * H], out=temporaries[:n, :H])  # (δ6)
             # (δ6)
-            np.multiply(record[lo:hi, 2 * H:3 * H], temporaries[:n, :H], out=temporaries[:n, :H])
-            np.multiply(temporaries[:n, :H], record[lo:hi, 4 * H:], out=adjoint[:n, :H])  # (δ6)
-            np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ3)
+            np.multiply(record[lo:hi, H:2 * H], temporaries[:n, :H], out=temporaries[:n, :H])
+            np.multiply(temporaries[:n, :H], record[lo:hi, 3 * H:], out=adjoint[:n, :H])  # (δ6)
+            np.square(record[lo:hi, 2 * H:3 * H], out=temporaries[:n, :H])  # (δ3)
             np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ3)
-            # (δ3)
-            np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[:n, 2 * H:])
+            np.multiply(temporaries[:n, :H], record[lo:hi, :H], out=adjoint[:n, 2 * H:])  # (δ3)
             # (δ8)
-            np.subtract(record[lo:hi, 3 * H:4 * H], record[lo:hi, 4 * H:], out=temporaries[:n, :H])
-            np.multiply(record[lo:hi, H:2 * H], factor[:n], out=temporaries[:n, H:])  # (δ8)
+            np.subtract(record[lo:hi, 2 * H:3 * H], record[lo:hi, 3 * H:], out=temporaries[:n, :H])
+            np.multiply(record[lo:hi, :H], factor[:n], out=temporaries[:n, H:])  # (δ8)
             np.multiply(temporaries[:n, H:], temporaries[:n, :H], out=adjoint[:n, H:2 * H])  # (δ8)
             views = zip(
                 work.steps[lo:hi],
@@ -392,12 +411,12 @@ def _gradients(params, run, dy, dstate):
                 add(d_y_t, carry_h, tmp0)  # (δ1)
                 add(tmp0, back_h, d_h)  # (δ1)
                 multiply(d_a_z_d_a_h_tilde_blocks, d_h, d_a_z_d_a_h_tilde_blocks)  # (δ3) (δ8)
-                w_back_u_h_tilde_dot(d_a_h_tilde, back_u_h_tilde)  # (δ4)
+                w_back_u_h_tilde_dot(d_a_h_tilde, w_back_u_h_tilde_out)  # (δ4)
                 multiply(d_a_r, back_u_h_tilde, d_a_r)  # (δ6)
                 multiply(r, back_u_h_tilde, tmp0)  # (δ1)
                 multiply(factor0, d_h, tmp1)  # (δ1)
                 add(tmp0, tmp1, carry_h)  # (δ1)
-                w_back_h_dot(d_a_r_d_a_z, back_h)  # (δ1)
+                w_back_h_dot(d_a_r_d_a_z, w_back_h_out)  # (δ1)
             # What the sums over time and batch take from these steps.
             np.copyto(
                 work.columns_items[:, lo - start:hi - start],
@@ -405,11 +424,11 @@ def _gradients(params, run, dy, dstate):
             )
             np.copyto(
                 work.h_prev_columns_items[:, lo - start:hi - start],
-                work.record_items[lo:hi, 4 * H:].transpose(1, 0, 2),
+                work.record_items[lo:hi, 3 * H:].transpose(1, 0, 2),
             )
             u_h_tilde_again = np.empty((n, H, B), dtype)
             # (3a)
-            np.multiply(record[lo:hi, 2 * H:3 * H], record[lo:hi, 4 * H:], out=u_h_tilde_again[:n])
+            np.multiply(record[lo:hi, H:2 * H], record[lo:hi, 3 * H:], out=u_h_tilde_again[:n])
             np.copyto(
                 work.u_h_tilde_columns_items[:, lo - start:hi - start],
                 u_h_tilde_again.view(work.item).transpose(1, 0, 2),
@@ -489,37 +508,90 @@ def _sigma(a):
     return a
 
 
-# Below this many elements a slot, NumPy's tanh costs less than the more calls of its form by exp.
+# Below this many elements a slot, the number of calls decides how to evaluate tanh.
 _FEW = {"f": 2048, "d": 256}
+
+
+@functools.cache
+def _tanh_is_quick(dtype):
+    """Whether tanh takes about as long as exp: measured once, as it differs between processors.
+
+    With AVX-512 it does in float32; elsewhere it takes two to four times as long.
+    """
+    a = np.linspace(-4.0, 4.0, 4096, dtype=dtype)
+    out = np.empty_like(a)
+    seconds = {np.tanh: [], np.exp: []}
+    for _ in range(7):
+        for function, found in seconds.items():
+            start = time.perf_counter()
+            function(a, out)
+            found.append(time.perf_counter() - start)
+    return min(seconds[np.tanh]) < 1.2 * min(seconds[np.exp])
 
 
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)), and for many elements tanh(a) = 2 / (1 + exp(-2a)) - 1, as exp
-    costs half of what tanh does.
+    sigma(a) = 1 / (1 + exp(-a)) or (1 + tanh(a / 2)) / 2, and tanh(a) = 2 / (1 + exp(-2a)) - 1 or
+    as it is: by exp or by tanh, whichever is quicker.
     """
-    one, two = np.array(1.0, dtype), np.array(2.0, dtype)
+    half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
     add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
-    few = elements < _FEW[dtype.char]
+    quick = _tanh_is_quick(dtype)
+    direct = quick or elements < _FEW[dtype.char]
 
-    def activate(a, to_sigma, to_tanh):
-        """Activate a in place: all of it wants sigma, or all of it tanh."""
-        if few and to_sigma is None:
-            tanh(a, a)
+    def activate(a, out, to_sigma, to_tanh):
+        """Activate a: all of it wants sigma, or all of it tanh."""
+        if quick if to_tanh is None else direct:
+            tanh(a, out)
+            if to_tanh is None:
+                multiply(out, half, out)
+                add(out, half, out)
             return
-        exp(a, a)
-        add(a, one, a)
-        divide(one, a, a)  # in less time than NumPy's reciprocal
+        exp(a, out)
+        add(out, one, out)
+        divide(one, out, out)  # in less time than NumPy's reciprocal
         if to_sigma is None:
-            multiply(a, two, a)
-            subtract(a, one, a)
+            multiply(out, two, out)
+            subtract(out, one, out)
 
-    return activate, -one, one if few else -two
+    return activate, half if quick else -one, one if direct else -two
 
 
-_CACHE = 1 << 19  # bytes that stay in a core's second-level cache
+@functools.lru_cache(maxsize=256)
+def _rows_at_once(rows, columns, B, dtype):
+    """How many rows of a matrix (rows, columns) to multiply at once by one of (columns, B).
+
+    OpenBLAS copies its operands first, except where rows * columns * B is at most a million: many
+    products of few rows may be quicker than one of all.  That is measured once for each size.
+    """
+    few = max(m for m in range(1, rows + 1) if rows % m == 0 and m * columns * B <= 1e6)
+    if few < 4 or few == rows:
+        return rows
+    matrix, operand = np.ones((rows, columns), dtype), np.ones((columns, B), dtype)
+    out = np.empty((rows, B), dtype)
+    seconds = {rows: [], few: []}
+    for _ in range(4):
+        for m, found in seconds.items():
+            blocks, places = matrix.reshape(-1, m, columns), out.reshape(-1, m, B)
+            start = time.perf_counter()
+            np.matmul(blocks, operand, places)
+            found.append(time.perf_counter() - start)
+    return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows
+
+
+def _product(matrix, out):
+    """A function that multiplies the matrix by an operand, and `out` as that function takes it."""
+    rows, columns = matrix.shape
+    B = out.shape[1]
+    m = _rows_at_once(rows, columns, B, out.dtype)
+    if m == rows:
+        return matrix.dot, out
+    return functools.partial(np.matmul, matrix.reshape(-1, m, columns)), out.reshape(-1, m, B)
+
+
+_CACHE = 1 << 20  # bytes that stay in a core's second-level cache, or nearly
 
 
 def _chunk(numbers, dtype):

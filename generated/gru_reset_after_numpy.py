@@ -44,6 +44,7 @@ Numbers in parentheses beside the code are the equations it computes.
 
 import functools
 import sys
+import time
 
 import numpy as np
 
@@ -109,30 +110,41 @@ class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
     `record[t]` is what step t leaves, one slot below the other:
-    n, r, z, a_n, h;
+    r, z, a_n, n, h;
     the slots of h hold the state before the step.
     """
 
     def __init__(self, T, B, H, D, dtype):
-        self.chunk = _chunk((5 * H) * B, dtype)
+        self.chunk = chunk = min(max(T, 1), _chunk((6 * H + 1 + D) * B, dtype))
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
         self.record = record = np.zeros((T + 1, 5 * H, B), dtype)
-        self.scratch = np.empty((3 * H, B), dtype)
-        self.p_h = np.empty((3 * H, B), dtype)
+        self.scratch = np.empty((2 * H, B), dtype)
+        self.p_h = np.empty((2 * H, B), dtype)
+        self.p_h_ = np.empty((H, B), dtype)
+        # What the loop multiplies, one below the other, for a chunk of steps and the one after it:
+        # 1, h, x.
+        self.operand_h = operand_h = np.ones((chunk + 1, 1 + H + D, B), dtype)
         # The loop's views of each step, so that it makes none itself.
         self.steps = list(
             zip(
-                record[:-1, 4 * H:],
-                record[:-1, H:4 * H],
-                record[:-1, H:3 * H],
-                record[:-1, 3 * H:],
-                record[:-1, :H],
+                record[:-1, :2 * H],
                 record[:-1, 2 * H:3 * H],
-                record[1:, 4 * H:],
+                record[:-1, :H],
+                record[:-1, 3 * H:4 * H],
+                record[:-1, H:2 * H],
+                strict=True,
+            )
+        )
+        self.chunk_steps = list(
+            zip(
+                operand_h[:-1],
+                operand_h[:-1, :1 + H],
+                operand_h[:-1, 1:1 + H],
+                operand_h[1:, 1:1 + H],
                 strict=True,
             )
         )
@@ -190,10 +202,11 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         return y, last, run if tape else None
     # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
     y = np.empty((T, B, H), dtype)
-    chunk = max(8, _chunk((5 * H) * B, dtype))
+    chunk = max(8, _chunk((6 * H + 1 + D) * B, dtype))
     for lo in range(0, max(T, 1), chunk):
         hi = min(lo + chunk, T)
         if run is None or hi - lo != chunk:
+            run = None  # its memory goes before new memory comes
             run = Tape(hi - lo, B, H, D, dtype)
         state = _run(params, weights, x[lo:hi], state, y[lo:hi], run)
     return y, state, None
@@ -202,16 +215,17 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
 def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
-    # (1a) (2a) (3a)
-    w_h = np.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))
-    w_h[:2 * H] *= by_sigma  # (1a) (2a)
-    w_x = np.empty((3 * H, D + 1), dtype)
-    # (1a) (2a) (3b)
-    np.concatenate((params["W_n"], params["W_r"][:, H:], params["W_z"][:, H:]), out=w_x[:, :D])
-    np.concatenate((params["b_n"], params["b_r"], params["b_z"]), out=w_x[:, D])  # (1a) (2a) (3b)
-    w_x[H:] *= by_sigma  # (1a) (2a)
-    constant = params["c_n"][:, None]  # (3a)
-    return w_h, w_x, constant
+    w_h = np.empty((2 * H, 1 + H + D), dtype)
+    np.concatenate((params["b_r"], params["b_z"]), out=w_h[:, 0])  # (1a) (2a)
+    np.concatenate((params["W_r"], params["W_z"]), out=w_h[:, 1:])  # (1a) (2a)
+    w_h *= by_sigma  # (1a) (2a)
+    w_h_ = np.empty((H, 1 + H), dtype)
+    w_h_[:, 0] = params["c_n"]  # (3a)
+    w_h_[:, 1:] = params["U_n"]  # (3a)
+    w_x = np.empty((H, 1 + D), dtype)
+    w_x[:, 0] = params["b_n"]  # (3b)
+    w_x[:, 1:] = params["W_n"]  # (3b)
+    return w_h, w_h_, w_x
 
 
 @_unbuffered
@@ -220,34 +234,49 @@ def _run(params, weights, x, state, y, run):
     T, B, H, D, dtype = run.key
     record = run.record
     activate, _, _ = _activation(dtype, B * H)
-    w_h, w_x, constant = weights
+    w_h, w_h_, w_x = weights
     record[0, 4 * H:] = 0 if state is None else state["h"].T
     scratch = run.scratch
     p_h = run.p_h
+    p_h_ = run.p_h_
+    operand_h = run.operand_h
     one = np.array(1.0, dtype)
-    tmp0_tmp1 = scratch[:2 * H]
+    U_n_h = p_h_
     tmp0 = scratch[:H]
-    tmp2 = scratch[2 * H:]
-    tmp1 = scratch[H:2 * H]
-    w_h_dot = w_h.dot
-    add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
+    tmp1 = scratch[H:]
+    w_h_dot, w_h_out = _product(w_h, p_h)
+    w_h__dot, w_h__out = _product(w_h_, U_n_h)
+    add, copyto, multiply, subtract, tanh = np.add, np.copyto, np.multiply, np.subtract, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
             hi = min(lo + run.chunk, T)
+            n = hi - lo
             # What does not depend on the recurrence, for the steps from lo to hi.
-            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, :3 * H])  # (1a) (2a) (3b)
-            record[lo:hi, 3 * H:4 * H] = constant  # (3a)
-            for h_prev, r_to_a_n, r_z, a_n_h, n_, z, h in run.steps[lo:hi]:
-                w_h_dot(h_prev, p_h)  # (1a) (2a) (3a)
-                add(r_to_a_n, p_h, r_to_a_n)  # (1a) (2a) (3a)
-                activate(r_z, r_z, None)  # (1) (2)
-                multiply(r_z, a_n_h, tmp0_tmp1)  # (3b) (4)
+            # (3b)
+            np.matmul(w_x, _with_ones(x[lo:hi].transpose(0, 2, 1)), out=record[lo:hi, 3 * H:4 * H])
+            operand_h[0, 1:1 + H] = record[lo, 4 * H:]
+            np.copyto(operand_h[:n, 1 + H:], x[lo:hi].transpose(0, 2, 1))
+            for (
+                (r_z, a_n, r, n_, z),
+                (one_h_x, one_h, h_prev, h),
+            ) in zip(
+                run.steps[lo:hi],
+                run.chunk_steps[:n],
+                strict=True,
+            ):
+                w_h_dot(one_h_x, w_h_out)  # (1a) (2a)
+                w_h__dot(one_h, w_h__out)  # (3a)
+                activate(p_h, r_z, r_z, None)  # (1) (2)
+                copyto(a_n, U_n_h)  # (3a)
+                multiply(r, a_n, tmp0)  # (3b)
                 add(n_, tmp0, n_)  # (3b)
                 tanh(n_, n_)  # (3)
-                subtract(one, z, tmp2)  # (4)
-                multiply(tmp2, n_, tmp2)  # (4)
-                add(tmp2, tmp1, h)  # (4)
+                subtract(one, z, tmp0)  # (4)
+                multiply(tmp0, n_, tmp0)  # (4)
+                multiply(z, h_prev, tmp1)  # (4)
+                add(tmp0, tmp1, h)  # (4)
+            record[lo + 1:hi + 1, 4 * H:] = operand_h[1:n + 1, 1:1 + H]
             np.copyto(y[lo:hi], record[lo + 1:hi + 1, 4 * H:].transpose(0, 2, 1))
     return {"h": record[T, 4 * H:].T.copy()}
 
@@ -276,8 +305,8 @@ class _Work:
         self.temporaries = np.empty((chunk, 5 * H, B), dtype)
         self.steps = list(
             zip(
+                record[:-1, :H],
                 record[:-1, H:2 * H],
-                record[:-1, 2 * H:3 * H],
                 strict=True,
             )
         )
@@ -351,11 +380,11 @@ def _gradients(params, run, dy, dstate):
         out=w_back_h,
     )
     scratch = work.scratch
+    back_h = carry[H:2 * H]
     carry_h = carry[:H]
     tmp0 = scratch
-    back_h = carry[H:2 * H]
     d_h = carry[2 * H:]
-    w_back_h_dot = w_back_h.dot
+    w_back_h_dot, w_back_h_out = _product(w_back_h, back_h)
     temporaries = work.temporaries
     dparams = {name: np.empty_like(value) for name, value in params.items()}
     dx = np.empty((T, B, D), dtype)
@@ -369,28 +398,32 @@ def _gradients(params, run, dy, dstate):
             if dy is not None:
                 np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
             # All that holds no adjoint, for the steps from lo to hi.
-            np.subtract(1.0, record[lo:hi, H:3 * H], out=temporaries[:n, :2 * H])  # (δ6) (δ8)
+            np.subtract(1.0, record[lo:hi, :2 * H], out=temporaries[:n, :2 * H])  # (δ6) (δ8)
             # (δ6) (δ8)
             np.multiply(
-                record[lo:hi, H:3 * H],
+                record[lo:hi, :2 * H],
                 temporaries[:n, :2 * H],
                 out=temporaries[:n, 2 * H:4 * H],
             )
             # (δ8)
             np.multiply(
                 temporaries[:n, 2 * H:3 * H],
-                record[lo:hi, 3 * H:4 * H],
+                record[lo:hi, 2 * H:3 * H],
                 out=adjoint[:n, H:2 * H],
             )
             # (δ6)
-            np.subtract(record[lo:hi, 4 * H:], record[lo:hi, :H], out=temporaries[:n, 4 * H:])
+            np.subtract(
+                record[lo:hi, 4 * H:],
+                record[lo:hi, 3 * H:4 * H],
+                out=temporaries[:n, 4 * H:],
+            )
             # (δ6)
             np.multiply(
                 temporaries[:n, 3 * H:4 * H],
                 temporaries[:n, 4 * H:],
                 out=adjoint[:n, 2 * H:3 * H],
             )
-            np.square(record[lo:hi, :H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
+            np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, 2 * H:3 * H])  # (δ3)
             # (δ3)
             np.subtract(1.0, temporaries[:n, 2 * H:3 * H], out=temporaries[:n, 2 * H:3 * H])
             # (δ3)
@@ -416,7 +449,7 @@ def _gradients(params, run, dy, dstate):
                 multiply(r, d_a2_n, d_a_n)  # (δ4)
                 multiply(d_a_r, d_a2_n, d_a_r)  # (δ8)
                 multiply(z, d_h, carry_h)  # (δ1)
-                w_back_h_dot(d_a_n_to_d_a_z, back_h)  # (δ1)
+                w_back_h_dot(d_a_n_to_d_a_z, w_back_h_out)  # (δ1)
             # What the sums over time and batch take from these steps.
             np.copyto(
                 work.columns_items[:, lo - start:hi - start],
@@ -500,37 +533,90 @@ def _sigma(a):
     return a
 
 
-# Below this many elements a slot, NumPy's tanh costs less than the more calls of its form by exp.
+# Below this many elements a slot, the number of calls decides how to evaluate tanh.
 _FEW = {"f": 2048, "d": 256}
+
+
+@functools.cache
+def _tanh_is_quick(dtype):
+    """Whether tanh takes about as long as exp: measured once, as it differs between processors.
+
+    With AVX-512 it does in float32; elsewhere it takes two to four times as long.
+    """
+    a = np.linspace(-4.0, 4.0, 4096, dtype=dtype)
+    out = np.empty_like(a)
+    seconds = {np.tanh: [], np.exp: []}
+    for _ in range(7):
+        for function, found in seconds.items():
+            start = time.perf_counter()
+            function(a, out)
+            found.append(time.perf_counter() - start)
+    return min(seconds[np.tanh]) < 1.2 * min(seconds[np.exp])
 
 
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)), and for many elements tanh(a) = 2 / (1 + exp(-2a)) - 1, as exp
-    costs half of what tanh does.
+    sigma(a) = 1 / (1 + exp(-a)) or (1 + tanh(a / 2)) / 2, and tanh(a) = 2 / (1 + exp(-2a)) - 1 or
+    as it is: by exp or by tanh, whichever is quicker.
     """
-    one, two = np.array(1.0, dtype), np.array(2.0, dtype)
+    half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
     add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
-    few = elements < _FEW[dtype.char]
+    quick = _tanh_is_quick(dtype)
+    direct = quick or elements < _FEW[dtype.char]
 
-    def activate(a, to_sigma, to_tanh):
-        """Activate a in place: all of it wants sigma, or all of it tanh."""
-        if few and to_sigma is None:
-            tanh(a, a)
+    def activate(a, out, to_sigma, to_tanh):
+        """Activate a: all of it wants sigma, or all of it tanh."""
+        if quick if to_tanh is None else direct:
+            tanh(a, out)
+            if to_tanh is None:
+                multiply(out, half, out)
+                add(out, half, out)
             return
-        exp(a, a)
-        add(a, one, a)
-        divide(one, a, a)  # in less time than NumPy's reciprocal
+        exp(a, out)
+        add(out, one, out)
+        divide(one, out, out)  # in less time than NumPy's reciprocal
         if to_sigma is None:
-            multiply(a, two, a)
-            subtract(a, one, a)
+            multiply(out, two, out)
+            subtract(out, one, out)
 
-    return activate, -one, one if few else -two
+    return activate, half if quick else -one, one if direct else -two
 
 
-_CACHE = 1 << 19  # bytes that stay in a core's second-level cache
+@functools.lru_cache(maxsize=256)
+def _rows_at_once(rows, columns, B, dtype):
+    """How many rows of a matrix (rows, columns) to multiply at once by one of (columns, B).
+
+    OpenBLAS copies its operands first, except where rows * columns * B is at most a million: many
+    products of few rows may be quicker than one of all.  That is measured once for each size.
+    """
+    few = max(m for m in range(1, rows + 1) if rows % m == 0 and m * columns * B <= 1e6)
+    if few < 4 or few == rows:
+        return rows
+    matrix, operand = np.ones((rows, columns), dtype), np.ones((columns, B), dtype)
+    out = np.empty((rows, B), dtype)
+    seconds = {rows: [], few: []}
+    for _ in range(4):
+        for m, found in seconds.items():
+            blocks, places = matrix.reshape(-1, m, columns), out.reshape(-1, m, B)
+            start = time.perf_counter()
+            np.matmul(blocks, operand, places)
+            found.append(time.perf_counter() - start)
+    return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows
+
+
+def _product(matrix, out):
+    """A function that multiplies the matrix by an operand, and `out` as that function takes it."""
+    rows, columns = matrix.shape
+    B = out.shape[1]
+    m = _rows_at_once(rows, columns, B, out.dtype)
+    if m == rows:
+        return matrix.dot, out
+    return functools.partial(np.matmul, matrix.reshape(-1, m, columns)), out.reshape(-1, m, B)
+
+
+_CACHE = 1 << 20  # bytes that stay in a core's second-level cache, or nearly
 
 
 def _chunk(numbers, dtype):
@@ -546,13 +632,13 @@ def _span(rows, chunk, B):
     return chunk * -(-2 * rows // (chunk * max(1, B)))
 
 
-def _beside_ones(x):
-    """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
-    n, B, size = x.shape
-    beside = np.empty((n, B, size + 1), x.dtype)
-    beside[:, :, :size] = x
-    beside[:, :, size] = 1
-    return beside.transpose(0, 2, 1)
+def _with_ones(x):
+    """x (n, size, B) as (n, 1 + size, B) with a row of ones, which biases multiply."""
+    n, size, B = x.shape
+    found = np.empty((n, 1 + size, B), x.dtype)
+    found[:, 0] = 1
+    found[:, 1:] = x
+    return found
 
 
 def _take(reuse, key):

@@ -54,6 +54,7 @@ Numbers in parentheses beside the code are the equations it computes.
 
 import functools
 import sys
+import time
 
 import numpy as np
 
@@ -119,12 +120,12 @@ class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
     `record[t]` is what step t leaves, one slot below the other:
-    o, i, f, C_tilde, C, h, tanh_C;
+    i, f, C_tilde, C, o, h, tanh_C;
     the slots of h and C hold the state before the step.
     """
 
     def __init__(self, T, B, H, D, dtype):
-        self.chunk = _chunk((7 * H) * B, dtype)
+        self.chunk = chunk = min(max(T, 1), _chunk((8 * H + 1 + D) * B, dtype))
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
@@ -134,19 +135,26 @@ class Tape:
         self.scratch = np.empty((2 * H, B), dtype)
         self.p_h = np.empty((4 * H, B), dtype)
         self.p_C = np.empty((3 * H, B), dtype)
+        # What the loop multiplies, one below the other, for a chunk of steps and the one after it:
+        # 1, h, x.
+        self.operand_h = operand_h = np.ones((chunk + 1, 1 + H + D, B), dtype)
         # The loop's views of each step, so that it makes none itself.
         self.steps = list(
             zip(
-                record[:-1, H:3 * H],
-                record[:-1, 5 * H:6 * H],
-                record[:-1, :4 * H],
-                record[:-1, 3 * H:4 * H],
-                record[:-1, H:4 * H],
-                record[:-1, 3 * H:5 * H],
-                record[1:, 4 * H:5 * H],
-                record[:-1, :H],
+                record[:-1, :2 * H],
+                record[:-1, 2 * H:3 * H],
+                record[:-1, :3 * H],
+                record[:-1, 2 * H:4 * H],
+                record[1:, 3 * H:4 * H],
+                record[:-1, 4 * H:5 * H],
                 record[:-1, 6 * H:],
-                record[1:, 5 * H:6 * H],
+                strict=True,
+            )
+        )
+        self.chunk_steps = list(
+            zip(
+                operand_h[:-1],
+                operand_h[1:, 1:1 + H],
                 strict=True,
             )
         )
@@ -204,10 +212,11 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         return y, last, run if tape else None
     # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
     y = np.empty((T, B, H), dtype)
-    chunk = max(8, _chunk((7 * H) * B, dtype))
+    chunk = max(8, _chunk((8 * H + 1 + D) * B, dtype))
     for lo in range(0, max(T, 1), chunk):
         hi = min(lo + chunk, T)
         if run is None or hi - lo != chunk:
+            run = None  # its memory goes before new memory comes
             run = Tape(hi - lo, B, H, D, dtype)
         state = _run(params, weights, x[lo:hi], state, y[lo:hi], run)
     return y, state, None
@@ -216,34 +225,36 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
 def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
+    w_h = np.empty((4 * H, 1 + H + D), dtype)
     # (1a) (2a) (3a) (5a)
-    w_h = np.concatenate((
-        params["W_o"][:, H:2 * H],
-        params["W_i"][:, H:2 * H],
-        params["W_f"][:, H:2 * H],
-        params["W_C"][:, :H],
-    ))
-    w_h[:3 * H] *= by_sigma  # (1a) (2a) (5a)
-    w_h[3 * H:] *= by_tanh  # (3a)
-    # (1a) (2a) (5a)
-    w_C = np.concatenate((params["W_o"][:, :H], params["W_i"][:, :H], params["W_f"][:, :H]))
-    w_C *= by_sigma  # (1a) (2a) (5a)
-    w_x = np.empty((4 * H, D + 1), dtype)
+    np.concatenate((params["b_i"], params["b_f"], params["b_C"], params["b_o"]), out=w_h[:, 0])
     # (1a) (2a) (3a) (5a)
     np.concatenate(
         (
-            params["W_o"][:, 2 * H:],
+            params["W_i"][:, H:2 * H],
+            params["W_f"][:, H:2 * H],
+            params["W_C"][:, :H],
+            params["W_o"][:, H:2 * H],
+        ),
+        out=w_h[:, 1:1 + H],
+    )
+    # (1a) (2a) (3a) (5a)
+    np.concatenate(
+        (
             params["W_i"][:, 2 * H:],
             params["W_f"][:, 2 * H:],
             params["W_C"][:, H:],
+            params["W_o"][:, 2 * H:],
         ),
-        out=w_x[:, :D],
+        out=w_h[:, 1 + H:],
     )
-    # (1a) (2a) (3a) (5a)
-    np.concatenate((params["b_o"], params["b_i"], params["b_f"], params["b_C"]), out=w_x[:, D])
-    w_x[:3 * H] *= by_sigma  # (1a) (2a) (5a)
-    w_x[3 * H:] *= by_tanh  # (3a)
-    return w_h, w_C, w_x
+    w_h[:2 * H] *= by_sigma  # (1a) (2a)
+    w_h[2 * H:3 * H] *= by_tanh  # (3a)
+    w_h[3 * H:] *= by_sigma  # (5a)
+    # (1a) (2a) (5a)
+    w_C = np.concatenate((params["W_o"][:, :H], params["W_i"][:, :H], params["W_f"][:, :H]))
+    w_C *= by_sigma  # (1a) (2a) (5a)
+    return w_h, w_C
 
 
 @_unbuffered
@@ -252,44 +263,53 @@ def _run(params, weights, x, state, y, run):
     T, B, H, D, dtype = run.key
     record = run.record
     activate, _, _ = _activation(dtype, B * H)
-    w_h, w_C, w_x = weights
+    w_h, w_C = weights
     record[0, 5 * H:6 * H] = 0 if state is None else state["h"].T
-    record[0, 4 * H:5 * H] = 0 if state is None else state["C"].T
+    record[0, 3 * H:4 * H] = 0 if state is None else state["C"].T
     scratch = run.scratch
     p_h = run.p_h
     p_C = run.p_C
+    operand_h = run.operand_h
+    W_i_h_W_f_h = p_h[:2 * H]
     W_i_C_W_f_C = p_C[H:]
+    W_i_h_to_W_C_h = p_h[:3 * H]
     tmp0_tmp1 = scratch
     tmp1 = scratch[H:]
     tmp0 = scratch[:H]
+    W_o_h = p_h[3 * H:]
     W_o_C = p_C[:H]
-    w_h_dot = w_h.dot
-    w_C_dot = w_C.dot
-    np.dot(w_C[H:], record[0, 4 * H:5 * H], p_C[H:])  # (1a) (2a)
+    w_h_dot, w_h_out = _product(w_h, p_h)
+    w_C_dot, w_C_out = _product(w_C, p_C)
+    np.dot(w_C[H:], record[0, 3 * H:4 * H], p_C[H:])  # (1a) (2a)
     add, multiply, tanh = np.add, np.multiply, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
             hi = min(lo + run.chunk, T)
-            # What does not depend on the recurrence, for the steps from lo to hi.
-            # (1a) (2a) (3a) (5a)
-            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo:hi, :4 * H])
+            n = hi - lo
+            operand_h[0, 1:1 + H] = record[lo, 5 * H:6 * H]
+            np.copyto(operand_h[:n, 1 + H:], x[lo:hi].transpose(0, 2, 1))
             for (
-                i_f, h_prev, o_to_C_tilde, C_tilde, i_to_C_tilde, C_tilde_C, C, o, tanh_C, h,
-            ) in run.steps[lo:hi]:
-                add(i_f, W_i_C_W_f_C, i_f)  # (1a) (2a)
-                w_h_dot(h_prev, p_h)  # (1a) (2a) (3a) (5a)
-                add(o_to_C_tilde, p_h, o_to_C_tilde)  # (1a) (2a) (3a) (5a)
-                activate(i_to_C_tilde, i_f, C_tilde)  # (1) (2) (3)
+                (i_f, C_tilde, i_to_C_tilde, C_tilde_C, C, o, tanh_C),
+                (one_h_x, h),
+            ) in zip(
+                run.steps[lo:hi],
+                run.chunk_steps[:n],
+                strict=True,
+            ):
+                w_h_dot(one_h_x, w_h_out)  # (1a) (2a) (3a) (5a)
+                add(W_i_h_W_f_h, W_i_C_W_f_C, W_i_h_W_f_h)  # (1a) (2a)
+                activate(W_i_h_to_W_C_h, i_to_C_tilde, i_f, C_tilde)  # (1) (2) (3)
                 multiply(i_f, C_tilde_C, tmp0_tmp1)  # (4)
                 add(tmp1, tmp0, C)  # (4)
-                w_C_dot(C, p_C)  # (1a) (2a) (5a)
-                add(o, W_o_C, o)  # (5a)
-                activate(o, o, None)  # (5)
+                w_C_dot(C, w_C_out)  # (1a) (2a) (5a)
+                add(W_o_h, W_o_C, W_o_h)  # (5a)
+                activate(W_o_h, o, o, None)  # (5)
                 tanh(C, tanh_C)  # (6)
                 multiply(o, tanh_C, h)  # (6)
+            record[lo + 1:hi + 1, 5 * H:6 * H] = operand_h[1:n + 1, 1:1 + H]
             np.copyto(y[lo:hi], record[lo + 1:hi + 1, 5 * H:6 * H].transpose(0, 2, 1))
-    return {"h": record[T, 5 * H:6 * H].T.copy(), "C": record[T, 4 * H:5 * H].T.copy()}
+    return {"h": record[T, 5 * H:6 * H].T.copy(), "C": record[T, 3 * H:4 * H].T.copy()}
 
 
 class _Work:
@@ -319,11 +339,11 @@ class _Work:
         self.carry = np.empty((5 * H, B), dtype)
         self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.scratch = np.empty((H, B), dtype)
-        self.temporaries = np.empty((chunk, 6 * H, B), dtype)
+        self.temporaries = np.empty((chunk, 4 * H, B), dtype)
         self.factor = factor = np.empty((chunk, H, B), dtype)
         self.steps = list(
             zip(
-                record[:-1, 2 * H:3 * H],
+                record[:-1, H:2 * H],
                 strict=True,
             )
         )
@@ -412,14 +432,14 @@ def _gradients(params, run, dy, dstate):
         out=w_back_h,
     )
     scratch = work.scratch
+    back2_C = carry[4 * H:]
     back_h = carry[:H]
     d_h = carry[2 * H:3 * H]
-    back2_C = carry[4 * H:]
     tmp0 = scratch
     carry_C = carry[H:2 * H]
     d_C = carry[3 * H:4 * H]
-    w_back2_C_dot = w_back2_C.dot
-    w_back_h_dot = w_back_h.dot
+    w_back2_C_dot, w_back2_C_out = _product(w_back2_C, back2_C)
+    w_back_h_dot, w_back_h_out = _product(w_back_h, back_h)
     temporaries = work.temporaries
     factor = work.factor
     dparams = {name: np.empty_like(value) for name, value in params.items()}
@@ -440,32 +460,31 @@ def _gradients(params, run, dy, dstate):
             if dy is not None:
                 np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
             # All that holds no adjoint, for the steps from lo to hi.
-            np.subtract(1.0, record[lo:hi, :3 * H], out=temporaries[:n, :3 * H])  # (δ3) (δ8) (δ10)
-            # (δ3) (δ8) (δ10)
+            np.subtract(1.0, record[lo:hi, :2 * H], out=temporaries[:n, :2 * H])  # (δ8) (δ10)
+            # (δ8) (δ10)
             np.multiply(
-                record[lo:hi, :3 * H],
-                temporaries[:n, :3 * H],
-                out=temporaries[:n, 3 * H:],
+                record[lo:hi, :2 * H],
+                temporaries[:n, :2 * H],
+                out=temporaries[:n, 2 * H:],
             )
             # (δ8) (δ10)
             np.multiply(
-                temporaries[:n, 4 * H:],
-                record[lo:hi, 3 * H:5 * H],
+                temporaries[:n, 2 * H:],
+                record[lo:hi, 2 * H:4 * H],
                 out=adjoint[:n, :2 * H],
             )
+            np.subtract(1.0, record[lo:hi, 4 * H:5 * H], out=temporaries[:n, :H])  # (δ3)
             # (δ3)
-            np.multiply(
-                temporaries[:n, 3 * H:4 * H],
-                record[lo:hi, 6 * H:],
-                out=adjoint[:n, 3 * H:],
-            )
-            np.square(record[lo:hi, 3 * H:4 * H], out=temporaries[:n, :H])  # (δ6)
+            np.multiply(record[lo:hi, 4 * H:5 * H], temporaries[:n, :H], out=temporaries[:n, :H])
+            # (δ3)
+            np.multiply(temporaries[:n, :H], record[lo:hi, 6 * H:], out=adjoint[:n, 3 * H:])
+            np.square(record[lo:hi, 2 * H:3 * H], out=temporaries[:n, :H])  # (δ6)
             np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ6)
             # (δ6)
-            np.multiply(temporaries[:n, :H], record[lo:hi, H:2 * H], out=adjoint[:n, 2 * H:3 * H])
+            np.multiply(temporaries[:n, :H], record[lo:hi, :H], out=adjoint[:n, 2 * H:3 * H])
             np.square(record[lo:hi, 6 * H:], out=temporaries[:n, :H])  # (δ4)
             np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ4)
-            np.multiply(record[lo:hi, :H], temporaries[:n, :H], out=factor[:n])  # (δ4)
+            np.multiply(record[lo:hi, 4 * H:5 * H], temporaries[:n, :H], out=factor[:n])  # (δ4)
             views = zip(
                 work.steps[lo:hi],
                 work.chunk_steps[:n],
@@ -480,14 +499,14 @@ def _gradients(params, run, dy, dstate):
             ) in reversed(list(views)):
                 add(d_y_t, back_h, d_h)  # (δ1)
                 multiply(d_a_o, d_h, d_a_o)  # (δ3)
-                w_back2_C_dot(d_a_o_to_d_a_f_next, back2_C)  # (δ4)
+                w_back2_C_dot(d_a_o_to_d_a_f_next, w_back2_C_out)  # (δ4)
                 multiply(factor0, d_h, tmp0)  # (δ4)
                 add(carry_C, tmp0, tmp0)  # (δ4)
                 add(tmp0, back2_C, d_C)  # (δ4)
                 # (δ6) (δ8) (δ10)
                 multiply(d_a_i_to_d_a_C_tilde_blocks, d_C, d_a_i_to_d_a_C_tilde_blocks)
                 multiply(f, d_C, carry_C)  # (δ4)
-                w_back_h_dot(adjoint_t, back_h)  # (δ1)
+                w_back_h_dot(adjoint_t, w_back_h_out)  # (δ1)
             # What the sums over time and batch take from these steps.
             np.copyto(
                 work.columns_items[:, lo - start:hi - start],
@@ -495,7 +514,7 @@ def _gradients(params, run, dy, dstate):
             )
             np.copyto(
                 work.C_prev_columns_items[:, lo - start:hi - start],
-                work.record_items[lo:hi, 4 * H:5 * H].transpose(1, 0, 2),
+                work.record_items[lo:hi, 3 * H:4 * H].transpose(1, 0, 2),
             )
             np.copyto(
                 work.h_prev_columns_items[:, lo - start:hi - start],
@@ -503,7 +522,7 @@ def _gradients(params, run, dy, dstate):
             )
             np.copyto(
                 work.C_columns_items[:, lo - start:hi - start],
-                work.record_items[lo + 1:hi + 1, 4 * H:5 * H].transpose(1, 0, 2),
+                work.record_items[lo + 1:hi + 1, 3 * H:4 * H].transpose(1, 0, 2),
             )
             adjoints[min(chunk, lo)] = adjoint[0]  # the step after those to come
 
@@ -595,41 +614,91 @@ def _sigma(a):
     return a
 
 
-# Below this many elements a slot, NumPy's tanh costs less than the more calls of the form by exp.
+# Below this many elements a slot, the number of calls decides how to evaluate sigma and tanh.
 _FEW = {"f": 256, "d": 32}
+
+
+@functools.cache
+def _tanh_is_quick(dtype):
+    """Whether tanh takes about as long as exp: measured once, as it differs between processors.
+
+    With AVX-512 it does in float32; elsewhere it takes two to four times as long.
+    """
+    a = np.linspace(-4.0, 4.0, 4096, dtype=dtype)
+    out = np.empty_like(a)
+    seconds = {np.tanh: [], np.exp: []}
+    for _ in range(7):
+        for function, found in seconds.items():
+            start = time.perf_counter()
+            function(a, out)
+            found.append(time.perf_counter() - start)
+    return min(seconds[np.tanh]) < 1.2 * min(seconds[np.exp])
 
 
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates,
-    and exp costs half of what tanh does.  For few elements the number of calls decides:
-    sigma(a) = (1 + tanh(a / 2)) / 2 needs fewer.
+    sigma(a) = 1 / (1 + exp(-a)) and tanh(a) = 2 / (1 + exp(-2a)) - 1 take one exp for all gates.
+    sigma(a) = (1 + tanh(a / 2)) / 2 takes fewer calls, and one tanh for all gates.
     """
     half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
     add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
 
-    def by_tanh(a, to_sigma, to_tanh):
-        """Activate all of a in place; `to_sigma` is the part of it that wants sigma."""
-        tanh(a, a)
+    def by_tanh(a, out, to_sigma, to_tanh):
+        """Activate all of a; `to_sigma` is the part of out that wants sigma."""
+        tanh(a, out)
         if to_sigma is not None:
             multiply(to_sigma, half, to_sigma)
             add(to_sigma, half, to_sigma)
 
-    def by_exp(a, to_sigma, to_tanh):
-        """Activate all of a in place; `to_tanh` is the part of it that wants tanh."""
-        exp(a, a)
-        add(a, one, a)
-        divide(one, a, a)  # in less time than NumPy's reciprocal
+    def by_exp(a, out, to_sigma, to_tanh):
+        """Activate all of a; `to_tanh` is the part of out that wants tanh."""
+        exp(a, out)
+        add(out, one, out)
+        divide(one, out, out)  # in less time than NumPy's reciprocal
         if to_tanh is not None:
             multiply(to_tanh, two, to_tanh)
             subtract(to_tanh, one, to_tanh)
 
-    return (by_tanh, half, one) if elements < _FEW[dtype.char] else (by_exp, -one, -two)
+    if elements < _FEW[dtype.char] or _tanh_is_quick(dtype):
+        return by_tanh, half, one
+    return by_exp, -one, -two
 
 
-_CACHE = 1 << 19  # bytes that stay in a core's second-level cache
+@functools.lru_cache(maxsize=256)
+def _rows_at_once(rows, columns, B, dtype):
+    """How many rows of a matrix (rows, columns) to multiply at once by one of (columns, B).
+
+    OpenBLAS copies its operands first, except where rows * columns * B is at most a million: many
+    products of few rows may be quicker than one of all.  That is measured once for each size.
+    """
+    few = max(m for m in range(1, rows + 1) if rows % m == 0 and m * columns * B <= 1e6)
+    if few < 4 or few == rows:
+        return rows
+    matrix, operand = np.ones((rows, columns), dtype), np.ones((columns, B), dtype)
+    out = np.empty((rows, B), dtype)
+    seconds = {rows: [], few: []}
+    for _ in range(4):
+        for m, found in seconds.items():
+            blocks, places = matrix.reshape(-1, m, columns), out.reshape(-1, m, B)
+            start = time.perf_counter()
+            np.matmul(blocks, operand, places)
+            found.append(time.perf_counter() - start)
+    return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows
+
+
+def _product(matrix, out):
+    """A function that multiplies the matrix by an operand, and `out` as that function takes it."""
+    rows, columns = matrix.shape
+    B = out.shape[1]
+    m = _rows_at_once(rows, columns, B, out.dtype)
+    if m == rows:
+        return matrix.dot, out
+    return functools.partial(np.matmul, matrix.reshape(-1, m, columns)), out.reshape(-1, m, B)
+
+
+_CACHE = 1 << 20  # bytes that stay in a core's second-level cache, or nearly
 
 
 def _chunk(numbers, dtype):
@@ -650,15 +719,6 @@ def _across(record, first, last):
     steps, rows, B = record.shape
     flat = record.reshape(steps * rows, B)
     return [flat[t * rows + first:t * rows + last] for t in range(steps - 1)]
-
-
-def _beside_ones(x):
-    """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
-    n, B, size = x.shape
-    beside = np.empty((n, B, size + 1), x.dtype)
-    beside[:, :, :size] = x
-    beside[:, :, size] = 1
-    return beside.transpose(0, 2, 1)
 
 
 def _take(reuse, key):

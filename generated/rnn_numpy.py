@@ -25,6 +25,7 @@ Numbers in parentheses beside the code are the equations it computes.
 
 import functools
 import sys
+import time
 
 import numpy as np
 
@@ -89,7 +90,7 @@ class Tape:
     """
 
     def __init__(self, T, B, H, D, dtype):
-        self.chunk = _chunk((H) * B, dtype)
+        self.chunk = chunk = min(max(T, 1), _chunk((2 * H + 1 + D) * B, dtype))
         self.key = (T, B, H, D, dtype)
         self.x = None
         self.spent = False
@@ -97,11 +98,19 @@ class Tape:
         self.work = []  # workspaces of backward passes, to be used again
         self.record = record = np.zeros((T + 1, H, B), dtype)
         self.p_h = np.empty((H, B), dtype)
+        # What the loop multiplies, one below the other, for a chunk of steps and the one after it:
+        # 1, h, x.
+        self.operand_h = operand_h = np.ones((chunk + 1, 1 + H + D, B), dtype)
         # The loop's views of each step, so that it makes none itself.
         self.steps = list(
             zip(
-                record[:-1],
-                record[1:],
+                strict=True,
+            )
+        )
+        self.chunk_steps = list(
+            zip(
+                operand_h[:-1],
+                operand_h[1:, 1:1 + H],
                 strict=True,
             )
         )
@@ -159,10 +168,11 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         return y, last, run if tape else None
     # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
     y = np.empty((T, B, H), dtype)
-    chunk = max(8, _chunk((H) * B, dtype))
+    chunk = max(8, _chunk((2 * H + 1 + D) * B, dtype))
     for lo in range(0, max(T, 1), chunk):
         hi = min(lo + chunk, T)
         if run is None or hi - lo != chunk:
+            run = None  # its memory goes before new memory comes
             run = Tape(hi - lo, B, H, D, dtype)
         state = _run(params, weights, x[lo:hi], state, y[lo:hi], run)
     return y, state, None
@@ -171,12 +181,11 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
 def _stack(params, B, H, D, dtype):
     """The weights as the loop multiplies them, with the factors that activations want."""
     _, by_sigma, by_tanh = _activation(dtype, B * H)
-    w_h = np.ascontiguousarray(params["W"][:, :H] * by_tanh)  # (1a)
-    w_x = np.empty((H, D + 1), dtype)
-    w_x[:, :D] = params["W"][:, H:]  # (1a)
-    w_x[:, D] = params["b"]  # (1a)
-    w_x *= by_tanh  # (1a)
-    return w_h, w_x
+    w_h = np.empty((H, 1 + H + D), dtype)
+    w_h[:, 0] = params["b"]  # (1a)
+    w_h[:, 1:] = params["W"]  # (1a)
+    w_h *= by_tanh  # (1a)
+    return w_h,
 
 
 @_unbuffered
@@ -185,22 +194,28 @@ def _run(params, weights, x, state, y, run):
     T, B, H, D, dtype = run.key
     record = run.record
     activate, _, _ = _activation(dtype, B * H)
-    w_h, w_x = weights
+    w_h, = weights
     record[0] = 0 if state is None else state["h"].T
     p_h = run.p_h
+    operand_h = run.operand_h
     W_h = p_h
-    w_h_dot = w_h.dot
-    add = np.add
+    w_h_dot, w_h_out = _product(w_h, W_h)
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
             hi = min(lo + run.chunk, T)
-            # What does not depend on the recurrence, for the steps from lo to hi.
-            np.matmul(w_x, _beside_ones(x[lo:hi]), out=record[lo + 1:hi + 1])  # (1a)
-            for h_prev, h in run.steps[lo:hi]:
-                w_h_dot(h_prev, W_h)  # (1a)
-                add(h, W_h, h)  # (1a)
-                activate(h, None, h)  # (1)
+            n = hi - lo
+            operand_h[0, 1:1 + H] = record[lo, :]
+            np.copyto(operand_h[:n, 1 + H:], x[lo:hi].transpose(0, 2, 1))
+            for (
+                (one_h_x, h),
+            ) in zip(
+                run.chunk_steps[:n],
+                strict=True,
+            ):
+                w_h_dot(one_h_x, w_h_out)  # (1a)
+                activate(W_h, h, None, h)  # (1)
+            record[lo + 1:hi + 1, :] = operand_h[1:n + 1, 1:1 + H]
             np.copyto(y[lo:hi], record[lo + 1:hi + 1].transpose(0, 2, 1))
     return {"h": record[T].T.copy()}
 
@@ -287,7 +302,7 @@ def _gradients(params, run, dy, dstate):
     w_back_h = np.ascontiguousarray(params["W"][:, :H].T)  # (δ1)
     back_h = carry[:H]
     d_h = carry[H:]
-    w_back_h_dot = w_back_h.dot
+    w_back_h_dot, w_back_h_out = _product(w_back_h, back_h)
     temporaries = work.temporaries
     dparams = {name: np.empty_like(value) for name, value in params.items()}
     dx = np.empty((T, B, D), dtype)
@@ -306,7 +321,7 @@ def _gradients(params, run, dy, dstate):
             for d_y_t, d_a_h in reversed(work.chunk_steps[:n]):
                 add(d_y_t, back_h, d_h)  # (δ1)
                 multiply(d_a_h, d_h, d_a_h)  # (δ2)
-                w_back_h_dot(d_a_h, back_h)  # (δ1)
+                w_back_h_dot(d_a_h, w_back_h_out)  # (δ1)
             # What the sums over time and batch take from these steps.
             np.copyto(
                 work.columns_items[:, lo - start:hi - start],
@@ -360,37 +375,90 @@ def step(params, x, state):
     return {"h": h}
 
 
-# Below this many elements a slot, NumPy's tanh costs less than the more calls of its form by exp.
+# Below this many elements a slot, the number of calls decides how to evaluate tanh.
 _FEW = {"f": 2048, "d": 256}
+
+
+@functools.cache
+def _tanh_is_quick(dtype):
+    """Whether tanh takes about as long as exp: measured once, as it differs between processors.
+
+    With AVX-512 it does in float32; elsewhere it takes two to four times as long.
+    """
+    a = np.linspace(-4.0, 4.0, 4096, dtype=dtype)
+    out = np.empty_like(a)
+    seconds = {np.tanh: [], np.exp: []}
+    for _ in range(7):
+        for function, found in seconds.items():
+            start = time.perf_counter()
+            function(a, out)
+            found.append(time.perf_counter() - start)
+    return min(seconds[np.tanh]) < 1.2 * min(seconds[np.exp])
 
 
 def _activation(dtype, elements):
     """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)), and for many elements tanh(a) = 2 / (1 + exp(-2a)) - 1, as exp
-    costs half of what tanh does.
+    sigma(a) = 1 / (1 + exp(-a)) or (1 + tanh(a / 2)) / 2, and tanh(a) = 2 / (1 + exp(-2a)) - 1 or
+    as it is: by exp or by tanh, whichever is quicker.
     """
-    one, two = np.array(1.0, dtype), np.array(2.0, dtype)
+    half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
     add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
-    few = elements < _FEW[dtype.char]
+    quick = _tanh_is_quick(dtype)
+    direct = quick or elements < _FEW[dtype.char]
 
-    def activate(a, to_sigma, to_tanh):
-        """Activate a in place: all of it wants sigma, or all of it tanh."""
-        if few and to_sigma is None:
-            tanh(a, a)
+    def activate(a, out, to_sigma, to_tanh):
+        """Activate a: all of it wants sigma, or all of it tanh."""
+        if quick if to_tanh is None else direct:
+            tanh(a, out)
+            if to_tanh is None:
+                multiply(out, half, out)
+                add(out, half, out)
             return
-        exp(a, a)
-        add(a, one, a)
-        divide(one, a, a)  # in less time than NumPy's reciprocal
+        exp(a, out)
+        add(out, one, out)
+        divide(one, out, out)  # in less time than NumPy's reciprocal
         if to_sigma is None:
-            multiply(a, two, a)
-            subtract(a, one, a)
+            multiply(out, two, out)
+            subtract(out, one, out)
 
-    return activate, -one, one if few else -two
+    return activate, half if quick else -one, one if direct else -two
 
 
-_CACHE = 1 << 19  # bytes that stay in a core's second-level cache
+@functools.lru_cache(maxsize=256)
+def _rows_at_once(rows, columns, B, dtype):
+    """How many rows of a matrix (rows, columns) to multiply at once by one of (columns, B).
+
+    OpenBLAS copies its operands first, except where rows * columns * B is at most a million: many
+    products of few rows may be quicker than one of all.  That is measured once for each size.
+    """
+    few = max(m for m in range(1, rows + 1) if rows % m == 0 and m * columns * B <= 1e6)
+    if few < 4 or few == rows:
+        return rows
+    matrix, operand = np.ones((rows, columns), dtype), np.ones((columns, B), dtype)
+    out = np.empty((rows, B), dtype)
+    seconds = {rows: [], few: []}
+    for _ in range(4):
+        for m, found in seconds.items():
+            blocks, places = matrix.reshape(-1, m, columns), out.reshape(-1, m, B)
+            start = time.perf_counter()
+            np.matmul(blocks, operand, places)
+            found.append(time.perf_counter() - start)
+    return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows
+
+
+def _product(matrix, out):
+    """A function that multiplies the matrix by an operand, and `out` as that function takes it."""
+    rows, columns = matrix.shape
+    B = out.shape[1]
+    m = _rows_at_once(rows, columns, B, out.dtype)
+    if m == rows:
+        return matrix.dot, out
+    return functools.partial(np.matmul, matrix.reshape(-1, m, columns)), out.reshape(-1, m, B)
+
+
+_CACHE = 1 << 20  # bytes that stay in a core's second-level cache, or nearly
 
 
 def _chunk(numbers, dtype):
@@ -404,15 +472,6 @@ def _span(rows, chunk, B):
     Then the product of so many costs much more than to add it to the sum.
     """
     return chunk * -(-2 * rows // (chunk * max(1, B)))
-
-
-def _beside_ones(x):
-    """x (n, B, size) as (n, size + 1, B) with a row of ones, which biases multiply."""
-    n, B, size = x.shape
-    beside = np.empty((n, B, size + 1), x.dtype)
-    beside[:, :, :size] = x
-    beside[:, :, size] = 1
-    return beside.transpose(0, 2, 1)
 
 
 def _take(reuse, key):

@@ -16,6 +16,8 @@ from lstmgen.targets.numpy.operations import FUNCTIONS
 
 _REFUSALS = ("_check", "_explain", "_size", "_dtype", "_shapes", "init_")
 """Functions that compute no result of forward, backward or step: they look at arguments."""
+_MEASURING = ("_tanh_is_quick", "_rows_at_once")
+"""Functions that choose by a stopwatch between ways to compute the same."""
 
 _SWAPPED_CALLS = {"add": "subtract", "subtract": "add", "tanh": "sin", "exp": "expm1"}
 
@@ -101,7 +103,8 @@ def _computing(tree: ast.Module) -> list[ast.stmt]:
     return [
         part
         for part in tree.body
-        if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and not part.name.startswith(_REFUSALS)
+        if isinstance(part, (ast.FunctionDef, ast.ClassDef))
+        and not part.name.startswith((*_REFUSALS, *_MEASURING))
     ]
 
 

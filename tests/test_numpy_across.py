@@ -87,7 +87,7 @@ def test_which_products_of_two_steps_are_paired() -> None:
 @pytest.mark.parametrize(("name", "across"), [("peephole", 1), ("joined", 1), ("lstm", 0)])
 def test_a_step_has_one_product_fewer_for_each_pair(name: str, across: int) -> None:
     source = lstmgen.render(cell(name), "numpy")
-    loop = source.partition("in run.steps[lo:hi]:")[2].partition("np.copyto(y")[0]
+    loop = source.partition("run.steps[lo:hi],")[2].partition("np.copyto(y")[0]
     back = source.partition("in reversed(")[2].partition("np.copyto(")[0]
     states = len(cell(name).normal_form.states)
     assert loop.count("_dot(") == back.count("_dot(") == (states if across else 1)

@@ -20,7 +20,7 @@ from lstmgen.targets.numpy.writing import (
     Storage,
     functions,
     operation_line,
-    products_of,
+    product_of,
 )
 
 
@@ -75,7 +75,17 @@ class BackwardSource:
         loop = Storage(self._form, {**arrays, **parts, "scratch": self.scratch})
         seed = f"whole {self.schedule.seed}"
         names = LoopNames(identifiers, loop, parts, frozenset({"adjoint", "factor", seed}))
-        self.loop = tuple(self._instruction(i, names) for i in plan.loop)
+        outs = {
+            i.packed.name: product_of(i.packed.name, names(i.out, False), identifiers)
+            for i in plan.loop
+            if isinstance(i, BackDot)
+        }
+        self.loop = tuple(
+            operation_line(i, names, bound=True)
+            if isinstance(i, Operation)
+            else Line(outs[i.packed.name].call(names(i.operand, False)), i.labels)
+            for i in plan.loop
+        )
         self.functions = functions(self.loop)
         bound = names.steps.items()
         self.steps = tuple(b for (view, _), b in bound if view.array == "record")
@@ -85,8 +95,11 @@ class BackwardSource:
             b for (view, _), b in bound if view.array not in ("record", *for_chunks)
         )
         dots = [i for i in plan.loop if isinstance(i, BackDot)]
-        products = products_of((dot.packed.name for dot in dots), identifiers)
-        self.once = (*names.constants.values(), *names.once.values(), *products)
+        self.once = (
+            *names.constants.values(),
+            *names.once.values(),
+            *(out.bound for out in outs.values()),
+        )
         self.packs = tuple(line for dot in dots for line in self._pack(dot))
         self.chunk_scratch = Slots(
             "temporaries", plan.factor_scratch.names, plan.factor_scratch.sizes
@@ -105,14 +118,6 @@ class BackwardSource:
         self._outer()
         self._sums()
         self.inputs = tuple(line for x in self._form.inputs for line in self._input(x))
-
-    def _instruction(self, instruction: BackDot | Operation, names: LoopNames) -> Line:
-        if isinstance(instruction, Operation):
-            return operation_line(instruction, names, bound=True)
-        operand, out = names(instruction.operand, False), names(instruction.out, False)
-        packed = instruction.packed
-        product = self._identifiers(f"{packed.name}_dot", "product")
-        return Line(f"{product}({operand}, {out})", instruction.labels)
 
     def _pack(self, dot: BackDot) -> list[Line]:
         """The matrix of a product, bound to its variable."""

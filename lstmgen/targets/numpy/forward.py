@@ -1,22 +1,25 @@
-"""The forward pass for NumPy: one record per time step that holds all a step needs and leaves.
+"""The forward pass for NumPy: one record per time step that holds what a step leaves.
 
-The record of step t is a column of slots: the pre-activations, which become the gates in place, and
-beside them the previous states; the new states go to the record of step t + 1.  What does not
-depend on the recurrence (the input's products, the biases) is stored into the records before the
-loop, with the factors that the activations want already multiplied into the weights.
+The record of step t is a column of slots, gates beside previous states; the new states go to the
+record of step t + 1.  A product of the loop goes to a place of its own, from where activations
+store their results into the record.  It takes in inputs and biases where it can: then what it
+multiplies lies in an array for a chunk of steps, with room for the inputs beside it, and is copied
+to the record afterwards.  Other products that do not depend on the recurrence are stored into the
+records before the loop.  All have the factors that activations want multiplied into the weights.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lstmgen.expression import Add, Call, Expression, Neg, Value, add, values, walk
-from lstmgen.functions import FUNCTIONS
+from lstmgen.expression import Expression, Neg, Value, add, values
 from lstmgen.normal_form import Definition
 from lstmgen.schedule import Block, Fanout, Row, Schedule, Stage
-from lstmgen.targets.numpy.across import fanout_pairs
 from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
+from lstmgen.targets.numpy.joining import Joining, Operand, Product, Signed, Sum, terms
+from lstmgen.targets.numpy.layout import Layout
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.storage import Slots, runs, span
 from lstmgen.targets.ordering import best_order
@@ -25,28 +28,34 @@ RECORD = "record"
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """Blocks of weights stacked into one matrix, each scaled for the activation it feeds."""
+class Scaled:
+    """A product whose rows carry the factors of the activations that they feed."""
 
-    name: str
-    rows: tuple[Row, ...]
-    scales: tuple[str | None, ...]  # the activation whose factor the row carries
-    negative: tuple[bool, ...]
-    operand: Value
-    labels: tuple[str, ...]
+    product: Product
+    scales: tuple[str | None, ...]
+
+    @property
+    def name(self) -> str:
+        return self.product.name
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(s.of.row for s in self.product.sums)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.label for row in self.rows))
 
 
 @dataclass(frozen=True, slots=True)
 class InputProduct:
     """A product for all steps at once, stored into (or added to) a run of the records' slots."""
 
-    packed: Packed
+    scaled: Scaled
     first: int  # row of the stack
     last: int
     target: View
     accumulate: bool
-    of_input: bool
-    constant: Constant | None = None  # added to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,162 +72,28 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A product of the loop: out = packed · operand.
+    """A product of the loop, of the vectors in `operand`, into memory of its own."""
 
-    The last `later` rows of the result are for the step after.
-    """
-
-    packed: Packed
+    scaled: Scaled
     operand: View
-    out: View
-    labels: tuple[str, ...]
-    later: int = 0
+
+    @property
+    def out(self) -> View:
+        return View(product_array(self.scaled.name), 0, len(self.scaled.rows))
 
 
 Instruction = Dot | Operation
 Ahead = InputProduct | Constant | Operation
 
 
-class Layout:
-    """Which values have a slot of the record, and which slots they share."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.form = schedule.form
-        self.loop = _assigned(schedule.forward.loop)
-        self.before = _assigned(schedule.forward.before)
-        self.after = _assigned(schedule.forward.after)
-        self.owner: dict[str, tuple[str, int]] = {}  # value -> (slot, shift)
-        self._assign_slots()
-        # A transcendental part of an equation that gradients need is kept beside the values: to
-        # read it costs a fraction of what it costs to compute.
-        self.parts = {
-            Call(function, (Value(name),)): f"{function}_{name}"
-            for function, name in self._inner_calls()
-        }
-
-    def _inner_calls(self) -> list[tuple[str, str]]:
-        """Functions of states or kept values in the loop that the gradients contain too."""
-        wanted = {
-            node
-            for adjoint in self.schedule.gradients.adjoints
-            for term in (*adjoint.here, *adjoint.later)
-            for node in walk(term)
-            if isinstance(node, Call)
-        }
-        found = []
-        for d in self.form.definitions:
-            for node in walk(d.value):
-                match node:
-                    case Call(function, (Value(name, 0),)) if (
-                        node in wanted
-                        and node != d.value
-                        and d.name in self.loop
-                        and FUNCTIONS[function].operations > 1
-                        and (function, name) not in found
-                        and f"{function}_{name}" not in self.owner
-                        and self.form.sizes[name] == self.form.sizes[d.name]
-                    ):
-                        found.append((function, name))
-        return found
-
-    def _assign_slots(self) -> None:
-        form = self.form
-        stored = {*self.schedule.kept}
-        stored |= {d.name for d in form.definitions if d.products}
-        for names, later in (
-            (self.before, {*self.loop, *self.after}),
-            (self.loop, {*self.after}),
-        ):
-            for d in form.definitions:
-                if d.name in later:
-                    operands = [v.name for v in values(d.value)]
-                    operands += [p.operand.name for p in d.products]
-                    stored.update(name for name in operands if name in names)
-        stored |= {p.operand.name for d in form.definitions for p in d.products} - {*form.inputs}
-        stored |= self._crossing()
-        stored.add(form.output)
-        for d in form.definitions:
-            if d.name in form.states:
-                self.owner[d.name] = (d.name, 1)
-            elif d.name in stored:
-                self.owner[d.name] = (d.name, 0)
-        for d in form.definitions:
-            self._take_over(d)
-
-    def _crossing(self) -> set[str]:
-        """Values that a later block of the loop reads: temporaries live in one block only."""
-        found: set[str] = set()
-        for stage in self.schedule.forward.loop:
-            if isinstance(stage, Block):
-                made = {d.name for d in stage.assignments}
-                read = {v.name for d in stage.assignments for v in values(d.value) if not v.shift}
-                found |= (read - made) & {*self.form.by_name}
-        return found
-
-    def _take_over(self, d: Definition) -> None:
-        """An activation goes where its pre-activation is, if nothing else reads that."""
-        if not isinstance(d.value, Call) or len(d.value.arguments) != 1:
-            return
-        argument = d.value.arguments[0]
-        if not isinstance(argument, Value) or argument.shift != 0:
-            return
-        a = argument.name
-        if a not in self.owner or a in self.schedule.kept or a in self.form.states:
-            return
-        if self.uses[a] != 1 or a == self.form.output:
-            return
-        self.owner[a] = self.owner.setdefault(d.name, (d.name, 0))
-
-    @cached_property
-    def uses(self) -> dict[str, int]:
-        """How many definitions read each value."""
-        count = dict.fromkeys(self.form.sizes, 0)
-        for d in self.form.definitions:
-            for name in {v.name for v in values(d.value)} | {p.operand.name for p in d.products}:
-                count[name] += 1
-        return count
-
-    @cached_property
-    def slots(self) -> tuple[str, ...]:
-        """The slots, in order of definition."""
-        owners = [name for name, _ in self.owner.values()]
-        return tuple(dict.fromkeys([*owners, *self.parts.values()]))
-
-    @property
-    def slot_sizes(self) -> dict[str, str]:
-        """The size of each slot."""
-        of_parts = {
-            slot: self.form.sizes[v.name] for call, slot in self.parts.items() for v in values(call)
-        }
-        return {s: of_parts.get(s) or self.schedule.sizes[s] for s in self.slots}
-
-    def scale(self, name: str) -> str | None:
-        """The activation whose factor the weights of a pre-activation carry, if any."""
-        return self._scales[name]
-
-    @cached_property
-    def _scales(self) -> dict[str, str | None]:
-        return {d.name: self._scale(d.name) for d in self.form.definitions}
-
-    def _scale(self, name: str) -> str | None:
-        d = self.form.by_name[name]
-        if self.uses[name] != 1 or name in self.schedule.kept or name in self.form.states:
-            return None
-        if name == self.form.output or not d.products:
-            return None
-        if values(d.value):
-            return None  # an element-wise term cannot be scaled ahead
-        for user in self.form.definitions:
-            if user.value == Call("sigma", (Value(name),)):
-                return "sigma"
-            if user.value == Call("tanh", (Value(name),)):
-                return "tanh"
-        return None
+def product_array(name: str) -> str:
+    """The array that the product of a matrix goes to."""
+    return f"product {name}"
 
 
-def _assigned(stages: tuple[Stage, ...]) -> tuple[str, ...]:
-    return tuple(d.name for s in stages if isinstance(s, Block) for d in s.assignments)
+def operand_array(name: str) -> str:
+    """The array of a vector and what is multiplied beside it."""
+    return f"operand {name}"
 
 
 class Forward:
@@ -226,7 +101,9 @@ class Forward:
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
-        self.layout = Layout(schedule)
+        self._joining = Joining(schedule)
+        self.operands: dict[str, Operand] = self._joining.operands
+        self.layout = Layout(schedule, self._joining)
         self._producer = {
             row.result: (stage, part)
             for part in ("before", "loop", "after")
@@ -236,26 +113,20 @@ class Forward:
         }
         self._user = {
             value.name: d.name
-            for stages in (schedule.forward.stages,)
-            for s in stages
+            for s in schedule.forward.stages
             if isinstance(s, Block)
             for d in s.assignments
             for value in values(d.value)
             if value.name in self._producer
         }
-        # A product with a state takes in that of the step after with the same state.
-        self._later = {
-            now: later
-            for now, later in fanout_pairs(schedule.forward.loop)
-            if all(self._adds_up(row.result) for row in (*now.rows, *later.rows))
-        }
-        self._pack_names = self._name_packs()
+        self._ahead_names = self._name_ahead()
         sizes = self.layout.slot_sizes
-        self._packs: dict[Fanout, Packed] = {}
+        self._scaled: dict[Product | Fanout, Scaled] = {}
 
         def arrange(order: tuple[str, ...]) -> None:
             self.record = Slots(RECORD, order, tuple(sizes[n] for n in order))
-            self._packs.clear()
+            self._scaled.clear()
+            self._at: dict[str, View] | None = None
 
         def cost(order: tuple[str, ...]) -> int:
             arrange(order)
@@ -267,11 +138,12 @@ class Forward:
         self.scratch = Slots("scratch", tuple(f"tmp{k}" for k in range(len(scratch.sizes))),
                              scratch.sizes)
 
-    def _name_packs(self) -> dict[Fanout, str]:
+    def _name_ahead(self) -> dict[Fanout, str]:
+        """The names of the products before and after the loop."""
         named: dict[Fanout, str] = {}
-        taken: set[str] = set()
-        for stage in self.schedule.forward.stages:
-            if isinstance(stage, Fanout) and stage not in self._later.values():
+        taken = {product.name for product in self.products}
+        for stage in (*self.schedule.forward.before, *self.schedule.forward.after):
+            if isinstance(stage, Fanout):
                 name = f"w_{stage.operand.name}"
                 while name in taken:
                     name += "_"
@@ -280,9 +152,14 @@ class Forward:
         return named
 
     @property
+    def products(self) -> tuple[Product, ...]:
+        """The products of the loop, as they were joined."""
+        return tuple(p for found in self._joining.products.values() for p in found)
+
+    @property
     def variables(self) -> frozenset[str]:
         """The variables of the stacks, which no variable of the loop may hide."""
-        return frozenset(self._pack_names.values())
+        return frozenset({*self._ahead_names.values(), *(p.name for p in self.products)})
 
     # Where things are
 
@@ -294,72 +171,90 @@ class Forward:
         return self.record.view(name, shift + value.shift)
 
     def _where(self, value: Value) -> View:
-        if value.name in self._producer:
-            stage, _ = self._producer[value.name]
-            if self.direct(stage):
-                return self.view(Value(self._user[value.name]))
-            packed = self.packed(stage)
-            index = [row.result for row in packed.rows].index(value.name)
-            return View(f"product {packed.name}", index)
+        """Where a value is for what runs before and after the loop."""
         if value.name.startswith("ready "):
-            return self.view(Value(value.name.removeprefix("ready ")))
+            return self._begin(value.name.removeprefix("ready "))
         return self.view(value)
+
+    def _where_in_loop(self, value: Value) -> View:
+        if value.name in self._producer:
+            return self._result(value.name)
+        if value.name.startswith("ready "):
+            return self._begin(value.name.removeprefix("ready "))
+        return self._in_operands(value) or self.view(value)
+
+    def _in_operands(self, value: Value) -> View | None:
+        """The slot of a value in an array of what is multiplied, if it has one there."""
+        form = self.schedule.form
+        if value.name in self.operands:
+            names = self.operands[value.name].names
+            shift = value.shift + (value.name in form.states)
+            return View(operand_array(value.name), names.index(value.name), 1, shift)
+        if value.name in form.inputs:
+            for name, operand in self.operands.items():
+                if value.name in operand.names:
+                    return View(operand_array(name), operand.names.index(value.name))
+        return None
+
+    def _begin(self, name: str) -> View:
+        """Where a pre-activation is that something is added to, or that is complete."""
+        if name in self._joining.begins:
+            return self._result(self._joining.begins[name])
+        return self.view(Value(name))
+
+    def _result(self, result: str) -> View:
+        """Where a product of the loop leaves a result."""
+        if self._at is None:
+            self._at = {
+                row.result: View(product_array(product.name), k)
+                for product in self.products
+                for k, row in enumerate(self.scaled(product).rows)
+            }
+        return self._at[result]
+
+    def target(self, d: Definition) -> View | None:
+        """Where the loop stores a value."""
+        if d.name in self.operands:
+            return self._in_operands(Value(d.name))
+        return self.view(Value(d.name)) if d.name in self.layout.owner else None
 
     # Products
 
-    def packed(self, stage: Fanout) -> Packed:
-        """The stack of a product, its rows in the order of the slots that they go to."""
-        if stage not in self._packs:
-            self._packs[stage] = self._pack(stage)
-        return self._packs[stage]
+    def scaled(self, product: Product) -> Scaled:
+        """A product, its rows in the order of the slots that they feed."""
+        if product not in self._scaled:
+            later = len(product.sums) - product.later
+            sums = tuple(
+                s
+                for part in (product.sums[:later], product.sums[later:])
+                for s in sorted(part, key=lambda s: self._position(s.user))
+            )
+            self._scaled[product] = self._with_scales(replace(product, sums=sums))
+        return self._scaled[product]
 
-    def _pack(self, stage: Fanout) -> Packed:
-        for now, later in self._later.items():
-            if stage == later:
-                return self.packed(now)
-        rows = sorted(stage.rows, key=self._position)
-        if stage in self._later:
-            rows += sorted(self._later[stage].rows, key=self._position)
-        users = [self._user[row.result] for row in rows]
-        return Packed(
-            self._pack_names[stage],
-            tuple(rows),
-            tuple(self.layout.scale(user) for user in users),
-            tuple(
-                self._is_negative(user, row.result)
-                and self._known_ahead(Value(row.result), user)
-                for user, row in zip(users, rows, strict=True)
-            ),
-            stage.operand,
-            tuple(dict.fromkeys(row.label for row in rows)),
-        )
+    def _ahead(self, stage: Fanout) -> Scaled:
+        """A product before or after the loop, as far as none of the loop takes it in."""
+        if stage not in self._scaled:
+            rows = (row for row in stage.rows if row.result not in self._joining.taken)
+            sums = []
+            for row in sorted(rows, key=lambda row: self._position(self._user[row.result])):
+                user = self._user[row.result]
+                negative = Neg(Value(row.result)) in terms(self._assignments[user].value)
+                sums.append(Sum(Signed(row, negative), (), None, user))
+            product = Product(self._ahead_names[stage], stage.operand, (), False, tuple(sums))
+            self._scaled[stage] = self._with_scales(product)
+        return self._scaled[stage]
 
-    def _position(self, row: Row) -> tuple[int, int]:
-        user = self._user[row.result]
-        if user not in self.layout.owner:
-            return (1 << 20, 0)
-        view = self.view(Value(user))
-        return (view.slot, view.shift)
+    def _with_scales(self, product: Product) -> Scaled:
+        return Scaled(product, tuple(self.layout.scale(s.user) for s in product.sums))
 
-    def direct(self, stage: Fanout) -> bool:
-        """Whether the loop's product can be stored right into the slots: nothing is there yet."""
-        if self._producer[stage.rows[0].result][1] != "loop":
-            return False
-        targets = []
-        for row in self.packed(stage).rows:
-            user = self._user[row.result]
-            if user not in self.layout.owner or self._ready(user):
-                return False
-            first = next(v for v in values(self._assignments[user].value))
-            if first != Value(row.result) or self._is_negative(user, row.result):
-                return False
-            targets.append(self.view(Value(user)))
-        return len(runs(targets)) == 1
-
-    def _is_negative(self, user: str, result: str) -> bool:
-        value = self._assignments[user].value
-        terms = value.terms if isinstance(value, Add) else (value,)
-        return Neg(Value(result)) in terms
+    def _position(self, user: str) -> tuple[int, int]:
+        """The slot that a pre-activation feeds: its own, or that of its activation."""
+        for name in (user, self.layout.activations.get(user)):
+            if name in self.layout.owner:
+                view = self.view(Value(name))
+                return (view.slot, view.shift)
+        return (1 << 20, 0)
 
     @cached_property
     def _assignments(self) -> dict[str, Definition]:
@@ -370,20 +265,24 @@ class Forward:
             for d in s.assignments
         }
 
-    # What is ready before the loop
+    # What is ready before a block
 
     def _ready(self, name: str) -> tuple[Expression, ...]:
-        """Terms of a pre-activation that are stored into its slot ahead of its block."""
-        d = self._assignments[name]
-        if name not in self.layout.owner or not self.schedule.form.by_name[name].products:
+        """Terms of a pre-activation that are where it begins ahead of its block."""
+        if not self.schedule.form.by_name[name].products:
             return ()
-        return tuple(term for term in _terms(d.value) if self._stored_ahead(term, name))
+        if name not in self.layout.owner and name not in self._joining.begins:
+            return ()
+        found = terms(self._assignments[name].value)
+        return tuple(term for term in found if self._is_ready(term, name))
 
-    def _stored_ahead(self, term: Expression, name: str) -> bool:
+    def _is_ready(self, term: Expression, name: str) -> bool:
         inner = term.argument if isinstance(term, Neg) else term
-        if isinstance(inner, Value) and inner.name in self._producer and self._adds_up(inner.name):
-            return True
-        return self._known_ahead(term, name)
+        if not isinstance(inner, Value):
+            return not values(inner)
+        if inner.name not in self._producer:
+            return False
+        return name in self.layout.loop or self._known_ahead(term, name)
 
     def _known_ahead(self, term: Expression, name: str) -> bool:
         """Whether a term of a pre-activation needs nothing of the loop."""
@@ -394,38 +293,38 @@ class Forward:
         return not values(inner)
 
     def _remaining(self, d: Definition) -> Expression:
-        """The value of a definition, its ready terms replaced by what its slot holds."""
+        """The value of a definition, its ready terms replaced by what is where it begins."""
         ready = self._ready(d.name)
         if not ready:
             return d.value
-        rest = [term for term in _terms(d.value) if term not in ready]
+        rest = [term for term in terms(d.value) if term not in ready]
         return add(Value(f"ready {d.name}"), *rest)
 
     def _input_products(self, stage: Fanout, stored: set[str]) -> list[InputProduct]:
         """A product for all steps at once, straight into the slots; the users get `stored`."""
-        packed = self.packed(stage)
-        users = [self._user[row.result] for row in packed.rows]
+        scaled = self._ahead(stage)
+        users = [s.user for s in scaled.product.sums]
         targets = [self.view(Value(user)) for user in users]
         pieces: dict[bool, list[int]] = {False: [], True: []}
         for k, user in enumerate(users):
             pieces[user in stored].append(k)
             stored.add(user)
         found = []
-        of_input = packed.operand.name in self.schedule.form.inputs
         for accumulate, rows in pieces.items():
             for run in runs([targets[k] for k in rows]):
                 a, b = rows[run[0]], rows[run[-1]]
-                target = span(targets[a], targets[b])
-                found.append(InputProduct(packed, a, b, target, accumulate, of_input))
+                found.append(InputProduct(scaled, a, b, span(targets[a], targets[b]), accumulate))
         return found
 
     def _constants(self, names: tuple[str, ...], stored: set[str]) -> list[Constant]:
         """Biases and the like, for runs of slots; the users get `stored`."""
         found: list[tuple[View, Expression, str]] = []
         for name in names:
-            terms = [term for term in self._ready(name) if not values(term)]
-            if terms:
-                found.append((self.view(Value(name)), add(*terms), name))
+            if name in self._joining.begins:
+                continue
+            constants = [term for term in self._ready(name) if not values(term)]
+            if constants:
+                found.append((self.view(Value(name)), add(*constants), name))
         found.sort(key=lambda item: (item[2] in stored, item[0].shift, item[0].slot))
         result = []
         for accumulate in (False, True):
@@ -451,7 +350,7 @@ class Forward:
         stored: set[str] = set()
         result = self._all_steps(self.schedule.forward.before, stored)
         result += self._constants((*self.layout.loop, *self.layout.after), stored)
-        return result
+        return self._folded(result)
 
     def after(self) -> list[Ahead]:
         """What runs for all steps after the loop."""
@@ -472,69 +371,100 @@ class Forward:
             elif isinstance(stage, Block):
                 names = tuple(d.name for d in stage.assignments if d.name in self.layout.before)
                 result.append(list(self._constants(names, stored)))
-                assignments = [self._target(d) for d in stage.assignments]
-                result.append(list(fuse(self._lowered(assignments))))
+                assignments = [
+                    self._assignment(
+                        d, self.view(Value(d.name)) if d.name in self.layout.owner else None
+                    )
+                    for d in stage.assignments
+                ]
+                result.append(list(fuse(lower(assignments, self._where, self._with_factor,
+                                              stored=self.parts))))
         return numbered(result)
 
-    # The loop, and what is computed for all steps at once
+    def _folded(self, items: Sequence[Ahead]) -> list[Ahead]:
+        """Constants added to what a product of an input stores become a column of its weights."""
+        result = list(items)
+        for constant in items:
+            if not isinstance(constant, Constant) or not constant.accumulate:
+                continue
+            for k, item in enumerate(result):
+                if (
+                    isinstance(item, InputProduct)
+                    and item.target == constant.target
+                    and not item.scaled.product.constant
+                    and not item.accumulate
+                    and (item.first, item.last) == (0, len(item.scaled.rows) - 1)
+                    and item.scaled.product.operand.name in self.schedule.form.inputs
+                ):
+                    product = item.scaled.product
+                    sums = tuple(
+                        replace(s, constant=value)
+                        for s, value in zip(product.sums, constant.values, strict=True)
+                    )
+                    widened = replace(product, constant=True, sums=sums)
+                    result[k] = replace(item, scaled=replace(item.scaled, product=widened))
+                    result.remove(constant)
+                    break
+        return result
+
+    # The loop
 
     def _loop(self) -> list[Instruction]:
         result: list[list[Instruction]] = []
         segment: list[Assignment] = []
+        pending: list[str] = []  # results to be added to where their users begin
+        made: set[str] = set()  # products that this step has made
 
         def flush() -> None:
-            result.append(list(fuse(self._lowered(segment))))
+            operations = lower(segment, self._where_in_loop, self._with_factor, stored=self.parts)
+            result.append(list(fuse(operations)))
             segment.clear()
 
         for stage in self.schedule.forward.loop:
             if isinstance(stage, Fanout):
                 flush()
-                ready = stage in self._later.values()
-                product: list[Instruction] = [] if ready else [self._dot(stage)]
-                result.append([*product, *self._accumulated(stage)])
+                products = self._joining.products[stage]
+                made.update(product.name for product in products)
+                result.append([self._dot(product) for product in products])
+                pending += (row.result for row in stage.rows if self._adds_up(row.result))
+                at_hand = [r for r in pending if self._is_made(self._user[r], made)]
+                result.append(list(fuse(list(map(self._accumulation, at_hand)))))
+                pending = [r for r in pending if r not in at_hand]
             elif isinstance(stage, Block):
-                segment.extend(map(self._target, stage.assignments))
+                segment.extend(self._assignment(d, self.target(d)) for d in stage.assignments)
         flush()
         return numbered(result)
 
-    def _dot(self, stage: Fanout) -> Dot:
-        packed = self.packed(stage)
-        later = len(self._later[stage].rows) if stage in self._later else 0
-        if self.direct(stage):
-            views = [self.view(Value(self._user[row.result])) for row in packed.rows]
-            out = span(views[0], views[-1])
-        else:
-            out = View(f"product {packed.name}", 0, len(packed.rows))
-        return Dot(packed, self.view(stage.operand), out, packed.labels, later)
-
-    def _accumulated(self, stage: Fanout) -> list[Operation]:
-        """Add a product to what is in its users' slots already."""
-        packed = self.packed(stage)
-        found = []
-        for k, row in enumerate(packed.rows):
-            user = self._user[row.result]
-            if row in stage.rows and self._adds_up(row.result):
-                target = self.view(Value(user))
-                ufunc = "subtract" if self._is_negative(user, row.result) else "add"
-                inputs = (target, View(f"product {packed.name}", k))
-                found.append(
-                    Operation(ufunc, inputs, target, (row.label,), self.schedule.sizes[user])
-                )
-        return fuse(found)
+    def _dot(self, product: Product) -> Dot:
+        """The product, and the view of all that it multiplies."""
+        value = product.operand
+        if value.name not in self.operands:
+            return Dot(self.scaled(product), self.view(value))
+        names = self.operands[value.name].names
+        own = self._where_in_loop(value)
+        first = own.slot - product.constant
+        count = names.index(product.inputs[-1]) + 1 - first if product.inputs else own.end - first
+        return Dot(self.scaled(product), View(own.array, first, count, own.shift))
 
     def _adds_up(self, result: str) -> bool:
-        """Whether a product of the loop is added to a slot that has content ahead of the loop."""
+        """Whether a product is added to where its user begins, which is elsewhere."""
+        return self._joining.begins.get(self._user[result]) != result
+
+    def _is_made(self, user: str, made: set[str]) -> bool:
+        """Whether there is where a pre-activation begins."""
+        begins = self._begin(user).array
+        return not begins.startswith("product ") or begins.removeprefix("product ") in made
+
+    def _accumulation(self, result: str) -> Operation:
         user = self._user[result]
-        if self._producer[result][1] != "loop" or user not in self.layout.owner:
-            return False
-        return any(self._known_ahead(term, user) for term in _terms(self._assignments[user].value))
+        target = self._begin(user)
+        label = self._assignments[user].label
+        return Operation(
+            "add", (target, self._result(result)), target, (label,), self.schedule.sizes[user]
+        )
 
-    def _target(self, d: Definition) -> Assignment:
-        target = self.view(Value(d.name)) if d.name in self.layout.owner else None
+    def _assignment(self, d: Definition, target: View | None) -> Assignment:
         return Assignment(d.label, d.name, target, self._remaining(d), self.schedule.sizes[d.name])
-
-    def _lowered(self, assignments: list[Assignment]) -> list[Operation]:
-        return lower(assignments, self._where, self.scaled, stored=self.parts)
 
     @property
     def parts(self) -> dict[Expression, View]:
@@ -542,15 +472,22 @@ class Forward:
         return {call: self.record.view(slot) for call, slot in self.layout.parts.items()}
 
     @cached_property
-    def scaled(self) -> frozenset[str]:
+    def _with_factor(self) -> frozenset[str]:
         """The pre-activations whose weights carry a factor."""
         return frozenset(
             d.name for d in self.schedule.form.definitions if self.layout.scale(d.name)
         )
 
 
-def _terms(expression: Expression) -> tuple[Expression, ...]:
-    return expression.terms if isinstance(expression, Add) else (expression,)
-
-
-__all__ = ["RECORD", "Constant", "Dot", "Forward", "InputProduct", "Instruction", "Packed"]
+__all__ = [
+    "RECORD",
+    "Ahead",
+    "Constant",
+    "Dot",
+    "Forward",
+    "InputProduct",
+    "Instruction",
+    "Scaled",
+    "operand_array",
+    "product_array",
+]

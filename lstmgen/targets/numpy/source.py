@@ -19,7 +19,8 @@ RESERVED = frozenset(
     gradients dx dparams sizes shapes activate by_sigma by_tanh spent summand sums
     dstate0 range zip list reversed float int tuple dict len isinstance set sorted max
     min name value array exp temporaries key pool back_steps factor_steps run last self
-    views type functools row last_step window weights segment""".split()
+    views type functools row last_step window weights segment time chunk_steps
+    blocks places few quick direct""".split()
 ) | {*FUNCTIONS}
 
 
@@ -36,6 +37,12 @@ class NumpyModule:
     def recompute(self) -> bool:
         """Whether the backward pass runs the forward pass again instead of keeping it."""
         return self.interface.recompute == "all"
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether either loop has a product."""
+        bound = (*self.forward.once, *self.backward.once)
+        return any("_product(" in b.expression for b in bound)
 
     @property
     def uses_sigma(self) -> bool:

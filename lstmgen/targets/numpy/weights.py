@@ -9,7 +9,8 @@ from lstmgen.schedule import Column
 from lstmgen.targets.extents import columns, extent
 from lstmgen.targets.interface import Interface
 from lstmgen.targets.lines import Line
-from lstmgen.targets.numpy.forward import Packed
+from lstmgen.targets.numpy.forward import Scaled
+from lstmgen.targets.numpy.joining import ONE, Signed, Sum
 from lstmgen.targets.numpy.writing import stack
 
 SCALE = {"sigma": "by_sigma", "tanh": "by_tanh"}
@@ -28,34 +29,44 @@ class Weights:
         return block + (".T" if transposed else "")
 
     def packed(
-        self, packed: Packed, sizes: Sequence[str], operand: str, column: Sequence[str] = ()
+        self,
+        scaled: Scaled,
+        sizes: Sequence[str],
+        operand: Sequence[str],
+        constants: Sequence[str] | None,
     ) -> list[Line]:
-        """The stack of a `Fanout`, scaled for the activations that it feeds.
+        """The matrix of a product, scaled for the activations that it feeds.
 
         Args:
-            packed: the stack.
+            scaled: the product.
             sizes: of its blocks' rows.
-            operand: the size of what it multiplies.
-            column: for each block what is added to its product, if that is to be a column more.
+            operand: the sizes of what it multiplies.
+            constants: for each block what multiplies the 1, if there is one.
         """
-        blocks = []
-        for row, negative in zip(packed.rows, packed.negative, strict=True):
-            block = self.block(row.weight, row.slot, row.transposed)
-            blocks.append(f"-{block}" if negative else block)
-        name = packed.name
-        if column:
-            lines = [
-                Line(f"{name} = np.empty(({extent(sizes)}, {operand} + 1), dtype)"),
-                Line(_stored(blocks, f"{name}[:, :{operand}]"), packed.labels),
-                Line(_stored(column, f"{name}[:, {operand}]"), packed.labels),
-            ]
-        elif len(blocks) == 1:
-            scale = packed.scales[0]
-            scaled = blocks[0] + (f" * {SCALE[scale]}" if scale is not None else "")
-            return [Line(f"{name} = {stack([scaled])}", packed.labels)]
+        product = scaled.product
+        parts: list[list[str]] = [] if constants is None else [list(constants)]
+        if all(map(self._is_whole, product.sums)):
+            parts.append([self._signed(s.of, whole=True) for s in product.sums])
+            widths = [extent(operand[-1 - len(product.inputs) :])]
         else:
-            lines = [Line(f"{name} = {stack(blocks)}", packed.labels)]
-        numbered = zip(packed.scales, packed.rows, strict=True)
+            columns_of = zip(*((s.of, *s.beside) for s in product.sums), strict=True)
+            parts += [[self._signed(block) for block in blocks] for blocks in columns_of]
+            widths = list(operand[-1 - len(product.inputs) :])
+        if constants is not None:
+            widths.insert(0, ONE)
+        name = product.name
+        if len(parts) == 1 and len(parts[0]) == 1:
+            scale = scaled.scales[0]
+            factor = f" * {SCALE[scale]}" if scale is not None else ""
+            return [Line(f"{name} = {stack([parts[0][0] + factor])}", scaled.labels)]
+        if len(parts) == 1:
+            lines = [Line(f"{name} = {stack(parts[0])}", scaled.labels)]
+        else:
+            lines = [Line(f"{name} = np.empty(({extent(sizes)}, {extent(operand)}), dtype)")]
+            for k, blocks in enumerate(parts):
+                column = "0" if widths[k] == ONE else columns(tuple(widths), k)
+                lines.append(Line(_stored(blocks, f"{name}[:, {column}]"), scaled.labels))
+        numbered = zip(scaled.scales, scaled.rows, strict=True)
         first = 0
         for scale, group in itertools.groupby(numbered, key=lambda item: item[0]):
             labels = [row.label for _, row in group]
@@ -65,6 +76,26 @@ class Weights:
                 part = name + (f"[{rows}]" * (rows != ":"))
                 lines.append(Line(f"{part} *= {SCALE[scale]}", tuple(dict.fromkeys(labels))))
         return lines
+
+    def _signed(self, block: Signed, *, whole: bool = False) -> str:
+        row = block.row
+        code = (
+            f'params["{row.weight}"]'
+            if whole
+            else self.block(row.weight, row.slot, row.transposed)
+        )
+        return f"-{code}" if block.negative else code
+
+    def _is_whole(self, s: Sum) -> bool:
+        """Whether the blocks of a sum are all of one weight, in its own order."""
+        rows = [s.of.row, *(block.row for block in s.beside)]
+        count = len(self._interface.form.weights[s.of.row.weight].columns)
+        return (
+            len({(row.weight, row.transposed) for row in rows}) == 1
+            and not s.of.row.transposed
+            and [row.slot for row in rows] == list(range(count))
+            and len({s.of.negative, *(block.negative for block in s.beside)}) == 1
+        )
 
     def gathered(
         self, name: str, terms: Sequence[Column], size: str, sizes: Sequence[str]

@@ -14,6 +14,7 @@ from lstmgen.expression import Number
 from lstmgen.normal_form import NormalForm
 from lstmgen.targets.interface import Identifiers
 from lstmgen.targets.lines import Line
+from lstmgen.targets.numpy.joining import ONE
 from lstmgen.targets.numpy.operations import FUNCTIONS, Operand, Operation, View
 from lstmgen.targets.numpy.storage import Slots
 
@@ -48,9 +49,23 @@ def functions(lines: Iterable[Line]) -> tuple[str, ...]:
     return tuple(sorted({name for name in called if name in FUNCTIONS}))
 
 
-def products_of(matrices: Iterable[str], identifiers: Identifiers) -> tuple[Bound, ...]:
-    """The matrices' own method, which a loop calls in less time than NumPy's function."""
-    return tuple(Bound(identifiers(f"{m}_dot", "product"), f"{m}.dot") for m in matrices)
+@dataclass(frozen=True, slots=True)
+class ProductCall:
+    """How a loop calls a product: the function and the place of its result, bound ahead."""
+
+    bound: Bound
+    function: str
+    out: str
+
+    def call(self, operand: str) -> str:
+        return f"{self.function}({operand}, {self.out})"
+
+
+def product_of(matrix: str, out: str, identifiers: Identifiers) -> ProductCall:
+    """The product of a matrix into an array, both variables."""
+    function = identifiers(f"{matrix}_dot", "product")
+    place = identifiers(f"{matrix}_out", "product")
+    return ProductCall(Bound(f"{function}, {place}", f"_product({matrix}, {out})"), function, place)
 
 
 def operation_line(operation: Operation, names: Names, *, bound: bool = False) -> Line:
@@ -79,13 +94,13 @@ def operation_line(operation: Operation, names: Names, *, bound: bool = False) -
 def _activate(operation: Operation, names: Names) -> str:
     """All sigmas of the run stand before all tanhs."""
     view = operation.out
-    assert operation.inputs == (view,), "a scaled pre-activation shares its activation's slot"
     sigmas = operation.kinds.count("sigma")
     parts = []
     for start, count in ((0, sigmas), (sigmas, view.count - sigmas)):
         part = replace(view, slot=view.slot + start, count=count)
         parts.append(names(part, False) if count else "None")
-    return f"activate({names(view, False)}, {parts[0]}, {parts[1]})"
+    arguments = (names(operation.inputs[0], False), names(view, False), *parts)
+    return f"activate({', '.join(arguments)})"
 
 
 class Storage:
@@ -106,8 +121,13 @@ class Storage:
         """Whether the array has an axis of steps."""
         slots = self.slots(view.array)
         if slots is not None:
-            return slots.array in ("record", "adjoint", "factor")
+            return slots.array in ("record", "adjoint", "factor") or self.is_operand(slots)
         return view.array.startswith(("input ", "whole "))
+
+    @staticmethod
+    def is_operand(slots: Slots) -> bool:
+        """Whether the array has what products multiply, with one step more than a chunk."""
+        return slots.array.startswith("operand_")
 
     def size(self, view: View) -> str:
         slots = self.slots(view.array)
@@ -148,6 +168,8 @@ class Storage:
         if slots.array == "record":
             shifted = f"{lo} + 1:{hi} + 1" if lo else "1:"
             steps = shifted if view.shift else (steps if lo else ":-1")
+        elif self.is_operand(slots):
+            steps = "1:" if view.shift else ":-1"
         else:  # all else holds one chunk
             steps = ":n" if lo else ":"
         rows = slots.rows_of(view)
@@ -188,6 +210,10 @@ class Storage:
         if slots is None:
             kind, _, name = view.array.partition(" ")
             return f"{name}_t" if kind in ("input", "whole") else name
+        if self.is_operand(slots):
+            names = slots.names[view.slot : view.end]
+            title = "_".join("one" if name == ONE else name for name in names)
+            return f"{title}_prev" if not view.shift and title in self._form.states else title
         title = slots.title(view)
         if view.count == len(slots.names) and not slots.goes_on(view) and view.count > 1:
             if self.is_per_step(view):
