@@ -397,33 +397,29 @@ def _tanh_is_quick(dtype):
 
 
 def _activation(dtype, elements):
-    """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
+    """How to evaluate tanh, and the factors that pre-activations of sigma and tanh must carry.
 
-    sigma(a) = 1 / (1 + exp(-a)) or (1 + tanh(a / 2)) / 2, and tanh(a) = 2 / (1 + exp(-2a)) - 1 or
-    as it is: by exp or by tanh, whichever is quicker.
+    tanh(a) as it is, or 2 / (1 + exp(-2a)) - 1, whichever is quicker.
     """
-    half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
+    one, two = np.array(1.0, dtype), np.array(2.0, dtype)
     add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
     subtract, tanh = np.subtract, np.tanh
-    quick = _tanh_is_quick(dtype)
-    direct = quick or elements < _FEW[dtype.char]
 
-    def activate(a, out, to_sigma, to_tanh):
-        """Activate a: all of it wants sigma, or all of it tanh."""
-        if quick if to_tanh is None else direct:
-            tanh(a, out)
-            if to_tanh is None:
-                multiply(out, half, out)
-                add(out, half, out)
-            return
+    def by_tanh(a, out, to_sigma, to_tanh):
+        """Activate all of a, which wants tanh."""
+        tanh(a, out)
+
+    def by_exp(a, out, to_sigma, to_tanh):
+        """Activate all of a, which wants tanh."""
         exp(a, out)
         add(out, one, out)
         divide(one, out, out)  # in less time than NumPy's reciprocal
-        if to_sigma is None:
-            multiply(out, two, out)
-            subtract(out, one, out)
+        multiply(out, two, out)
+        subtract(out, one, out)
 
-    return activate, half if quick else -one, one if direct else -two
+    if elements < _FEW[dtype.char] or _tanh_is_quick(dtype):
+        return by_tanh, None, one
+    return by_exp, None, -two
 
 
 @functools.lru_cache(maxsize=256)

@@ -448,6 +448,37 @@ def test_sums_over_few_steps_at_a_time_give_those_over_all(
         assert_close(array, true, "float64")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("rows", ["all", "few"])
+@pytest.mark.parametrize("name", [*POST, *(n for n in ODD if n != "functions")])
+def test_each_way_that_a_module_may_choose_gives_the_same(
+    name: str, rows: str, quick: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tanh or exp, and products of all rows or of two (or three) at a time."""
+    given, found = arguments(name, dtype), module(name)
+    expected = call(name, given)
+    few = {"all": lambda n: n, "few": lambda n: next(k for k in (2, 3, n) if n % k == 0)}[rows]
+    if hasattr(found, "_tanh_is_quick"):
+        monkeypatch.setattr(found, "_tanh_is_quick", lambda dtype: quick)
+    if hasattr(found, "_FEW"):
+        monkeypatch.setattr(found, "_FEW", {"f": 0, "d": 0})
+    if hasattr(found, "_rows_at_once"):
+        monkeypatch.setattr(found, "_rows_at_once", lambda n, columns, B, dtype: few(n))
+    for array, true in zip(arrays(call(name, given)), arrays(expected), strict=True):
+        assert_close(array, true, dtype)
+
+
+def test_rows_at_once_are_few_only_where_products_are_large() -> None:
+    dtype = np.dtype("float32")
+    rows_at_once = module("lstm")._rows_at_once
+    assert rows_at_once(128, 65, 1, dtype) == 128
+    assert rows_at_once(521, 2000, 1, dtype) == 521  # a prime, of which no few rows make all
+    for rows, columns, size in ((512, 257, 32), (96, 1001, 40)):
+        few = rows_at_once(rows, columns, size, dtype)
+        assert few == rows or (rows % few == 0 and few * columns * size <= 1e6)
+
+
 @pytest.mark.parametrize("size", [1 << 16, 16])
 def test_numpys_buffers_are_left_as_they_were_and_change_no_bit(size: int) -> None:
     given = arguments("peephole")

@@ -143,9 +143,18 @@ class ForwardSource:
     @property
     def mixes(self) -> bool:
         """Whether sigma and tanh are evaluated together anywhere."""
+        return any(len({*kinds}) > 1 for kinds in self._kinds)
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """What pre-activations that carry a factor want: sigma, tanh, or both."""
+        return tuple(sorted({kind for kinds in self._kinds for kind in kinds}))
+
+    @property
+    def _kinds(self) -> list[tuple[str, ...]]:
         plan = self._plan
         operations = (*plan.loop, *plan.before(), *plan.after())
-        return any(isinstance(i, Operation) and len({*i.kinds}) > 1 for i in operations)
+        return [i.kinds for i in operations if isinstance(i, Operation)]
 
     @property
     def uses_count(self) -> bool:
