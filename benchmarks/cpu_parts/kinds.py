@@ -75,6 +75,13 @@ KINDS = {
             ("peephole",),
             _load("torch_loop", "TorchPeepholeLoop"),
         ),
+        Kind(
+            "torch-loop-fused",
+            "the same, fused by hand",
+            "torch",
+            ("peephole",),
+            _load("torch_loop", "TorchPeepholeFusedLoop"),
+        ),
         Kind("jax", "JAX jit(scan)", "jax", ("lstm",), _load("jax_scan", "JaxLSTM")),
     )
 }

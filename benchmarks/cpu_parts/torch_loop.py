@@ -1,4 +1,4 @@
-"""An eager PyTorch loop of the peephole LSTM with full matrices, which torch.nn does not have."""
+"""Eager PyTorch loops of the peephole LSTM with full matrices, which torch.nn does not have."""
 
 from __future__ import annotations
 
@@ -11,14 +11,71 @@ from .contender import Contender
 from .problem import Problem, Results
 from .torch_memory import saved_bytes
 
-__all__ = ["TorchPeepholeLoop"]
+__all__ = ["TorchPeepholeFusedLoop", "TorchPeepholeLoop"]
 
 torch.set_num_threads(1)
 
 _GATES = ("f", "i", "o", "C")
 
 
-class TorchPeepholeLoop(Contender):
+class _Loop(Contender):
+    """What both loops share: leaves of the graph, of which `train` gives the gradients."""
+
+    leaves: list[Any]
+
+    def _forward(self) -> Any:
+        raise NotImplementedError
+
+    def train(self) -> tuple[Any, ...]:
+        y = self._forward()
+        return (y, *torch.autograd.grad(y, self.leaves, self.dy))
+
+    def infer(self) -> object:
+        with torch.inference_mode():
+            return self._forward()
+
+    def keep(self) -> object:
+        return self._forward()
+
+    def allocated(self) -> int:
+        return saved_bytes(lambda: (self._forward(),), self.leaves)
+
+
+def _leaf(a: Any) -> Any:
+    return torch.from_numpy(np.array(a, order="C")).requires_grad_()
+
+
+class TorchPeepholeLoop(_Loop):
+    """The equations as they stand: a product for each gate, with the concatenation."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.parameters = {name: _leaf(value) for name, value in problem.params.items()}
+        self.x = _leaf(problem.x)
+        self.dy = torch.from_numpy(problem.dy.copy())
+        self.leaves = [self.x, *self.parameters.values()]
+
+    def _forward(self) -> Any:
+        size, p, linear = self.problem.size, self.parameters, torch.nn.functional.linear
+        h = c = torch.zeros(size.B, size.H, dtype=self.x.dtype)
+        ys = []
+        for x in self.x.unbind(0):
+            c_h_x = torch.cat([c, h, x], dim=1)
+            f = torch.sigmoid(linear(c_h_x, p["W_f"], p["b_f"]))
+            i = torch.sigmoid(linear(c_h_x, p["W_i"], p["b_i"]))
+            c_tilde = torch.tanh(linear(torch.cat([h, x], dim=1), p["W_C"], p["b_C"]))
+            c = f * c + i * c_tilde
+            o = torch.sigmoid(linear(torch.cat([c, h, x], dim=1), p["W_o"], p["b_o"]))
+            h = o * torch.tanh(c)
+            ys.append(h)
+        return torch.stack(ys)
+
+    def results(self) -> Results:
+        y, dx, *gradients = (a.detach().numpy() for a in self.train())
+        return {"y": y, "dx": dx, **dict(zip(self.parameters, gradients, strict=True))}
+
+
+class TorchPeepholeFusedLoop(_Loop):
     """Gates fused, the input's part of all steps in one product before the loop."""
 
     def __init__(self, problem: Problem) -> None:
@@ -26,17 +83,15 @@ class TorchPeepholeLoop(Contender):
         H, D = problem.size.H, problem.size.D
         p = problem.params
 
-        def leaf(a: Any) -> Any:
-            return torch.from_numpy(np.ascontiguousarray(a)).requires_grad_()
-
         # Transposed, so that a step is states @ weights.
-        self.w_x = leaf(np.concatenate([p[f"W_{g}"][:, -D:] for g in _GATES]).T)
-        self.w_h = leaf(np.concatenate([p[f"W_{g}"][:, -D - H : -D] for g in _GATES]).T)
-        self.w_c = leaf(np.concatenate([p[f"W_{g}"][:, :H] for g in ("f", "i")]).T)
-        self.w_o = leaf(p["W_o"][:, :H].T)
-        self.b = leaf(np.concatenate([p[f"b_{g}"] for g in _GATES]))
-        self.x = leaf(problem.x.copy())
+        self.w_x = _leaf(np.concatenate([p[f"W_{g}"][:, -D:] for g in _GATES]).T)
+        self.w_h = _leaf(np.concatenate([p[f"W_{g}"][:, -D - H : -D] for g in _GATES]).T)
+        self.w_c = _leaf(np.concatenate([p[f"W_{g}"][:, :H] for g in ("f", "i")]).T)
+        self.w_o = _leaf(p["W_o"][:, :H].T)
+        self.b = _leaf(np.concatenate([p[f"b_{g}"] for g in _GATES]))
+        self.x = _leaf(problem.x)
         self.dy = torch.from_numpy(problem.dy.copy())
+        self.leaves = [self.x, self.w_x, self.w_h, self.w_c, self.w_o, self.b]
 
     def _forward(self) -> Any:
         size = self.problem.size
@@ -54,11 +109,6 @@ class TorchPeepholeLoop(Contender):
             ys.append(h)
         return torch.stack(ys)
 
-    def train(self) -> tuple[Any, ...]:
-        y = self._forward()
-        leaves = [self.x, self.w_x, self.w_h, self.w_c, self.w_o, self.b]
-        return (y, *torch.autograd.grad(y, leaves, self.dy))
-
     def results(self) -> Results:
         y, dx, d_w_x, d_w_h, d_w_c, d_w_o, d_b = (a.detach().numpy() for a in self.train())
         H = self.problem.size.H
@@ -71,14 +121,3 @@ class TorchPeepholeLoop(Contender):
             found[f"W_{gate}"] = np.concatenate(parts).T
             found[f"b_{gate}"] = d_b[rows]
         return found
-
-    def infer(self) -> object:
-        with torch.inference_mode():
-            return self._forward()
-
-    def keep(self) -> object:
-        return self._forward()
-
-    def allocated(self) -> int:
-        leaves = [self.x, self.w_x, self.w_h, self.w_c, self.w_o, self.b]
-        return saved_bytes(lambda: (self._forward(),), leaves)
