@@ -229,11 +229,10 @@ def _run(params, weights, x, state, y, run):
     operand_h = run.operand_h
     operand_u_h_tilde = run.operand_u_h_tilde
     one = np.array(1.0, dtype)
-    W_u_h_tilde = p_u_h_tilde
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
     w_h_dot, w_h_out = _product(w_h, p_h)
-    w_u_h_tilde_dot, w_u_h_tilde_out = _product(w_u_h_tilde, W_u_h_tilde)
+    w_u_h_tilde_dot, w_u_h_tilde_out = _product(w_u_h_tilde, p_u_h_tilde)
     add, multiply, subtract = np.add, np.multiply, np.subtract
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
@@ -255,7 +254,7 @@ def _run(params, weights, x, state, y, run):
                 activate(p_h, z_r, z_r, None)  # (1) (2)
                 multiply(r, h_prev, u_h_tilde)  # (3a)
                 w_u_h_tilde_dot(u_h_tilde_x, w_u_h_tilde_out)  # (3b)
-                activate(W_u_h_tilde, h_tilde, None, h_tilde)  # (3)
+                activate(p_u_h_tilde, h_tilde, None, h_tilde)  # (3)
                 subtract(one, z, tmp0)  # (4)
                 multiply(tmp0, h_prev, tmp0)  # (4)
                 multiply(z, h_tilde, tmp1)  # (4)

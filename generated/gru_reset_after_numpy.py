@@ -241,11 +241,10 @@ def _run(params, weights, x, state, y, run):
     p_h_ = run.p_h_
     operand_h = run.operand_h
     one = np.array(1.0, dtype)
-    U_n_h = p_h_
     tmp0 = scratch[:H]
     tmp1 = scratch[H:]
     w_h_dot, w_h_out = _product(w_h, p_h)
-    w_h__dot, w_h__out = _product(w_h_, U_n_h)
+    w_h__dot, w_h__out = _product(w_h_, p_h_)
     add, copyto, multiply, subtract, tanh = np.add, np.copyto, np.multiply, np.subtract, np.tanh
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
@@ -268,7 +267,7 @@ def _run(params, weights, x, state, y, run):
                 w_h_dot(one_h_x, w_h_out)  # (1a) (2a)
                 w_h__dot(one_h, w_h__out)  # (3a)
                 activate(p_h, r_z, r_z, None)  # (1) (2)
-                copyto(a_n, U_n_h)  # (3a)
+                copyto(a_n, p_h_)  # (3a)
                 multiply(r, a_n, tmp0)  # (3b)
                 add(n_, tmp0, n_)  # (3b)
                 tanh(n_, n_)  # (3)

@@ -198,8 +198,7 @@ def _run(params, weights, x, state, y, run):
     record[0] = 0 if state is None else state["h"].T
     p_h = run.p_h
     operand_h = run.operand_h
-    W_h = p_h
-    w_h_dot, w_h_out = _product(w_h, W_h)
+    w_h_dot, w_h_out = _product(w_h, p_h)
     # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
     with np.errstate(over="ignore"):
         for lo in range(0, T, run.chunk):
@@ -214,7 +213,7 @@ def _run(params, weights, x, state, y, run):
                 strict=True,
             ):
                 w_h_dot(one_h_x, w_h_out)  # (1a)
-                activate(W_h, h, None, h)  # (1)
+                activate(p_h, h, None, h)  # (1)
             record[lo + 1:hi + 1, :] = operand_h[1:n + 1, 1:1 + H]
             np.copyto(y[lo:hi], record[lo + 1:hi + 1].transpose(0, 2, 1))
     return {"h": record[T].T.copy()}

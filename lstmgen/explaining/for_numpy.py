@@ -22,6 +22,7 @@ def sections(cell: Cell) -> dict[str, list[str]]:
     forward, backward = module.forward, module.backward
     arrays = (
         ("kept of each step by forward", forward.record),
+        *(("multiplied at each step by forward", o.slots) for o in forward.operands),
         ("made of each step by backward", backward.adjoint),
         ("handed from step to step by backward", backward.carry),
     )

@@ -228,11 +228,9 @@ class ForwardSource:
         product, sizes = scaled.product, self._plan.schedule.sizes
         constants = None
         if product.constant:
-            constants = [
-                self._column(s.constant, sizes[s.user]) for s in product.sums
-            ]
-        beside = (ONE,) * product.constant, sizes[product.operand.name], product.inputs
-        operand = (*beside[0], beside[1], *(sizes[x] for x in beside[2]))
+            constants = [self._column(s.constant, sizes[s.user]) for s in product.sums]
+        operand = [ONE] * product.constant
+        operand += (sizes[name] for name in (product.operand.name, *product.inputs))
         self._packs += self._weights.packed(
             scaled, [sizes[row.result] for row in scaled.rows], operand, constants
         )

@@ -76,7 +76,6 @@ class Product:
 class Operand:
     """A vector of the loop with all that is multiplied beside it: an array of slots per step."""
 
-    value: Value
     names: tuple[str, ...]
     sizes: tuple[str, ...]
 
@@ -89,7 +88,6 @@ class Joining:
         begins: for each pre-activation that needs nothing ahead of the loop, the result that it
             begins with, in the product's own memory; what else is to be added, is added there.
         taken: results of products ahead of the loop that no longer stand there.
-        served: a `Fanout` whose rows the product of another left in the step before.
     """
 
     def __init__(self, schedule: Schedule) -> None:
@@ -114,7 +112,6 @@ class Joining:
         self.begins: dict[str, str] = {}
         self._begun: dict[str, int] = {}  # pre-activation -> place in the loop of where it begins
         self.taken: set[str] = set()
-        self.served: dict[Fanout, Fanout] = {}
         self._names: set[str] = set()
         pairs = fanout_pairs(loop)
         paired = {fanout for pair in pairs for fanout in pair}
@@ -129,7 +126,6 @@ class Joining:
                 and all(self._has_begun(row, place) for row in later.rows)
             ):
                 rows = (*now.rows, *later.rows)
-                self.served[later] = now
                 sums = tuple(map(self._alone, rows))
                 self.products[later] = ()
                 self.products[now] = (
@@ -248,7 +244,7 @@ class Joining:
                 inputs = max((p.inputs for p in products), key=len)
                 names = (*(ONE,) * any(p.constant for p in products), value.name, *inputs)
                 own = (ONE if name == ONE else sizes[name] for name in names)
-                found[value.name] = Operand(value, names, tuple(own))
+                found[value.name] = Operand(names, tuple(own))
         return found
 
 

@@ -215,11 +215,11 @@ class Storage:
             title = "_".join("one" if name == ONE else name for name in names)
             return f"{title}_prev" if not view.shift and title in self._form.states else title
         title = slots.title(view)
-        if view.count == len(slots.names) and not slots.goes_on(view) and view.count > 1:
-            if self.is_per_step(view):
-                title = f"{slots.array}_t"
-            elif slots.array.startswith("p_"):
+        if view.count == len(slots.names) and not slots.goes_on(view):
+            if slots.array.startswith("p_"):
                 title = slots.array
+            elif view.count > 1 and self.is_per_step(view):
+                title = f"{slots.array}_t"
         if slots.array != "record":
             return title
         if view.count > 1:
