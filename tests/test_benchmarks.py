@@ -38,6 +38,7 @@ from benchmarks.cpu_parts.contender import Contender, Kind
 from benchmarks.cpu_parts.kinds import CELLS, KINDS
 from benchmarks.cpu_parts.problem import Problem, Results, Unsuitable, make_problem
 from benchmarks.cpu_parts.sizes import SIZES, Size
+from benchmarks.cpu_parts.svg import COLOURS, marker
 
 SMALL = Size("small", 6, 3, 5, 4)
 WIDE = Size("wide", 5, 40, 7, 16)
@@ -510,6 +511,14 @@ def test_columns_are_as_wide_as_their_widest_cell() -> None:
 
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_every_series_of_the_plot_has_a_colour_and_a_shape_of_its_own() -> None:
+    # A line for each contender but ours, and for float64 too where a rival is timed in it.
+    rivals = [kind for kind in KINDS.values() if kind.name != "ours"]
+    series = len(rivals) + sum(1 for kind in rivals if kind.doubles)
+    assert series <= len({*COLOURS})
+    assert len({marker(k, 0, 0, "").replace(" ", "") for k in range(series)}) == series
 
 
 def test_the_plot_puts_ratios_on_a_scale_of_powers_of_two() -> None:

@@ -77,7 +77,7 @@ KINDS = {
         ),
         Kind(
             "torch-loop-fused",
-            "the same, fused by hand",
+            "eager loop, fused by hand",
             "torch",
             ("peephole",),
             _load("torch_loop", "TorchPeepholeFusedLoop"),
