@@ -385,3 +385,17 @@ def test_a_cupy_module_runs_where_its_cupy_is():
         make_runner(module, "cupy", "cuda")
     with pytest.raises(UsageError, match="loaded for cuda"):
         make_runner(handwritten_lstm, "cupy", "cpu")
+
+
+@pytest.mark.parametrize("name", ["lstm", "peephole"])
+def test_products_of_few_rows_are_verified_where_a_module_takes_them(name: str) -> None:
+    source = lstmgen.render(lstmgen.load(name), "numpy")
+    choice = "return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows"
+    blocks = "np.matmul, matrix.reshape(-1, m, columns))"
+    assert source.count(choice) == source.count(blocks) == 1
+    always = source.replace(choice, "return few")
+    broken = always.replace(blocks, "np.matmul, matrix.reshape(-1, m, columns)[::-1])")
+    for text, expected in ((always, True), (broken, False)):
+        module = ModuleType(f"{name}_numpy")
+        exec(compile(text, "<few rows>", "exec"), module.__dict__)
+        assert Verifier(lstmgen.load(name)).check(make_runner(module)).ok is expected

@@ -148,7 +148,7 @@ def repeats(target: str, dtype: str) -> tuple[int, ...]:
     """
     if target != "numpy":
         return (40,)
-    return (40, 150) if dtype == "float32" else (40, 150, 500, 1500)
+    return (40, 150) if dtype == "float32" else (40, 150, 500, 2000)
 
 
 class Cases:
