@@ -224,19 +224,16 @@ class _Work:
 
     def __init__(self, run):
         T, B, H, D, dtype = run.key
-        record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
         self.chunk = chunk = min(max(T, 1), _chunk((H + H) * B, dtype))
-        self.span = span = min(max(T, 1), _span(H, chunk, B))
+        self.span = span = min(max(T, 1), _span(((H, H), (H, D)), H, chunk, B, dtype))
         self.adjoint = adjoint = np.empty((chunk, H, B), dtype)
         self.columns = np.empty((H, span, B), dtype)
-        self.h_prev_columns = np.empty((H, span, B), dtype)
+        self.h_prev_rows = np.empty((span, B, H), dtype)
         # The same with each row of B numbers as one item, which a copy moves at once.
         self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
         self.adjoint_items = adjoint.view(item)
         self.columns_items = self.columns.view(item)
-        self.record_items = record.view(item)
-        self.h_prev_columns_items = self.h_prev_columns.view(item)
         self.carry = np.empty((2 * H, B), dtype)
         self.d_y = d_y = np.empty((chunk, H, B), dtype)
         self.temporaries = np.empty((chunk, H, B), dtype)
@@ -304,6 +301,7 @@ def _gradients(params, run, dy, dstate):
     w_back_h_dot, w_back_h_out = _product(w_back_h, back_h)
     temporaries = work.temporaries
     dparams = {name: np.empty_like(value) for name, value in params.items()}
+    sums = np.zeros((H, B), dtype)
     dx = np.empty((T, B, D), dtype)
     w_back_x = np.ascontiguousarray(params["W"][:, H:])  # (δ5)
     add, multiply = np.add, np.multiply
@@ -326,26 +324,24 @@ def _gradients(params, run, dy, dstate):
                 work.columns_items[:, lo - start:hi - start],
                 work.adjoint_items[:n].transpose(1, 0, 2),
             )
-            np.copyto(
-                work.h_prev_columns_items[:, lo - start:hi - start],
-                work.record_items[lo:hi].transpose(1, 0, 2),
-            )
+            np.copyto(work.h_prev_rows[lo - start:hi - start], record[lo:hi].transpose(0, 2, 1))
+            sums += adjoint[:n].sum(axis=0)  # (δ4)
         # One product for each vector that weights multiply.
         count = end - start
         columns = work.columns[:, :count].reshape(H, count * B)
-        outer_h_prev = columns @ work.h_prev_columns[:, :count].reshape(H, count * B).T  # (δ3)
-        outer_x = columns @ x[start:end].reshape(count * B, D)  # (δ3)
-        sums = columns.sum(axis=1)
-        parts = (outer_h_prev, outer_x, sums)
+        outer_h_prev = _outer(columns, work.h_prev_rows[:count].reshape(count * B, H))  # (δ3)
+        outer_x = _outer(columns, x[start:end].reshape(count * B, D))  # (δ3)
+        parts = (outer_h_prev, outer_x)
         if end == T:
             totals = parts
         else:
             for total, part in zip(totals, parts, strict=True):
                 total += part
         np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ5)
-    (outer_h_prev, outer_x, sums) = totals
+    (outer_h_prev, outer_x) = totals
     dparams["W"][:, :H] = outer_h_prev  # (δ3)
     dparams["W"][:, H:] = outer_x  # (δ3)
+    sums = sums.sum(axis=1)  # (δ4)
     dparams["b"][...] = sums  # (δ4)
 
     dstate0 = {
@@ -421,14 +417,15 @@ def _activation(dtype, elements):
     return by_exp, None, -two
 
 
+# Multiplications in a product, up to which OpenBLAS (with AVX-512) does not copy its operands
+# first.  Many such products may be quicker than one of all, which is measured once for each size.
+_SMALL = 1_000_000
+
+
 @functools.lru_cache(maxsize=256)
 def _rows_at_once(rows, columns, B, dtype):
-    """How many rows of a matrix (rows, columns) to multiply at once by one of (columns, B).
-
-    OpenBLAS copies its operands first, except where rows * columns * B is at most a million: many
-    products of few rows may be quicker than one of all.  That is measured once for each size.
-    """
-    few = max(m for m in range(1, rows + 1) if rows % m == 0 and m * columns * B <= 1e6)
+    """How many rows of a matrix (rows, columns) to multiply at once by one of (columns, B)."""
+    few = max(m for m in range(1, rows + 1) if rows % m == 0 and m * columns * B <= _SMALL)
     if few < 4 or few == rows:
         return rows
     matrix, operand = np.ones((rows, columns), dtype), np.ones((columns, B), dtype)
@@ -461,12 +458,65 @@ def _chunk(numbers, dtype):
     return max(1, _CACHE // max(1, numbers * dtype.itemsize))
 
 
-def _span(rows, chunk, B):
-    """How many steps the sums over time take at once: chunks with twice as many columns as rows.
+_SUMMED = 480  # columns, the most that a sum of outer products takes in tiles
 
-    Then the product of so many costs much more than to add it to the sum.
+
+def _span(products, rows, chunk, B, dtype):
+    """How many steps the sums over time take at once, in whole chunks.
+
+    With one product for all rows and columns: twice as many columns as rows, so that it costs much
+    more than to add it to the sum.  With tiles, as many as these can have.
     """
+    few = _SUMMED // max(1, chunk * B) * chunk
+    if few and all(_tile(rows, size, dtype) for rows, size in products):
+        return few
     return chunk * -(-2 * rows // (chunk * max(1, B)))
+
+
+@functools.lru_cache(maxsize=256)
+def _tile(rows, size, dtype):
+    """Which tiles of (rows, size) a sum of outer products is best computed in; None for the whole."""
+    n = max(n for n in range(1, min(size, 128) + 1) if size % n == 0)
+    m = max(m for m in range(1, rows + 1) if rows % m == 0 and m * n * _SUMMED <= _SMALL)
+    # Narrow tiles are slow, and large totals do not stay in the cache from sum to sum.
+    if m * n < 512 or m * n == rows * size or rows * size > 1 << 20:
+        return None
+    columns, operand = np.ones((rows, _SUMMED), dtype), np.ones((_SUMMED, size), dtype)
+    total, out = np.zeros((2, rows, size), dtype)
+    whole, tiles = [], []
+    for _ in range(7):
+        start = time.perf_counter()
+        np.matmul(columns, operand, out=out)
+        whole.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        np.matmul(*_in_tiles(columns, operand, out, m, n))
+        total += out  # the more often, the fewer columns a sum has
+        tiles.append(time.perf_counter() - start)
+    return (m, n) if min(tiles) < 0.97 * min(whole) else None
+
+
+def _in_tiles(columns, operand, out, m, n):
+    """Views of the three, such that np.matmul computes tiles of (m, n)."""
+    rows, count = columns.shape
+    size = operand.shape[1]
+    return (
+        columns.reshape(rows // m, 1, m, count),
+        operand.reshape(count, size // n, n).transpose(1, 0, 2),
+        out.reshape(rows // m, m, size // n, n).transpose(0, 2, 1, 3),
+    )
+
+
+def _outer(columns, operand):
+    """The sum of the outer products of columns, (rows, count), with rows of (count, size)."""
+    rows, count = columns.shape
+    size = operand.shape[1]
+    if count <= _SUMMED and rows * count * size > _SMALL:
+        tile = _tile(rows, size, columns.dtype)
+        if tile:
+            out = np.empty((rows, size), columns.dtype)
+            np.matmul(*_in_tiles(columns, operand, out, *tile))
+            return out
+    return columns @ operand
 
 
 def _take(reuse, key):

@@ -443,30 +443,43 @@ def test_sums_over_few_steps_at_a_time_give_those_over_all(
     given, found = arguments(name, T=7), module(name)
     expected = call(name, given)
     monkeypatch.setattr(found, "_chunk", lambda numbers, dtype: chunk)
-    monkeypatch.setattr(found, "_span", lambda rows, chunk, B: span)
+    monkeypatch.setattr(found, "_span", lambda *arguments: span)
     for array, true in zip(arrays(call(name, given)), arrays(expected), strict=True):
         assert_close(array, true, "float64")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("quick", [True, False])
-@pytest.mark.parametrize("rows", ["all", "few"])
+@pytest.mark.parametrize("at_once", ["all", "few"])
 @pytest.mark.parametrize("name", [*POST, *(n for n in ODD if n != "functions")])
 def test_each_way_that_a_module_may_choose_gives_the_same(
-    name: str, rows: str, quick: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
+    name: str, at_once: str, quick: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """tanh or exp, and products of all rows or of two (or three) at a time."""
+    """tanh or exp; products and sums of products as a whole, or two (or three) rows at a time."""
     given, found = arguments(name, dtype), module(name)
     expected = call(name, given)
-    few = {"all": lambda n: n, "few": lambda n: next(k for k in (2, 3, n) if n % k == 0)}[rows]
+
+    def few(n: int) -> int:
+        return n if at_once == "all" else next(k for k in (2, 3, n) if n % k == 0)
+
+    tiles = []
+
+    def tile(rows: int, size: int, dtype: np.dtype[Any]) -> tuple[int, int] | None:
+        tiles.append((few(rows), few(size)))
+        return tiles[-1] if at_once == "few" else None
+
     if hasattr(found, "_tanh_is_quick"):
         monkeypatch.setattr(found, "_tanh_is_quick", lambda dtype: quick)
     if hasattr(found, "_FEW"):
         monkeypatch.setattr(found, "_FEW", {"f": 0, "d": 0})
     if hasattr(found, "_rows_at_once"):
         monkeypatch.setattr(found, "_rows_at_once", lambda n, columns, B, dtype: few(n))
+    if hasattr(found, "_tile"):
+        monkeypatch.setattr(found, "_tile", tile)
+        monkeypatch.setattr(found, "_SMALL", 0)
     for array, true in zip(arrays(call(name, given)), arrays(expected), strict=True):
         assert_close(array, true, dtype)
+    assert bool(tiles) is hasattr(found, "_tile")
 
 
 def test_rows_at_once_are_few_only_where_products_are_large() -> None:
@@ -489,7 +502,7 @@ def test_numpys_buffers_are_left_as_they_were_and_change_no_bit(size: int) -> No
         assert np.getbufsize() == size
         _, _, tape = module("peephole").forward(given["params"], given["x"])
         vars(tape)["record"] = None
-        with pytest.raises(AttributeError):
+        with pytest.raises(TypeError, match="NoneType"):
             module("peephole").backward(given["params"], tape, given["dy"])
         assert np.getbufsize() == size
     finally:
@@ -663,3 +676,24 @@ def test_forward_with_a_tape_to_reuse_takes_the_same_memory_for_any_length(name:
         finally:
             tracemalloc.stop()
     assert peaks[1] - peaks[0] < 16 * 32 * 8, peaks  # less than the output of one step more
+
+
+def test_tiles_divide_the_sums_and_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = module("lstm")
+    dtype = np.dtype("float32")
+    for rows, size in ((512, 128), (300, 75), (96, 1000)):
+        tile = found._tile(rows, size, dtype)
+        if tile is not None:
+            m, n = tile
+            assert rows % m == 0 and size % n == 0 and m * n * found._SUMMED <= 1e6
+    assert found._tile(521, 127, dtype) is None  # primes, of which there is no tile but a row
+    assert found._tile(4096, 1024, dtype) is None  # a total that stays in no cache
+    assert found._tile(8, 8, dtype) is None
+    # Spans are short only if all sums go in tiles.
+    products = ((512, 128), (256, 128))
+    for quick, steps in ((512, 64), (256, 64), (0, 15)):
+        monkeypatch.setattr(
+            found, "_tile", lambda rows, size, dtype, quick=quick: None if rows == quick else (1, 1)
+        )
+        assert found._span(products, 1024, 1, 32, dtype) == steps
+    assert found._span(products, 1024, 1, 1000, dtype) == 3

@@ -35,6 +35,7 @@ from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
 from lstmgen.targets.numpy.linear import Form, linear_form
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
+from lstmgen.targets.numpy.sharing import Pair, pair_of, share_products
 from lstmgen.targets.numpy.storage import Slots, runs, span
 from lstmgen.targets.ordering import best_order
 
@@ -263,11 +264,43 @@ class Backward:
         for d, form in self.forms:
             for term in form:
                 label.setdefault(term.factor, d.label)
-        assignments = [
-            Assignment(label[factor], name, self._where(Value(name)), factor, self._sizes[name])
-            for factor, name in self.factor_values.items()
-        ]
-        return fuse(self._lower(assignments))
+
+        def operations(evaluated: tuple[Expression, ...]) -> list[Operation]:
+            assignments = [
+                Assignment(label[factor], name, self._where(Value(name)), value, self._sizes[name])
+                for (factor, name), value in zip(
+                    self.factor_values.items(), evaluated, strict=True
+                )
+            ]
+            return fuse(self._lower(assignments))
+
+        # Fewer operations may fuse less well: the fewest slots are computed, then the fewest calls.
+        ways = (tuple(self.factor_values), self._shared_factors)
+        return min(map(operations, ways), key=lambda o: (sum(x.out.count for x in o), len(o)))
+
+    @cached_property
+    def _shared_factors(self) -> tuple[Expression, ...]:
+        """The factors with products in common."""
+        factors = tuple(self.factor_values)
+        return share_products(factors, self._needs_no_operation, self._stored_products)
+
+    def _needs_no_operation(self, expression: Expression) -> bool:
+        """Whether it is in the record, so that a factor can take it from there."""
+        if isinstance(expression, Value):
+            return expression.name not in self._evaluated_first
+        return expression in self.forward.parts
+
+    @cached_property
+    def _stored_products(self) -> dict[Pair, Expression]:
+        """Products that are values in the record, by what they are the product of."""
+        form = self.schedule.form
+        stored = {*self.schedule.kept, *form.states, form.output}
+        found: dict[Pair, Expression] = {}
+        for d in form.definitions:
+            pair = pair_of(self._plain(d.value))
+            if d.name in stored and pair is not None and all(map(self._needs_no_operation, pair)):
+                found.setdefault(pair, Value(d.name))
+        return found
 
     def _loop(self) -> list[BackInstruction]:
         result: list[list[BackInstruction]] = []

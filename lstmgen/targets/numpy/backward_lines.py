@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lstmgen.gradients import MatrixGradient
 from lstmgen.schedule import Gather, Outer, WeightGradient
 from lstmgen.targets.extents import columns as column_slice
+from lstmgen.targets.extents import extent
 from lstmgen.targets.interface import Identifiers, Interface
 from lstmgen.targets.lines import Line
 from lstmgen.targets.numpy.backward import BackDot, Backward
@@ -36,6 +37,7 @@ class BackwardSource:
             chunk_steps are the views of arrays that hold a chunk of steps.
         late: adjoints of what runs before the forward loop, for the steps from lo to hi.
         operands: the histories that weights multiply, with their sizes.
+        products: rows and columns of the sums of outer products.
         collected: what sums over time take from the steps from lo to hi.
         started: the parameters' gradients that `collected` adds to.
         allocated: the inputs' gradients, and the weights that they take.
@@ -109,6 +111,7 @@ class BackwardSource:
         self.early = self._stages(plan.early())
         self.late = self._stages(plan.late())
         self.operands: list[tuple[str, str]] = []
+        self.products: list[tuple[str, str]] = []
         self.collected: list[Line] = []
         self.allocated: list[Line] = []
         self.started: list[str] = []
@@ -178,8 +181,11 @@ class BackwardSource:
                 columns = "columns" + (f"[{stacked}]" * (stacked != ":"))
                 name = self._identifiers(f"outer_{about}", f"outer {number}")
                 self.totals.append(name)
-                self.outer.append(Line(f"{name} = {columns} @ {operand}", labels))
+                self.outer.append(Line(f"{name} = _outer({columns}, {operand})", labels))
                 sizes = tuple(self.schedule.sizes[row.adjoint] for row in rows)
+                product = (extent(sizes), self.schedule.sizes[gradient.operand.name])
+                if product not in self.products:
+                    self.products.append(product)
                 for k, row in enumerate(rows):
                     self.sums.append(self._store(row, name, column_slice(sizes, k), started))
         for derived in self.schedule.gradients.parameters:
@@ -212,23 +218,21 @@ class BackwardSource:
         storage = Storage(self._form, self._arrays)
         if value.name in self._form.inputs:
             return f"{storage.input(value.name)}[start:end].reshape(count * B, {size})"
-        title = value.name + ("_prev" if value.shift else "") + "_columns"
-        name = self._identifiers(title, f"columns {value}")
+        title = value.name + ("_prev" if value.shift else "") + "_rows"
+        name = self._identifiers(title, f"rows {value}")
         if (name, size) not in self.operands:
             self.operands.append((name, size))
             if operations := self._plan.evaluate_again(value):
                 self.collected += self._whole(operations)
-                history = f"{value.name}_again.view(work.item)"
+                history = f"{value.name}_again"
             else:
-                record = storage.chunk(self._forward.view(value))
-                history = f"work.record_items{record.removeprefix('record')}"
-            columns = f"work.{name}_items[:, lo - start:hi - start]"
-            self.collected.append(Line(f"np.copyto({columns}, {history}.transpose(1, 0, 2))"))
-        return f"work.{name}[:, :count].reshape({size}, count * B).T"
+                history = storage.chunk(self._forward.view(value))
+            rows = f"work.{name}[lo - start:hi - start]"
+            self.collected.append(Line(f"np.copyto({rows}, {history}.transpose(0, 2, 1))"))
+        return f"work.{name}[:count].reshape(count * B, {size})"
 
     def _sums(self) -> None:
         started: set[str] = set()
-        needed = False
         for reduction in self.schedule.reductions:
             view, operations = self._plan.reduction(reduction)
             scalar = reduction.parameter in self._form.scalars
@@ -241,20 +245,21 @@ class BackwardSource:
                 self.collected += self._whole(operations)
                 value = "summand.sum()" if scalar else "summand.sum(axis=(0, 2))"
                 self.collected.append(Line(f"{target} += {value}", (reduction.label,)))
-        for reduction in self.schedule.reductions:
-            view, _ = self._plan.reduction(reduction)
-            if view is not None:
-                if not needed:
-                    needed = True
-                    self.totals.append("sums")
-                    self.outer.append(Line("sums = columns.sum(axis=1)"))
-                rows = self.adjoint.rows_of(view)
-                scalar = reduction.parameter in self._form.scalars
-                value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if scalar else "")
-                sign = "+=" if reduction.parameter in started else "="
-                started.add(reduction.parameter)
-                target = f'dparams["{reduction.parameter}"][...]'
-                self.sums.append(Line(f"{target} {sign} {value}", (reduction.label,)))
+        reduced = [(r, self._plan.reduction(r)[0]) for r in self.schedule.reductions]
+        found = [(r, view) for r, view in reduced if view is not None]
+        if found:
+            labels = tuple(dict.fromkeys(r.label for r, _ in found))
+            self.allocated.append(Line(f"sums = np.zeros(({self.adjoint.rows}, B), dtype)"))
+            self.collected.append(Line("sums += adjoint[:n].sum(axis=0)", labels))
+            self.sums.append(Line("sums = sums.sum(axis=1)", labels))
+        for reduction, view in found:
+            rows = self.adjoint.rows_of(view)
+            scalar = reduction.parameter in self._form.scalars
+            value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if scalar else "")
+            sign = "+=" if reduction.parameter in started else "="
+            started.add(reduction.parameter)
+            target = f'dparams["{reduction.parameter}"][...]'
+            self.sums.append(Line(f"{target} {sign} {value}", (reduction.label,)))
         for gradient in self.schedule.gradients.parameters:
             name = gradient.parameter
             if not isinstance(gradient, MatrixGradient) and name not in started:
@@ -294,6 +299,13 @@ class BackwardSource:
                 code = f"{target}[start:end] += {product}"
             lines.append(Line(code, (gradient.label,)))
         return lines
+
+    @property
+    def span_arguments(self) -> str:
+        """What decides how many steps the sums over time take at once."""
+        products = ", ".join(f"({rows}, {size})" for rows, size in self.products)
+        comma = "," * (len(self.products) == 1)
+        return f"({products}{comma}), {self.adjoint.rows}" if products else self.adjoint.rows
 
     @property
     def packed_totals(self) -> Line:
