@@ -81,7 +81,7 @@ def test_a_mutant_that_changes_a_number_is_not_called_equivalent():
     expected = results(true.module())
     assert same(true, expected)
     different = [m for m in mutants(source("rnn"), 20, seed=1) if not same(m, expected)]
-    assert len(different) > 14
+    assert len(different) > 10
 
 
 def caught(name: str, mutant: Mutant) -> bool:

@@ -387,15 +387,31 @@ def test_a_cupy_module_runs_where_its_cupy_is():
         make_runner(handwritten_lstm, "cupy", "cpu")
 
 
-@pytest.mark.parametrize("name", ["lstm", "peephole"])
-def test_products_of_few_rows_are_verified_where_a_module_takes_them(name: str) -> None:
+# What a module chooses by measurement, what makes it choose the other way, and a fault in that way.
+CHOICES = {
+    "few rows": (
+        "return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows",
+        "return few",
+        "np.matmul, matrix.reshape(-1, m, columns))",
+        "np.matmul, matrix.reshape(-1, m, columns)[::-1])",
+    ),
+    "tiles": (
+        "return (m, n) if min(tiles) < 0.97 * min(whole) else None",
+        "return m, n",
+        "operand.reshape(count, size // n, n).transpose(1, 0, 2)",
+        "operand.reshape(count, size // n, n).transpose(1, 0, 2)[..., ::-1]",
+    ),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole"])
+def test_ways_that_a_module_chooses_for_large_sizes_are_verified(name: str, choice: str) -> None:
     source = lstmgen.render(lstmgen.load(name), "numpy")
-    choice = "return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows"
-    blocks = "np.matmul, matrix.reshape(-1, m, columns))"
-    assert source.count(choice) == source.count(blocks) == 1
-    always = source.replace(choice, "return few")
-    broken = always.replace(blocks, "np.matmul, matrix.reshape(-1, m, columns)[::-1])")
-    for text, expected in ((always, True), (broken, False)):
+    measured, taken, right, wrong = CHOICES[choice]
+    assert source.count(measured) == source.count(right) == 1
+    always = source.replace(measured, taken)
+    for text, expected in ((always, True), (always.replace(right, wrong), False)):
         module = ModuleType(f"{name}_numpy")
-        exec(compile(text, "<few rows>", "exec"), module.__dict__)
+        exec(compile(text, f"<{choice}>", "exec"), module.__dict__)
         assert Verifier(lstmgen.load(name)).check(make_runner(module)).ok is expected

@@ -140,17 +140,6 @@ def even_shape(form: NormalForm) -> Shape:
     return Shape(2, 2, 12, tuple((symbol, 16 + 4 * k) for k, symbol in enumerate(symbols)))
 
 
-def repeats(target: str, dtype: str) -> tuple[int, ...]:
-    """How often the first case's batch is repeated: sizes from which modules work in other ways.
-
-    Fewer for a GPU, whose kernels may be emulated, and for float32, in which a plain sum of
-    thousands of terms is not good to 1e-4.
-    """
-    if target != "numpy":
-        return (40,)
-    return (40, 150) if dtype == "float32" else (40, 150, 500, 2000)
-
-
 class Cases:
     """Makes the cases of a cell."""
 

@@ -13,7 +13,6 @@ from lstmgen.verification.cases import (
     Cases,
     even_shape,
     quick_shapes,
-    repeats,
     shapes,
 )
 from lstmgen.verification.contract import ContractCheck
@@ -27,6 +26,7 @@ from lstmgen.verification.module import ModuleCheck
 from lstmgen.verification.report import Check, Report
 from lstmgen.verification.runners import Runner
 from lstmgen.verification.session import Session
+from lstmgen.verification.wide import wide_cases
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the part of the work that is done, from 0 to 1."""
@@ -61,10 +61,9 @@ class Verifier:
     def _wide(self) -> list[Case]:
         if self._quick:
             return []
+        form = self.cell.normal_form
         first = [case for case in self.cases() if case.shape == self._shapes[0]]
-        return [
-            case.repeated(times) for case in first for times in repeats(self.target, case.dtype)
-        ]
+        return [wide for case in first for wide in wide_cases(case, form, self.target)]
 
     @cached_property
     def _large(self) -> dict[str, Case | None]:
