@@ -306,6 +306,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_5_wide(
 }
 """
 
+_OPTIONS = ("-std=c++17",)
+
 
 def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
     """Parameters to start training from.
@@ -388,7 +390,8 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         params: dict of arrays with the shapes of `PARAMETERS`, all float32 or all float64.
         x: the input, (T, B, D).
         state: dict of the initial states h (B, H); zeros if None.
-        reuse: an earlier tape of the same sizes and dtype, whose memory is taken over.
+        reuse: an earlier tape of the same sizes and dtype, whose memory is taken over.  On another
+            stream than that tape's, wait for its work and for what reads its results first.
         tape: False if no gradient is wanted.
 
     Returns:
@@ -504,6 +507,7 @@ def backward(params, tape, dy=None, dstate=None):
     except IndexError:
         work = _Work(tape)
     dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
+    dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
     adjoints = work.d.reshape(T * B, 3 * H)
@@ -545,7 +549,6 @@ def backward(params, tape, dy=None, dstate=None):
     w_back_x = cp.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
     gemm("N", "N", adjoints, w_back_x, out=d_x.reshape(T * B, D))  # (δ12)
     # Sums over time and batch: one product for each vector that weights multiply.
-    dparams = {name: cp.empty_like(value) for name, value in params.items()}
     u_h_tilde_again = cp.empty((T, B, H), dtype)
     run("backward_5", T * B, H, (H,), (tape.a_x, tape.h[:-1], u_h_tilde_again))  # (3a)
     # (δ9) (δ10)
@@ -630,7 +633,7 @@ def _kernel(name, dtype):
     if key not in _FUNCTIONS:
         real = "float" if dtype == np.float32 else "double"
         module = _MODULES.setdefault(
-            real, cp.RawModule(code=_KERNELS, options=("-std=c++17", f"-DREAL={real}"))
+            real, cp.RawModule(code=_KERNELS, options=(*_OPTIONS, f"-DREAL={real}"))
         )
         _FUNCTIONS[key] = module.get_function(name)
     return _FUNCTIONS[key]

@@ -313,6 +313,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4_wide(
 }
 """
 
+_OPTIONS = ("-std=c++17",)
+
 
 def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
     """Parameters to start training from.
@@ -398,7 +400,8 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
         params: dict of arrays with the shapes of `PARAMETERS`, all float32 or all float64.
         x: the input, (T, B, D).
         state: dict of the initial states h (B, H), C (B, H); zeros if None.
-        reuse: an earlier tape of the same sizes and dtype, whose memory is taken over.
+        reuse: an earlier tape of the same sizes and dtype, whose memory is taken over.  On another
+            stream than that tape's, wait for its work and for what reads its results first.
         tape: False if no gradient is wanted.
 
     Returns:
@@ -538,6 +541,7 @@ def backward(params, tape, dy=None, dstate=None):
     except IndexError:
         work = _Work(tape)
     dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
+    dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
     adjoints = work.d.reshape(T * B, 4 * H)
@@ -588,7 +592,6 @@ def backward(params, tape, dy=None, dstate=None):
     ))
     gemm("N", "N", adjoints, w_back_x, out=d_x.reshape(T * B, D))  # (δ19)
     # Sums over time and batch: one product for each vector that weights multiply.
-    dparams = {name: cp.empty_like(value) for name, value in params.items()}
     # (δ11) (δ13)
     outer = gemm(
         "T",
@@ -677,7 +680,7 @@ def _kernel(name, dtype):
     if key not in _FUNCTIONS:
         real = "float" if dtype == np.float32 else "double"
         module = _MODULES.setdefault(
-            real, cp.RawModule(code=_KERNELS, options=("-std=c++17", f"-DREAL={real}"))
+            real, cp.RawModule(code=_KERNELS, options=(*_OPTIONS, f"-DREAL={real}"))
         )
         _FUNCTIONS[key] = module.get_function(name)
     return _FUNCTIONS[key]

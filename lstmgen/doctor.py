@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import platform
 import re
 import shutil
@@ -13,7 +14,7 @@ from functools import partial
 from importlib import metadata
 
 from lstmgen import __version__
-from lstmgen.errors import LstmgenError
+from lstmgen.errors import LstmgenError, UnavailableError
 
 __all__ = ["SCHEMA", "Finding", "as_json", "as_text", "examine"]
 
@@ -30,7 +31,7 @@ class Finding:
     Attributes:
         name: what was looked for.
         found: whether it is here.
-        detail: its version, and where it is; empty when it is absent.
+        detail: its version, and where it is; when it is absent, why, or empty.
         needed_for: what does not work without it.
         cure: how to get it.
     """
@@ -80,6 +81,12 @@ def examine() -> list[Finding]:
             'pip install "lstmgen[cuda-check]"',
         ),
         _look(
+            "PyTorch",
+            partial(_version, "torch"),
+            "weights to and from PyTorch; the benchmarks, which compare with it",
+            'pip install "lstmgen[bench]"',
+        ),
+        _look(
             "pdflatex",
             partial(_program, "pdflatex"),
             "typesetting what `lstmgen latex --standalone` prints",
@@ -93,7 +100,7 @@ def as_text(findings: list[Finding]) -> str:
     width = max(len(f.name) for f in findings)
     lines = []
     for f in findings:
-        lines.append(f"{f.name:<{width}}  {f.detail if f.found else 'not found'}")
+        lines.append(f"{f.name:<{width}}  {f.detail or 'not found'}")
         if not f.found:
             lines.append(f"{'':<{width}}    needed for: {f.needed_for}")
             lines.append(f"{'':<{width}}    to get it: {f.cure}")
@@ -106,8 +113,11 @@ def as_json(findings: list[Finding]) -> dict[str, object]:
 
 
 def _look(name: str, search: Callable[[], str | None], needed_for: str, cure: str) -> Finding:
-    """A search gives the detail, or None where the thing is absent."""
-    detail = search()
+    """A search gives the detail, or None where the thing is absent, or raises to say why."""
+    try:
+        detail = search()
+    except UnavailableError as error:
+        return Finding(name, False, str(error), needed_for, cure)
     return Finding(name, detail is not None, detail or "", needed_for, cure)
 
 
@@ -119,13 +129,21 @@ def _version(package: str) -> str | None:
 
 
 def _cupy() -> str | None:
-    """CuPy's wheels carry the CUDA version in their name."""
+    """CuPy's wheels carry the CUDA version in their name; CUDA's libraries come apart from them."""
     found = sorted(
         f"{dist.metadata['Name']} {dist.version}"
         for dist in metadata.distributions()
         if re.fullmatch(r"cupy(-cuda\d+x)?", dist.metadata["Name"] or "")
     )
-    return ", ".join(found) or None
+    if not found:
+        return None
+    names = ", ".join(found)
+    try:
+        for module in ("cupy", "cupy.cublas", "cupy_backends.cuda.libs.nvrtc"):
+            importlib.import_module(module)
+    except Exception as error:  # whatever a broken installation raises
+        raise UnavailableError(f"{names} is installed but cannot be used: {error}") from None
+    return names
 
 
 def _device() -> str | None:
@@ -134,10 +152,12 @@ def _device() -> str | None:
     try:
         cuda = ctypes.CDLL(library)
     except OSError:
-        return None
+        raise UnavailableError(f"not found: there is no driver ({library})") from None
     count, version = ctypes.c_int(), ctypes.c_int()
-    if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)) or not count.value:
-        return None
+    if status := cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+        raise UnavailableError(f"not found: the driver's error {status} (CUresult)")
+    if not count.value:
+        raise UnavailableError("not found: the driver sees none (CUDA_VISIBLE_DEVICES?)")
     cuda.cuDriverGetVersion(ctypes.byref(version))
     names = []
     for index in range(count.value):

@@ -318,6 +318,34 @@ def test_doctor_says_what_is_missing(
     assert found["sympy"]["found"]
     assert not found["pdflatex"]["found"]
     assert set(found) >= {"python", "numpy", "cupy", "CUDA device", "NVRTC", "C++ compiler"}
+    assert found["CUDA device"]["found"] or found["CUDA device"]["detail"].startswith("not found: ")
+
+
+def test_doctor_says_when_cupy_lacks_the_libraries_of_cuda(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As CuPy's wheels are without the extra ctk: it imports, and its cublas does not."""
+    (tmp_path / "cupy").mkdir()
+    (tmp_path / "cupy" / "__init__.py").write_text("")
+    (tmp_path / "cupy" / "cublas.py").write_text(
+        "raise ImportError('libcublasLt.so.13: cannot open shared object file')"
+    )
+    information = tmp_path / "cupy_cuda13x-14.2.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Name: cupy-cuda13x\nVersion: 14.2.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    others = {n: m for n, m in sys.modules.items() if n.partition(".")[0] != "cupy"}
+    monkeypatch.setattr(sys, "modules", others)
+    code, out, _ = outcome(capsys, "doctor")
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("cupy "))
+    assert "cupy-cuda13x 14.2.0 is installed but cannot be used: libcublasLt.so.13" in line
+    module = tmp_path / "rnn_cupy.py"
+    module.write_text(lstmgen.render(lstmgen.load("rnn"), "cupy"))
+    for arguments in (["rnn", "--target", "cupy"], [str(module)]):
+        code, out, err = outcome(capsys, "verify", *arguments, "--device", "cuda")
+        assert (code, out) == (4, "")
+        assert "without the libraries of CUDA that it needs (libcublasLt.so.13" in err
 
 
 # Verification ----------------------------------------------------------------------------------

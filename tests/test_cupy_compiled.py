@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import verification_cells
 
 import lstmgen
+from lstmgen import cuda_on_cpu
 from lstmgen.building import KEPT
 from lstmgen.cuda_compiler.nvrtc import ARCHITECTURES, Nvrtc
 from lstmgen.library import names
 from lstmgen.rendering import kernel_text
 from lstmgen.targets.cupy.plan import Plan
-from lstmgen.targets.cupy.resources import compile_kernels, table
+from lstmgen.targets.cupy.resources import MODULE_OPTIONS, compile_kernels, table
 from lstmgen.verification import verify_module
 from lstmgen.verification.kernels import check_kernels
 from lstmgen.verification.runners import Runner
@@ -130,6 +132,47 @@ def test_the_table_has_a_line_for_each_kernel_and_dtype() -> None:
     ]
 
 
+def test_verify_and_explain_print_the_table(
+    capsys: pytest.CaptureFixture[str], cuda_on_the_cpu: None
+) -> None:
+    from lstmgen.cli import main
+
+    lines = table(compile_kernels(kernel_text(lstmgen.load("rnn"))))
+    assert len(lines) > 3
+    for command in (["verify", "rnn", "--device", "cpu"], ["explain", "rnn"]):
+        assert main([*command, "--target", "cupy"]) == 0
+        printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert {line.strip() for line in lines} <= {*printed}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("-std=c++17", "--use_fast_math"), "--use_fast_math: numbers less exact than verified"),
+        (("-std=c++17", "-prec-div=false"), "less exact"),
+        (("--no-such-option",), "no-such-option"),
+        ("-std=c++17", "the module has no _OPTIONS, a tuple"),
+        (None, "the module has no _OPTIONS, a tuple"),
+    ],
+)
+def test_kernels_are_compiled_with_the_options_of_the_module(options: Any, reason: str) -> None:
+    text = kernel_text(lstmgen.load("lstm"))
+    checks = check_kernels(a_runner(text, options)).checks
+    assert not any(check.passed for check in checks if check.check != "kernels float64")
+    assert reason in str([check.detail for check in checks])
+
+
+def test_a_module_compiles_its_kernels_with_its_options(cuda_on_the_cpu: None) -> None:
+    source = lstmgen.render(lstmgen.load("rnn"), "cupy")
+    true = '_OPTIONS = ("-std=c++17",)'
+    assert MODULE_OPTIONS == ("-std=c++17",)
+    assert source.count(true) == 1
+    asked = source.replace(true, '_OPTIONS = ("-std=c++17", "-DASKED")')
+    module = cuda_on_cpu.load_module(asked, "rnn_cupy", cupy=cuda_on_cpu.emulated_cupy())
+    module.forward(module.init_params(2, 3, seed=0), module.cupy.zeros((1, 1, 2), "float32"))
+    assert module._MODULES["float"].options == ("-std=c++17", "-DASKED", "-DREAL=float")
+
+
 def test_without_nvrtc_verification_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cuda_on_the_cpu: None
 ) -> None:
@@ -188,6 +231,7 @@ def test_numpy_modules_have_no_kernels_to_check() -> None:
     assert report.kernels == report.unchecked == ()
 
 
-def a_runner(text: str | None) -> Runner:
-    module = type("Module", (), {} if text is None else {"_KERNELS": text})
+def a_runner(text: str | None, options: Any = MODULE_OPTIONS) -> Runner:
+    names = {"_KERNELS": text, "_OPTIONS": options}
+    module = type("Module", (), {n: value for n, value in names.items() if value is not None})
     return Runner(module, "cupy", "cpu", lambda a: a, lambda a: a)

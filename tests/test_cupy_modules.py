@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import verification_cells
+from needs import IN_CI, missing
 
 import lstmgen
 from lstmgen import cuda_on_cpu
@@ -28,6 +28,8 @@ OTHERS = {
     **{name: None for name in names() if name not in CELLS},
     **verification_cells.cells(),
 }
+# Each with kernels behind the loop, for the gradients of per-unit parameters.
+WITH_EXTRA_KERNELS = ("peephole_diagonal", "indrnn", "cornn", "unicornn")
 HERE = Path(__file__).parent
 BOUND = {"float64": 1e-11, "float32": 2e-4}
 
@@ -79,13 +81,13 @@ def test_every_other_cell_gives_what_its_numpy_module_gives(name: str) -> None:
         assert list(found) == list(expected)
         for key, array in expected.items():
             scale = max(1e-3, float(np.max(np.abs(array), initial=0)))
-            assert found[key].dtype == array.dtype == dtype
+            assert (found[key].shape, found[key].dtype) == (array.shape, array.dtype)
             np.testing.assert_allclose(found[key], array, rtol=0, atol=BOUND[dtype] * scale)
 
 
 @pytest.mark.parametrize("units", [8, 7])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", [*CELLS, *WITH_EXTRA_KERNELS])
 def test_wide_kernels_give_the_bits_of_the_narrow_ones(name: str, dtype: str, units: int) -> None:
     """Also where rows begin at any address and end in the middle of 16 bytes."""
     shape = Shape(3, 300, units, tuple((s, 12) for s in cell(name).normal_form.input_sizes))
@@ -159,27 +161,25 @@ def test_launch_shapes_fill_a_device() -> None:
     assert run.kernel("forward_1", 4096, 5)[1:] == ((1, 256), (8, 16))
 
 
-IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 SANITIZED_CELLS = [*CELLS, *(OTHERS if IN_CI else verification_cells.cells())]
 """In CI every cell's kernels; elsewhere those of the post, and of every part of the notation."""
 
 
 @pytest.mark.parametrize("part", range(6))
 def test_every_kernel_runs_under_address_sanitizer(part: int) -> None:
-    """Narrow and wide, at sizes that are no multiples of anything; wide also at some that are."""
+    """In both dtypes, narrow and wide, at sizes that are multiples of 16 bytes or of nothing."""
     chosen = SANITIZED_CELLS[part::6]
     try:
         done = cuda_on_cpu.run_sanitized(["-c", SANITIZED, str(HERE), *chosen], timeout=500)
     except UnavailableError as error:
-        if IN_CI:
-            pytest.fail(f"CI needs this: {error}")
-        pytest.skip(str(error))
+        missing(error)
     assert done.returncode == 0, done.stdout + done.stderr
     expected = {
-        f"{name} {kernel.name}{wide}"
+        f"{name} {kernel.name}{wide} {dtype}"
         for name in chosen
         for kernel in Plan(cell(name).schedule).kernels
         for wide in ("", "_wide")
+        for dtype in ("float32", "float64")
     }
     assert {*done.stdout.splitlines()} == expected
 
@@ -200,21 +200,29 @@ odd = verification_cells.cells()
 for name in names:
     declared = odd.get(name) or lstmgen.load(name)
     source, form, ran = lstmgen.render(declared, "cupy"), declared.normal_form, set()
-    for T, B, H, other in ((3, 3, 5, 3), (2, 256, 8, 8), (1, 700, 5, 3)):
+    for T, B, H, other, dtype in (
+        (3, 3, 5, 3, "float32"),
+        (2, 256, 8, 8, "float32"),
+        (1, 700, 5, 3, "float32"),
+        (2, 3, 5, 3, "float64"),
+        (2, 130, 6, 6, "float64"),
+        (1, 350, 5, 3, "float64"),
+    ):
         cupy = cuda_on_cpu.emulated_cupy(multiprocessors=1)
         module = cuda_on_cpu.load_module(source, f"{name}_cupy", cupy=cupy)
         found = module._kernel
 
         def kernel(name, dtype):
-            ran.add(name)
+            ran.add(f"{name} {dtype}")
             return found(name, dtype)
 
         module._kernel = kernel
         sizes = (*form.input_sizes, *form.extra_sizes)
         shape = Shape(T, B, H, tuple((size, other) for size in sizes))
         extra = {size: other for size in form.extra_sizes}
-        params = module.init_params(input_size_argument(form, shape), H, seed=1, **extra)
-        x = {n: cupy.full((T, B, shape.size(form.sizes[n])), 0.5, "float32") for n in form.inputs}
+        size = input_size_argument(form, shape)
+        params = module.init_params(size, H, seed=1, dtype=dtype, **extra)
+        x = {n: cupy.full((T, B, shape.size(form.sizes[n])), 0.5, dtype) for n in form.inputs}
         x = x if len(x) > 1 else x[form.inputs[0]]
         y, state, tape = module.forward(params, x)
         module.backward(params, tape, dy=y, dstate=state)

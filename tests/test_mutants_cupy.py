@@ -17,7 +17,8 @@ from lstmgen import cuda_on_cpu
 from lstmgen.targets.cupy.resources import compile_kernels
 from lstmgen.verification import Verifier, make_runner
 
-CELLS = ("rnn", "lstm", "peephole", "gru_reset_after")
+CELLS = ("rnn", "lstm", "peephole", "gru_reset_after", "peephole_diagonal")
+"""The last has kernels for the gradients of parameters alone."""
 PER_CELL = 36
 SEED = 2026
 

@@ -7,14 +7,18 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from IPython.core.formatters import DisplayFormatter
-from notebooks import EXAMPLES, NOTEBOOKS, executed, read
 
 import lstmgen
 from lstmgen.flow import Settings, measure
 from lstmgen.jacobian import jacobian
+
+# So that the tests for a GPU can be collected where there is no notebook's software.
+nbformat = pytest.importorskip("nbformat")
+DisplayFormatter = pytest.importorskip("IPython.core.formatters").DisplayFormatter
+notebooks = pytest.importorskip("notebooks")
+EXAMPLES, NOTEBOOKS = notebooks.EXAMPLES, notebooks.NOTEBOOKS
+executed, read = notebooks.executed, notebooks.read
 
 SMALL = Settings(hidden_size=4, input_size=3, steps=3, seeds=1)
 HOW = "if the new outputs are right: python tests/notebooks.py"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from needs import missing
 
 from lstmgen.cuda_compiler.nvrtc import Nvrtc
 from lstmgen.cuda_compiler.occupancy import LIMITS, limits, occupancy
@@ -82,13 +82,10 @@ def test_occupancy_agrees_with_nvidias_calculator(tmp_path: Path) -> None:
     try:
         headers = Nvrtc.load().include
     except UnavailableError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+        missing(error)
     compiler = shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
-        assert not os.environ.get("CI"), "a C++ compiler is needed"
-        pytest.skip("no C++ compiler")
+        missing(UnavailableError("no C++ compiler"))
     (tmp_path / "calculator.cpp").write_text(CALCULATOR)
     include = [f"-I{folder}" for folder in headers]
     program = tmp_path / "calculator"

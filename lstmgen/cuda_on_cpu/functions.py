@@ -66,8 +66,9 @@ class Functions:
         return self.array(a, dtype, copy=False, order=order or "K")
 
     def ascontiguousarray(self, a: Any, dtype: Any = None) -> ndarray:
-        """A C-contiguous array: itself, or a copy."""
+        """A C-contiguous array of one axis at least: itself, a view of it, or a copy."""
         made = self.asarray(a, dtype)
+        made = made if made.ndim else made.reshape(1)
         return made if made.flags.c_contiguous else made.copy("C")
 
     def asnumpy(self, a: Any, stream: Any = None, order: str = "C", out: Any = None) -> Any:

@@ -120,6 +120,11 @@ class Function:
                 f"{self.name}: {len(args)} arguments, the kernel has {len(native.parameters)} "
                 f"parameters ({', '.join(map(str, native.parameters))})"
             )
+        for position, value in enumerate(args):
+            if isinstance(value, ndarray) and value._emulator is not self._emulator:
+                raise ValueError(
+                    f"{self.name}: argument {position} is an array of another emulated device"
+                )
         values = [
             argument_bits(self.name, i, value, parameter)
             for i, (value, parameter) in enumerate(zip(args, native.parameters, strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import weakref
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ __all__ = ["ALIGNMENT", "Allocation"]
 ALIGNMENT = 512
 """Bytes; as cudaMalloc aligns for CuPy's pool, so that an aligned load is aligned here too."""
 
-_GUARD = 512
+_LEAST_GUARD = 16 << 10
+_LARGEST_GUARD = 1 << 20
 _INTEGER = 0xA5
 _NUMBERS = itertools.count()
 
@@ -30,20 +32,22 @@ class Allocation:
 
     def __init__(self, size: int, *, sanitize: bool) -> None:
         """Allocate; under AddressSanitizer the guards cannot be touched at all."""
-        self._pattern = _guard_pattern(next(_NUMBERS))
-        raw = np.empty(size + 2 * _GUARD + ALIGNMENT, np.uint8)
+        # An index that is off by a row lands in it, however long the rows are.
+        guard = min(max(1 << size.bit_length(), _LEAST_GUARD), _LARGEST_GUARD)
+        self._pattern = _guard_pattern(next(_NUMBERS) % _PATTERNS, guard)
+        raw = np.empty(size + 2 * guard + ALIGNMENT, np.uint8)
         raw.fill(0xFF)
         base = raw.ctypes.data
-        self.address = -(-(base + _GUARD) // ALIGNMENT) * ALIGNMENT
+        self.address = -(-(base + guard) // ALIGNMENT) * ALIGNMENT
         self.size = size
         start = self.address - base
         self.bytes = raw[start : start + size]
-        self._before = raw[start - _GUARD : start].data
-        self._after = raw[start + size : start + size + _GUARD].data
+        self._before = raw[start - guard : start].data
+        self._after = raw[start + size : start + size + guard].data
         self._before[:] = self._after[:] = self._pattern
         self._sanitize = sanitize
         if sanitize:
-            zones = ((self.address - _GUARD, _GUARD), (self.address + size, _GUARD))
+            zones = ((self.address - guard, guard), (self.address + size, guard))
             _poison(zones, True)
             weakref.finalize(raw, _poison, zones, False)
 
@@ -64,7 +68,7 @@ class Allocation:
             found.append(f"{first} bytes past its end")
             self._after[:] = self._pattern
         if (first := _first_difference(self._before.tobytes(), self._pattern)) is not None:
-            found.append(f"{_GUARD - first} bytes before its start")
+            found.append(f"{len(self._pattern) - first} bytes before its start")
             self._before[:] = self._pattern
         return " and ".join(found)
 
@@ -76,14 +80,17 @@ class Allocation:
         return far if far < 1 << 20 else None
 
 
-def _guard_pattern(number: int) -> bytes:
+_PATTERNS = 0x7E
+
+
+@lru_cache(maxsize=_PATTERNS)
+def _guard_pattern(number: int, size: int) -> bytes:
     """NaN in every floating type, with other bits from one allocation to the next.
 
     A kernel that reads behind one array and writes what it makes of it behind another keeps the
     bits of a NaN: the guard must not have them already.
     """
-    own = 0x81 + number % 0x7E
-    return bytes((own, 0xFF, 0xFF, 0xFF)) * (_GUARD // 4)
+    return bytes((0x81 + number, 0xFF, 0xFF, 0xFF)) * (size // 4)
 
 
 def _first_difference(found: bytes, expected: bytes) -> int | None:

@@ -34,6 +34,7 @@ def _launches(plan: Plan) -> list[str]:
         around = (*half.before, *half.after)
         if around:
             lines += [f"{name}, once for all steps: {_cost(around)}", *map(_stage, around)]
+        lines.append(f"{name}, besides: CuPy's copies of weights, initial states and results")
     rest = len(plan.backward.schedule.weight_gradients)
     extra = plan.backward.extra_kernels
     lines.append(

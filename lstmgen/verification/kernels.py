@@ -26,15 +26,22 @@ class KernelChecks:
 
 
 def check_kernels(runner: Runner) -> KernelChecks:
-    """Compile the text that the module has in `_KERNELS`; a NumPy module has none."""
+    """Compile the text that the module has in `_KERNELS`, with the options in `_OPTIONS`.
+
+    A NumPy module has neither.
+    """
     if runner.target != "cupy":
         return KernelChecks()
     text = getattr(runner.module, "_KERNELS", None)
     if not isinstance(text, str):
         detail = "the module has no _KERNELS, the text of its kernels"
         return KernelChecks((Check("kernels", "", "CUDA's compiler", None, None, False, detail),))
+    options = getattr(runner.module, "_OPTIONS", None)
+    if not isinstance(options, tuple) or not all(isinstance(o, str) for o in options):
+        detail = "the module has no _OPTIONS, a tuple of what it asks the compiler for"
+        return KernelChecks((Check("kernels", "", "CUDA's compiler", None, None, False, detail),))
     try:
-        builds = compile_kernels(text)
+        builds = compile_kernels(text, options=options)
     except UnavailableError as error:
         return KernelChecks(unchecked=(f"the kernels by CUDA's compiler: {error}",))
     return KernelChecks(tuple(map(_check, builds)), builds)

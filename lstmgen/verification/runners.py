@@ -165,12 +165,20 @@ def _cupy_to_host(cupy: Any) -> Callable[[Any], npt.NDArray[Any]]:
 
 
 def _cupy_with_device() -> Any:
-    """CuPy, if it is installed and finds a device."""
+    """CuPy, if it is installed, finds CUDA's libraries and finds a device."""
     try:
         cupy: Any = importlib.import_module("cupy")
-    except ImportError:
+        importlib.import_module("cupy.cublas")  # modules need it; CuPy itself comes without
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "cupy":
+            raise UnavailableError(f"CuPy cannot be imported: {error}") from None
         raise UnavailableError(
             "CuPy is not installed; pip install 'lstmgen[cuda12]' (or cuda13) installs it"
+        ) from None
+    except (ImportError, OSError, RuntimeError) as error:
+        raise UnavailableError(
+            f"CuPy is installed, but without the libraries of CUDA that it needs ({error}); "
+            "pip install 'lstmgen[cuda12]' (or cuda13) installs both"
         ) from None
     try:
         devices = cupy.cuda.runtime.getDeviceCount()

@@ -90,11 +90,8 @@ class Session:
         expected: Gradient,
         case: Case,
         where: str,
-        *,
-        parameters: bool = True,
     ) -> None:
-        """What backward returned against the expected gradients; `parameters` are left out if so
-        wished."""
+        """What backward returned against the expected gradients."""
         labels = self.labels
         with self.ledger.guard(check, labels.all_derived, case.bound, where):
             if not isinstance(found, tuple) or len(found) != 3:
@@ -106,8 +103,6 @@ class Session:
             )
             for group, arrays, names, what in groups:
                 values = _same_names(_dict(group, what), arrays, what)
-                if what == "dparams" and not parameters:
-                    continue
                 least = _floor(case, arrays.values())
                 for name, array in arrays.items():
                     self._compare(check, names[name], values[name], array, case, where, least)

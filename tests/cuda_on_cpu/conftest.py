@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from needs import missing
 
 from lstmgen import cuda_on_cpu
 from lstmgen.cuda_compiler.nvrtc import Nvrtc
@@ -14,20 +14,13 @@ from lstmgen.errors import UnavailableError
 ORDERS = cuda_on_cpu.ORDERS
 
 
-def _missing(error: UnavailableError) -> NoReturn:
-    """Skip a test, with the reason; under CI=true it fails."""
-    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
-        pytest.fail(f"CI needs this: {error}")
-    pytest.skip(str(error))
-
-
 @pytest.fixture(scope="session")
 def compiler() -> Any:
     """The C++ compiler."""
     try:
         return cuda_on_cpu.find_compiler()
     except UnavailableError as error:
-        _missing(error)
+        missing(error)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +29,7 @@ def sanitizer(compiler: Any) -> dict[str, str]:
     try:
         return cuda_on_cpu.sanitizer_environment()
     except UnavailableError as error:
-        _missing(error)
+        missing(error)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +38,7 @@ def nvrtc() -> Any:
     try:
         return Nvrtc.load()
     except UnavailableError as error:
-        _missing(error)
+        missing(error)
 
 
 @pytest.fixture

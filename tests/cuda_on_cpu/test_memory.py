@@ -90,7 +90,13 @@ def test_shared_memory_does_not_survive_a_block(cupy, module):
 
 @pytest.mark.parametrize(
     ("at", "message"),
-    [(10, "0 bytes past its end"), (12, "8 bytes past its end"), (-1, "4 bytes before its start")],
+    [
+        (10, "0 bytes past its end"),
+        (12, "8 bytes past its end"),
+        (4000, "15960 bytes past its end"),
+        (-1, "4 bytes before its start"),
+        (-4000, "16000 bytes before its start"),
+    ],
 )
 def test_a_write_beside_an_array(cupy, module, at, message):
     y = cupy.zeros(10, np.float32)
@@ -98,6 +104,20 @@ def test_a_write_beside_an_array(cupy, module, at, message):
         module.get_function("store")((1,), (32,), (y, np.int32(at)))
     module.get_function("store")((1,), (32,), (y, np.int32(9)))
     assert y.get()[9] == 1
+
+
+def test_a_write_a_row_past_a_large_array(cupy, module):
+    rows, units = 3, 20000
+    y = cupy.zeros((rows, units), np.float32)
+    for at in (rows * units + units - 1, -units):
+        with pytest.raises(KernelError, match="argument 0"):
+            module.get_function("store")((1,), (32,), (y, np.int32(at)))
+
+
+def test_an_array_of_another_device_is_refused(module):
+    y = cuda_on_cpu.emulated_cupy().zeros(10, np.float32)
+    with pytest.raises(ValueError, match="argument 0 is an array of another emulated device"):
+        module.get_function("store")((1,), (32,), (y, np.int32(0)))
 
 
 def test_a_read_beside_an_array_gives_nan(cupy, module):

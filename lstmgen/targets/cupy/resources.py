@@ -21,7 +21,10 @@ __all__ = ["DTYPES", "Build", "KernelUse", "compile_kernels", "table"]
 DTYPES = {"float32": "float", "float64": "double"}
 """What a module's kernels are compiled for, and the C++ type that the text calls `real`."""
 
-_OPTIONS = ("-std=c++17", "--ftz=true")  # as the modules and CuPy ask for
+MODULE_OPTIONS = ("-std=c++17",)
+"""What modules ask NVRTC for, besides the type of `real`."""
+
+_CUPYS_OPTIONS = ("--ftz=true",)  # what CuPy adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,9 @@ def compile_kernels(
     text: str,
     architectures: Sequence[str] = ARCHITECTURES,
     dtypes: Sequence[str] = tuple(DTYPES),
+    options: Sequence[str] = MODULE_OPTIONS,
 ) -> tuple[Build, ...]:
-    """Compile a module's kernel text for every dtype and architecture.
+    """Compile a module's kernel text for every dtype and architecture, with the module's options.
 
     Raises UnavailableError where NVRTC is not installed, or does not know an architecture.
     """
@@ -68,7 +72,7 @@ def compile_kernels(
     wanted = [(dtype, architecture) for dtype in dtypes for architecture in architectures]
     # NVRTC works outside of Python's lock.
     with ThreadPoolExecutor(min(len(wanted), os.cpu_count() or 1)) as pool:
-        return tuple(pool.map(lambda pair: _build(nvrtc, text, *pair), wanted))
+        return tuple(pool.map(lambda pair: _build(nvrtc, text, pair[0], pair[1], options), wanted))
 
 
 def table(builds: Sequence[Build]) -> list[str]:
@@ -105,8 +109,10 @@ def _cell(use: KernelUse | None) -> str:
     return "-" if use is None else f"{use.registers:>3}  {use.occupancy:>4.0%}"
 
 
-def _build(nvrtc: Nvrtc, text: str, dtype: str, architecture: str) -> Build:
-    options = (*_OPTIONS, f"-DREAL={DTYPES[dtype]}")
+def _build(
+    nvrtc: Nvrtc, text: str, dtype: str, architecture: str, asked: Sequence[str]
+) -> Build:
+    options = (*asked, *_CUPYS_OPTIONS, f"-DREAL={DTYPES[dtype]}")
     try:
         compiled = nvrtc.compile(text, arch=architecture, options=options)
     except CompileError as error:
@@ -128,9 +134,17 @@ def _build(nvrtc: Nvrtc, text: str, dtype: str, architecture: str) -> Build:
         )
     if not uses:
         problems.append("the text has no kernel")
+    # A C++ compiler on the CPU cannot show what these do to the numbers.
+    problems += [f"{option}: numbers less exact than verified" for option in asked if _fast(option)]
     if dtype == "float32":
         problems += _doubles(nvrtc, text, compiled, options)
     return Build(dtype, architecture, tuple(uses), tuple(problems))
+
+
+def _fast(option: str) -> bool:
+    """Whether an option makes arithmetic less exact."""
+    name = option.lstrip("-").replace("-", "_")
+    return name.startswith(("use_fast_math", "prec_div=false", "prec_sqrt=false"))
 
 
 def _doubles(nvrtc: Nvrtc, text: str, compiled: Compiled, options: tuple[str, ...]) -> list[str]:

@@ -11,6 +11,7 @@ from lstmgen.printing.cuda import HELPERS
 from lstmgen.schedule import Outer, Reduction, WeightGradient
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.plan import Plan
+from lstmgen.targets.cupy.resources import MODULE_OPTIONS
 from lstmgen.targets.cupy.storage import CupyStage, Product, StackedWeights, WeightBlock
 from lstmgen.targets.extents import columns as column_slice
 from lstmgen.targets.interface import Interface
@@ -39,6 +40,7 @@ class CupyModule:
 
     Attributes:
         kernels, helpers: the kernels, and the device functions that they call.
+        options: for their compiler.
         tape, work: the arrays of a forward pass, and of a backward pass.
         forward_loop, backward_loop: the loops; the packs are their weights.
         ahead, behind, early, late: lines for all steps, before and after each loop.
@@ -47,6 +49,7 @@ class CupyModule:
 
     def __init__(self, cell: Cell) -> None:
         self.interface = Interface(cell, "cupy")
+        self.options = MODULE_OPTIONS
         self.form = cell.normal_form
         self.schedule = cell.schedule
         self.plan = Plan(cell.schedule)
