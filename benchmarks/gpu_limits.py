@@ -1,15 +1,16 @@
 """Measure the limits that decide how a persistent recurrent kernel should be built.
 
     python benchmarks/gpu_limits.py                    all parts on the first CUDA device
-    python benchmarks/gpu_limits.py --part cluster     one part (may be given more than once)
+    python benchmarks/gpu_limits.py --part clusters    one part (may be given more than once)
     python benchmarks/gpu_limits.py --quick            fewer samples, to see that all runs
     python benchmarks/gpu_limits.py --dry-run-on-cpu   run, not time, what the CPU stand-in can
 
 Every part runs in a process of its own, so that a kernel that hangs or breaks its CUDA context
 costs that part alone; a case that fails says so in its line and the next one is measured.  Times
 are read from CUDA events; a line shows median and quartiles beside the value predicted.  Results
-go to benchmarks/results/gpu_limits-<device>.json (and .txt), parts not run keep what the file
-held; a quick run writes gpu_limits-<device>-quick.json, a dry run writes nothing.
+go to benchmarks/results/gpu_limits-<device>.json (and .txt).  Parts not run keep what the file
+held, and so does a part that failed where the file holds better; the program says so.  A quick run
+writes gpu_limits-<device>-quick.json, a dry run writes nothing.
 
 Exit status: 0 all measured, 1 some case failed, 2 usage, 4 no CUDA device (or, for a
 dry run, no C++ compiler).
@@ -43,6 +44,7 @@ PARTS = {
     "launch": "what a launch from CuPy costs",
     "step": "a product by cuBLAS and a fused kernel, per time step",
     "barriers": "a barrier over all blocks of a grid",
+    "exchange": "a vector exchanged among all blocks of a grid through L2",
     "clusters": "a cluster's barrier and exchange",
     "bandwidth": "copy bandwidth",
     "rivals": "PyTorch's LSTM and GRU beside the generated modules",
@@ -68,8 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.dry_run_on_cpu:
         print("A dry run on the CPU: nothing was timed, nothing is written.", file=sys.stderr)
     elif device := next((s["device"] for s in sections.values() if s["device"]), None):
-        for path in write(device, sections, options.output, quick=options.quick):
-            print(f"wrote {path}", file=sys.stderr)
+        paths, kept = write(device, sections, options.output, quick=options.quick)
+        for line in (*kept, *(f"wrote {path}" for path in paths)):
+            print(line, file=sys.stderr)
     else:
         print("No CUDA device answered; nothing is written.", file=sys.stderr)
         return NOT_HERE
@@ -172,22 +175,55 @@ def _cases(name: str) -> Callable[[Device], Iterator[Any]]:
 
 def write(
     device: dict[str, Any], sections: dict[str, Any], folder: Path, *, quick: bool
-) -> tuple[Path, Path]:
-    """Write the JSON and the table; sections of the same file that were not run are kept."""
+) -> tuple[tuple[Path, Path], list[str]]:
+    """Write the JSON and the table; gives their paths, and a line for each part not replaced.
+
+    Sections of the same file that were not run are kept, and those that a failed run would spoil.
+    """
     name = re.sub(r"[^a-z0-9]+", "-", device["name"].lower()).strip("-")
     path = folder / f"gpu_limits-{name}{'-quick' if quick else ''}.json"
-    kept: dict[str, Any] = {}
+    old: dict[str, Any] = {}
     if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))["parts"]
-    merged = {part: (kept | sections)[part] for part in PARTS if part in kept or part in sections}
+        old = json.loads(path.read_text(encoding="utf-8"))["parts"]
+    merged, kept = {}, []
+    for part in PARTS:
+        if part in old and part in sections and _spoils(sections[part], old[part]):
+            failures, cases = _failures(sections[part]), len(sections[part]["records"])
+            note = (
+                f"the results of {old[part]['measured_on']} stand: the run of "
+                f"{sections[part]['measured_on']} failed in {failures} of {cases} cases"
+            )
+            merged[part] = {**old[part], "kept": note}
+            kept.append(f"{part}: {note}")
+        elif part in old or part in sections:
+            merged[part] = (old | sections)[part]
     folder.mkdir(parents=True, exist_ok=True)
     document = {"schema": 1, "quick": quick, "parts": merged}
     _replace(path, json.dumps(document, indent=1) + "\n")
     lines = [f"{device['name']}, CuPy {device['cupy']}, CUDA driver {device['cuda_driver']}", ""]
     for part, section in merged.items():
-        lines += [f"== {part}: {PARTS[part]}", table(section["records"]), ""]
+        lines += [f"== {part}: {PARTS[part]}"]
+        lines += [section["kept"]] if "kept" in section else []
+        lines += [table(section["records"]), ""]
     _replace(path.with_suffix(".txt"), "\n".join(lines))
-    return path, path.with_suffix(".txt")
+    return (path, path.with_suffix(".txt")), kept
+
+
+def _spoils(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether a new section holds less than the old one because its run failed."""
+    if _measured(new) and not _failures(new):
+        return False
+    if _measured(old) and not _failures(old):
+        return True
+    return _measured(old) > _measured(new)
+
+
+def _measured(section: dict[str, Any]) -> int:
+    return sum(record["measured"] is not None for record in section["records"])
+
+
+def _failures(section: dict[str, Any]) -> int:
+    return sum(record["error"] is not None for record in section["records"])
 
 
 def _replace(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -13,9 +14,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needs import missing
 
 from benchmarks import gpu_limits
-from benchmarks.limits import bandwidth, barriers, clusters, kernels, launch, model, rivals, step
+from benchmarks.limits import (
+    bandwidth,
+    barriers,
+    clusters,
+    exchange,
+    kernels,
+    launch,
+    loops,
+    model,
+    occupancy,
+    rivals,
+    step,
+)
 from benchmarks.limits.device import COMPILE_OPTIONS, Device
 from benchmarks.limits.results import (
     Case,
@@ -28,9 +42,10 @@ from benchmarks.limits.results import (
     table,
 )
 from lstmgen.cuda_compiler.nvrtc import Nvrtc
+from lstmgen.cuda_on_cpu import find_compiler
 from lstmgen.errors import UnavailableError
 
-PARTS = (launch, step, barriers, clusters, bandwidth, rivals)
+PARTS = (launch, step, barriers, exchange, clusters, bandwidth, rivals)
 
 
 # -- kernels ---------------------------------------------------------------------------------
@@ -42,9 +57,7 @@ def nvrtc() -> Nvrtc:
     try:
         return Nvrtc.load()
     except UnavailableError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
+        missing(error)
 
 
 @pytest.mark.parametrize("name", kernels.all_sources())
@@ -58,16 +71,88 @@ def test_every_kernel_compiles_for_hopper(nvrtc: Nvrtc, name: str) -> None:
     assert row.occupancy(kernels.BLOCK).blocks >= 1
 
 
+LOOPS = [
+    kernels.grid_barrier("flags"),
+    kernels.grid_exchange(128, 16, 1024),
+    kernels.cluster_barrier(8),
+    kernels.cluster_exchange(8, 12288),
+]
+
+
+@pytest.mark.parametrize(
+    "source", LOOPS, ids=["barrier", "exchange", "cluster", "cluster exchange"]
+)
+def test_a_loop_has_a_multiprocessor_for_each_block(nvrtc: Nvrtc, source: kernels.Source) -> None:
+    """With the shared memory that it is launched with, no second block fits beside one."""
+    compiled = nvrtc.compile(source.text, arch="sm_90", options=COMPILE_OPTIONS)
+    assert "%smid" in compiled.ptx
+    row = compiled.kernel(source.kernel)
+    assert row.occupancy(kernels.BLOCK).blocks > 1
+    kernel = SimpleNamespace(max_dynamic_shared_size_bytes=48 * 1024)
+    shared = loops.alone(hopper(), kernel, 0)
+    assert kernel.max_dynamic_shared_size_bytes == shared
+    assert row.occupancy(kernels.BLOCK, dynamic_shared=shared).blocks == 1
+
+
+def test_a_loop_gets_all_the_shared_memory_that_it_needs() -> None:
+    kernel = SimpleNamespace()
+    assert loops.alone(hopper(), kernel, 200_000) == 200_000
+    assert kernel.max_dynamic_shared_size_bytes == 200_000
+
+
+def test_the_drivers_structures_are_those_of_its_header(nvrtc: Nvrtc) -> None:
+    """cuda.h, read by a C++ compiler, agrees with the structures that are handed to the driver."""
+    config, attribute = occupancy.LaunchConfig, occupancy.LaunchAttribute
+    claims = {
+        "sizeof(CUlaunchConfig)": ctypes.sizeof(config),
+        "offsetof(CUlaunchConfig, gridDimX)": config.grid.offset,
+        "offsetof(CUlaunchConfig, blockDimX)": config.block.offset,
+        "offsetof(CUlaunchConfig, sharedMemBytes)": config.shared_bytes.offset,
+        "offsetof(CUlaunchConfig, hStream)": config.stream.offset,
+        "offsetof(CUlaunchConfig, attrs)": config.attributes.offset,
+        "offsetof(CUlaunchConfig, numAttrs)": config.attribute_count.offset,
+        "sizeof(CUlaunchAttribute)": ctypes.sizeof(attribute),
+        "offsetof(CUlaunchAttribute, id)": attribute.id.offset,
+        "offsetof(CUlaunchAttribute, value)": attribute.value.offset,
+        "offsetof(CUlaunchAttribute, value.clusterDim.y)": attribute.value.offset
+        + occupancy.Dimensions.y.offset,
+        "CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION": occupancy.CLUSTER_DIMENSION,
+        "CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED": (
+            clusters.NON_PORTABLE_CLUSTER_SIZE_ALLOWED
+        ),
+    }
+    text = "#include <cstddef>\n#include <cuda.h>\n"
+    text += "".join(f"static_assert({name} == {value});\n" for name, value in claims.items())
+    try:
+        compiler = find_compiler()
+    except UnavailableError as error:
+        missing(error)
+    folders = [folder for folder in nvrtc.include if (folder / "cuda.h").is_file()]
+    if not folders:
+        missing(UnavailableError("cuda.h is not among the installed headers"))
+    done = subprocess.run(
+        [*compiler.command, "-std=c++17", "-fsyntax-only", f"-I{folders[0]}", "-x", "c++", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_exchange_stores_16_bytes_into_the_peer(nvrtc: Nvrtc) -> None:
     ptx = nvrtc.compile(kernels.cluster_exchange(8, 8192).text, arch="sm_90").ptx
     assert "st.shared::cluster.v4.u32" in ptx
     assert ".reqnctapercluster 8, 1, 1" in ptx
 
 
-def test_the_copy_and_the_gates_move_16_bytes(nvrtc: Nvrtc) -> None:
+def test_copies_and_gates_move_16_bytes(nvrtc: Nvrtc) -> None:
     copied = nvrtc.compile(kernels.copy().text, arch="sm_90").ptx
     assert re.search(r"ld\.global\.cg\.v4\.[fub]32", copied)
     assert re.search(r"st\.global\.v4\.[fub]32", copied)
+    exchanged = nvrtc.compile(kernels.grid_exchange(128, 16, 768).text, arch="sm_90").ptx
+    assert re.search(r"ld\.global\.cg\.v4\.[fub]32", exchanged)
+    assert re.search(r"st\.shared\.v4\.[fub]32", exchanged)
     gates = nvrtc.compile(kernels.gates("float").text, arch="sm_90").ptx
     assert len(re.findall(r"ld\.global[.nc]*\.v4\.[fub]32", gates)) == 5  # four gates, and c
     assert len(re.findall(r"st\.global\.v4\.[fub]32", gates)) == 2  # c and h
@@ -82,6 +167,7 @@ def hopper(**changes: Any) -> Device:
         "MultiProcessorCount": 132,
         "MemoryClockRate": 3_201_000,
         "GlobalMemoryBusWidth": 6144,
+        "MaxSharedMemoryPerMultiprocessor": 233_472,
         **changes,
     }
     cuda = SimpleNamespace(Device=lambda: SimpleNamespace(attributes=attributes))
@@ -102,14 +188,25 @@ def test_the_steps_measured() -> None:
     for size in ((16, 768), (64, 512), (128, 256), (16, 1024)):
         found = settings(step, B=size[0], H=size[1])
         assert {s["arithmetic"] for s in found} == {"fp32", "tf32", "bf16"}
+        by_kernel = [(s["kernel"], s.get("call")) for s in found if s["arithmetic"] == "fp32"]
+        for kernel in ("by hand", "forward_1", "forward_1_wide"):
+            assert by_kernel.count((kernel, "cupy.cublas.gemm")) == 2  # as issued, and queued
+            assert by_kernel.count((kernel, None)) == 1  # alone
 
 
-def test_the_barriers_measured() -> None:
-    assert {s["barrier"] for s in settings(barriers, blocks=132)} == {
+@pytest.mark.parametrize("blocks", [16, 32, 64, 128, 132])
+def test_the_barriers_measured(blocks: int) -> None:
+    assert {s["barrier"] for s in settings(barriers, blocks=blocks)} == {
         "cooperative groups",
         "flags",
         "counter",
     }
+
+
+def test_a_smaller_device_has_each_grid_once() -> None:
+    cases = list(barriers.cases(hopper(MultiProcessorCount=108)))
+    blocks = [case.settings["blocks"] for case in cases if case.unit == "ns"]
+    assert sorted(blocks) == sorted([16, 32, 64, 108] * 3)
 
 
 @pytest.mark.parametrize("size", [2, 4, 8, 16])
@@ -118,6 +215,7 @@ def test_the_clusters_measured(size: int) -> None:
     assert {name.split(",")[0] for name in names} == {
         "cluster barrier",
         "exchange through distributed shared memory",
+        "clusters resident at a time",
     }
 
 
@@ -147,6 +245,12 @@ def test_every_case_has_a_prediction_and_its_source(part: Any) -> None:
 def test_predictions_by_hand() -> None:
     exchange = model.cluster_exchange(8, 8192)
     assert exchange.value == 210 + 210 + 8192 * 7 / 8 / 16
+    assert model.grid_exchange(128, 8, 768).value == 1300 + 8 * 768 * 4 * 128 / 2900
+    assert model.grid_exchange(32, 4, 768).value == 1300 + 4 * 768 * 4 / 48
+    assert model.grid_barrier("counter", 16).value == 1000 + 300 + 16
+    assert [model.resident_clusters(n).value for n in (2, 4, 8, 16)] == [66, 30, 15, 7]
+    moved = 11 * 16 * 768 * 4 / (2900 * 1755)
+    assert model.fused_kernel(16, 768, 11).value == pytest.approx(1 + moved)
     assert model.in_nanoseconds(Prediction(1755, "")).value == pytest.approx(1000)
     assert model.copy_from_memory(3_201_000, 6144).value == pytest.approx(4425, rel=1e-3)
     # 4 x 768 x 768 weights of 4 bytes at 2900 bytes a cycle, and two gaps between kernels
@@ -218,9 +322,47 @@ def test_time_is_per_call_and_leaves_out_what_comes_before() -> None:
     def before() -> None:
         fake.now += 10.0
 
-    outcome = device.time(fake.work, 4, before=before)
+    seen: list[float] = []
+
+    def after() -> None:
+        seen.append(fake.now)
+        fake.now += 10.0
+
+    outcome = device.time(fake.work, 4, before=before, after=after)
     assert outcome.values == pytest.approx([0.25] * device.samples)
+    assert len(seen) == device.samples  # and none for the calls that warm up
     assert outcome.scaled(1e3).values == pytest.approx([250.0] * device.samples)
+
+
+def test_the_host_has_no_lead_over_what_comes_before() -> None:
+    fake = FakeCuda()
+    device = Device(fake.cupy, on_gpu=True, quick=True)
+    behind: list[bool] = []
+
+    def before() -> None:
+        fake.now += 10.0
+
+    def work() -> None:
+        behind.append(fake.host < fake.now)
+        fake.work()
+
+    device.time(work, 1, before=before)
+    assert not any(behind[3:])
+
+
+def test_queued_work_starts_after_what_comes_before() -> None:
+    fake = FakeCuda()
+    device = Device(fake.cupy, on_gpu=True, quick=True)
+    ran = 0
+
+    def before() -> None:
+        nonlocal ran
+        ran += 1
+        fake.now += 1.0
+
+    outcome = device.time_queued(fake.work, 1, before=before)
+    assert outcome.values == pytest.approx([0.25] * device.samples)
+    assert ran >= device.samples
 
 
 def test_queued_work_that_starts_too_early_is_not_taken() -> None:
@@ -304,7 +446,8 @@ def test_a_new_run_replaces_its_parts_and_keeps_the_others(tmp_path: Path) -> No
     old = {"device": device, "records": [record]}
     new = {"device": device, "records": [record, record]}
     gpu_limits.write(device, {"launch": old, "step": old}, tmp_path, quick=False)
-    path, text = gpu_limits.write(device, {"step": new}, tmp_path, quick=False)
+    (path, text), said = gpu_limits.write(device, {"step": new}, tmp_path, quick=False)
+    assert said == []
     assert path.name == "gpu_limits-nvidia-h200.json"
     parts = json.loads(path.read_text())["parts"]
     assert {name: len(section["records"]) for name, section in parts.items()} == {
@@ -312,9 +455,74 @@ def test_a_new_run_replaces_its_parts_and_keeps_the_others(tmp_path: Path) -> No
         "step": 2,
     }
     assert "== launch" in text.read_text() and "== step" in text.read_text()
-    quick, _ = gpu_limits.write(device, {"step": new}, tmp_path, quick=True)
+    (quick, _), _ = gpu_limits.write(device, {"step": new}, tmp_path, quick=True)
     assert quick.name == "gpu_limits-nvidia-h200-quick.json"
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".json", ".txt", ".txt"]
+
+
+def section(day: str, outcomes: str) -> dict[str, Any]:
+    """A section of cases that were measured (m), failed (f) or could not run there (n)."""
+
+    def measure(outcome: str) -> Outcome:
+        if outcome == "f":
+            raise MeasurementError("no")
+        if outcome == "n":
+            raise NotHereError("no")
+        return Outcome((1.0,))
+
+    cases = [
+        Case(f"case {n}", "us", {}, None, lambda o=o: measure(o)) for n, o in enumerate(outcomes)
+    ]
+    return {"device": None, "measured_on": day, "records": [run(case) for case in cases]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stands"),
+    [
+        ("mm", "mm", False),
+        ("mmm", "mm", False),  # cases may go
+        ("mm", "ff", True),
+        ("mm", "mf", True),
+        ("mm", "mmf", True),
+        ("mm", "", True),
+        ("mm", "nn", True),
+        ("mf", "mf", False),
+        ("mf", "ff", True),
+        ("mf", "mmf", False),
+        ("ff", "f", False),
+        ("ff", "mm", False),
+        ("", "f", False),
+    ],
+)
+def test_a_failed_run_does_not_replace_better_results(
+    tmp_path: Path, old: str, new: str, stands: bool
+) -> None:
+    device = {"name": "NVIDIA H200", "cupy": "14.2.0", "cuda_driver": 13000}
+    before, after = section("2026-01-01", old), section("2026-02-02", new)
+    gpu_limits.write(device, {"step": before}, tmp_path, quick=False)
+    (path, text), said = gpu_limits.write(device, {"step": after}, tmp_path, quick=False)
+    found = json.loads(path.read_text())["parts"]["step"]
+    assert found["measured_on"] == ("2026-01-01" if stands else "2026-02-02")
+    assert found["records"] == (before if stands else after)["records"]
+    assert len(said) == stands
+    if stands:
+        assert f"2026-02-02 failed in {new.count('f')} of {len(new)} cases" in said[0]
+        assert found["kept"] in said[0] and found["kept"] in text.read_text()
+    # A good run replaces it, and the remark goes.
+    good = section("2026-03-03", "mm")
+    gpu_limits.write(device, {"step": good}, tmp_path, quick=False)
+    assert json.loads(path.read_text())["parts"]["step"] == good
+
+
+def test_the_commands_in_the_docstring_can_be_given() -> None:
+    lines = re.findall(
+        r"^    python benchmarks/gpu_limits\.py(.*)$", gpu_limits.__doc__ or "", re.M
+    )
+    assert len(lines) == 4
+    given = [gpu_limits._parser().parse_args(line.split("  ")[0].split()) for line in lines]
+    assert [options.part for options in given] == [None, ["clusters"], None, None]
+    assert [options.quick for options in given] == [False, False, True, False]
+    assert given[3].dry_run_on_cpu
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:

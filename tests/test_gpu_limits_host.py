@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.limits import bandwidth, barriers, clusters, launch, step
+from benchmarks.limits import (
+    bandwidth,
+    barriers,
+    clusters,
+    exchange,
+    kernels,
+    launch,
+    model,
+    occupancy,
+    step,
+)
 from benchmarks.limits.device import Device, on_gpu
 from benchmarks.limits.results import run
 
@@ -48,6 +58,9 @@ class Gpu:
         self.held = 0.0
         self.launched: list[str] = []
         self.attributes_set: list[tuple[int, int, int]] = []
+        self.asked: list[tuple[int, ...]] = []
+        self.status = 0
+        self.sharing = 0
         self.capturing = False
         gpu = self
 
@@ -88,6 +101,7 @@ class Gpu:
             "ClockRate": 1_980_000,
             "MemoryClockRate": 3_201_000,
             "GlobalMemoryBusWidth": 6144,
+            "MaxSharedMemoryPerMultiprocessor": 233_472,
         }
         device = SimpleNamespace(
             id=0, attributes=attributes, compute_capability="90", synchronize=self.synchronize
@@ -174,7 +188,23 @@ class Gpu:
 
     # -- kernels -----------------------------------------------------------------------------
 
-    def module(self, *, code: str, options: Any, enable_cooperative_groups: bool) -> Any:
+    def cuOccupancyMaxActiveClusters(self, count: Any, function: int, config: Any) -> int:
+        """What the driver is asked: read from raw memory, as in cuda.h of CUDA 12 and 13."""
+        raw = ctypes.string_at(config._obj and ctypes.addressof(config._obj), 56)
+        words = np.frombuffer(raw, np.uint32)
+        grid, block, shared = tuple(words[0:3]), tuple(words[3:6]), int(words[6])
+        attributes, number = np.frombuffer(raw, np.uint64)[5], words[12]
+        assert np.frombuffer(raw, np.uint64)[4] == 0 and number == 1  # the default stream
+        attribute = np.frombuffer(ctypes.string_at(int(attributes), 72), np.uint32)
+        assert attribute[0] == 4 and tuple(attribute[3:5]) == (1, 1)
+        size = int(attribute[2])
+        assert grid[0] % size == 0 and grid[1:] == (1, 1) and block == (256, 1, 1)
+        assert size <= 8 or (function, 14, 1) in self.attributes_set
+        self.asked.append((size, shared))
+        count._obj.value = model.RESIDENT_CLUSTERS[size] - 1  # not what is predicted
+        return self.status
+
+    def module(self, *, code: str, options: Any, enable_cooperative_groups: bool = False) -> Any:
         def get_function(name: str) -> Any:
             return Kernel(self, code, name, enable_cooperative_groups)
 
@@ -187,6 +217,7 @@ class Kernel:
     def __init__(self, gpu: Gpu, code: str, name: str, cooperative: bool) -> None:
         self.gpu, self.code, self.name, self.cooperative = gpu, code, name, cooperative
         self.kernel = SimpleNamespace(ptr=id(self))
+        self.max_dynamic_shared_size_bytes = 48 * 1024
         start = code.index(name, code.index('extern "C"'))
         self.parameters = code[code.index("(", start) + 1 : code.index(")", start)].split(",")
 
@@ -199,7 +230,9 @@ class Kernel:
             else:
                 kind = {"int": np.int32, "long long": np.int64}
                 assert type(value) is kind[parameter.strip().rsplit(" ", 1)[0]], parameter
-        assert self.cooperative == (self.name == "grid_barrier")
+        assert self.cooperative == self.name.startswith("grid_")
+        assert shared_mem <= self.max_dynamic_shared_size_bytes <= 232_448
+        assert len(grid) == len(block)
         getattr(self, self.name)(grid[0], block[0], arguments, shared_mem)
         self.gpu.launched.append(self.name)
         if self.name != "spin":
@@ -228,23 +261,51 @@ class Kernel:
         else:
             h[...] = out
 
+    def forward_1(self, grid: int, block: int, arguments: Any, shared: int) -> None:
+        z, c_prev, c, h, b_f, b_i, b_c, b_o, rows, hidden = arguments
+        assert z.shape == (rows, 4, hidden) and c_prev.shape == (rows, hidden)
+        for gate, bias in enumerate((b_f, b_i, b_c, b_o)):
+            a = z[:, gate] + bias
+            z[:, gate] = np.tanh(a) if gate == 2 else 1 / (1 + np.exp(-a))
+        c[...] = z[:, 0] * c_prev + z[:, 1] * z[:, 2]
+        h[...] = z[:, 3] * np.tanh(c)
+
+    forward_1_wide = forward_1
+
+    def _report(self, grid: int, shared: int, arguments: Any, cycles_each: int) -> None:
+        """Ends a loop: more than half of the SM's memory was asked for, so each has its own."""
+        *_, cycles, places, wrong, n, _ = arguments
+        assert cycles.size == places.size == grid and wrong.size == 1
+        assert shared > 233_472 // 2 - 1024
+        cycles.fill(cycles_each * int(n))
+        places[...] = np.random.default_rng(grid).permutation(132)[:grid]
+        if self.gpu.sharing:
+            places[: self.gpu.sharing + 1] = places[0]
+
     def grid_barrier(self, grid: int, block: int, arguments: Any, shared: int) -> None:
-        flags, seen, cycles, _, n, _ = arguments
-        assert grid == flags.size == seen.size == cycles.size == 132 and block == 256
+        flags, seen, *_, n, _ = arguments
+        assert grid == flags.size == seen.size <= 132 and block == 256
         if "cooperative_groups" not in self.code:
             assert not flags.any(), "the barrier starts from flags that an earlier launch raised"
             flags.fill(n + 1)
-        cycles.fill(1000 * int(n))
+        self._report(grid, shared, arguments, 1000)
+
+    def grid_exchange(self, grid: int, block: int, arguments: Any, shared: int) -> None:
+        flags, vectors, *_, n, _ = arguments
+        assert not flags.any(), "the barrier starts from flags that an earlier launch raised"
+        flags.fill(n + 1)
+        assert n * 1024 + 1023 < 1 << 24, "marks are no longer exact in float"
+        assert grid == flags.size <= 132 and shared >= vectors.nbytes // 2
+        self._report(grid, shared, arguments, 3000)
 
     def cluster_loop(self, grid: int, block: int, arguments: Any, shared: int) -> None:
-        *_, cycles, _, n, _ = arguments
         size = int(re.search(r"__cluster_dims__\((\d+), 1, 1\)", self.code)[1])  # type: ignore[index]
-        assert grid % size == 0 and grid <= 132 and cycles.size == grid and shared <= 49152
+        assert grid % size == 0 and grid <= 132
         exchanged = re.search(r"pieces = (\d+)", self.code)
-        assert shared == (2 * 16 * int(exchanged[1]) if exchanged else 0)
+        assert shared >= (2 * 16 * int(exchanged[1]) if exchanged else 0)
         allowed = (self.kernel.ptr, 14, 1) in self.gpu.attributes_set
         assert size <= 8 or allowed, "a cluster of 16 must be allowed first"
-        cycles.fill(200 * int(n))
+        self._report(grid, shared, arguments, 200)
 
 
 def columns(pointer: int, kind: int, shape: tuple[int, int], leading: int) -> Any:
@@ -267,10 +328,20 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(step, "SIZES", ((3, 8), (5, 12)))
     monkeypatch.setattr(bandwidth, "MIB", 4096)
+    monkeypatch.setattr(occupancy, "libcuda", lambda: driver(gpu))
     return gpu
 
 
-@pytest.mark.parametrize("part", [launch, step, barriers, clusters, bandwidth])
+def driver(gpu: Gpu) -> Any:
+    """The driver's library, with the one function of it that is called past CuPy."""
+
+    def ask(*arguments: Any) -> int:
+        return gpu.cuOccupancyMaxActiveClusters(*arguments)
+
+    return SimpleNamespace(cuOccupancyMaxActiveClusters=ask)
+
+
+@pytest.mark.parametrize("part", [launch, step, barriers, exchange, clusters, bandwidth])
 def test_every_case_measures(gpu: Gpu, part: Any) -> None:
     device = on_gpu(quick=True)
     assert device.on_gpu and device.sms == 132
@@ -279,7 +350,9 @@ def test_every_case_measures(gpu: Gpu, part: Any) -> None:
     for record in records:
         assert record["error"] is None, record
         assert record["not_here"] is None, record
-        assert record["measured"]["samples"] >= 5 and record["measured"]["median"] >= 0, record
+        measured = record["measured"]
+        told = record["unit"] == "clusters"  # not timed: the driver says it
+        assert measured["samples"] >= (1 if told else 5) and measured["median"] >= 0, record
         assert record["predicted"]["value"] > 0
 
 
@@ -287,8 +360,10 @@ def test_the_figures_are_in_their_units(gpu: Gpu) -> None:
     """The clock goes on by 1 us a launch, and the kernels report 1000 and 200 cycles a turn."""
     device = on_gpu(quick=True)
     by_case: dict[str, set[float]] = {}
-    for part in (launch, step, barriers, clusters):
+    for part in (launch, step, barriers, exchange, clusters):
         for case in part.cases(device):
+            if case.unit == "clusters":
+                continue
             median = run(case)["measured"]["median"]
             by_case.setdefault(case.name, set()).add(round(median, 6))
     by_case.pop("host time of a launch")  # real time
@@ -298,6 +373,9 @@ def test_the_figures_are_in_their_units(gpu: Gpu) -> None:
         "launches replayed from a graph": {1.0},
         "step as it is issued": {2.0},
         "queued step, device alone": {2.0},
+        "queued fused kernel, device alone": {1.0},
+        "exchange through L2, by the SM clock": {3000.0},
+        "exchange through L2, by events": {0.5},
         "grid barrier, by the SM clock": {1000.0},
         "grid barrier, by events": {0.5},  # 1 us for 2000 barriers
         "cluster barrier, by the SM clock": {200.0},
@@ -329,7 +407,7 @@ def test_a_wrong_step_is_no_measurement(
     cases = [
         case
         for case in step.cases(device)
-        if case.settings["arithmetic"] == kind and case.settings["call"] == "gemmEx"
+        if case.settings["arithmetic"] == kind and case.settings.get("call") == "gemmEx"
     ]
     assert all(run(case)["error"] is None for case in cases)
     monkeypatch.setattr(library, "gemmEx", transposed, raising=False)
@@ -340,10 +418,127 @@ def test_a_barrier_that_does_not_hold_is_no_measurement(
     gpu: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leaky(self: Kernel, grid: int, block: int, arguments: Any, shared: int) -> None:
-        arguments[-3][0] += 3
-        arguments[-4].fill(1)
+        *_, cycles, _places, wrong, _, _ = arguments
+        wrong[0] += 3
+        cycles.fill(1)
 
     monkeypatch.setattr(Kernel, "cluster_loop", leaky)
-    record = run(next(iter(clusters.cases(on_gpu(quick=True)))))
+    cases = (c for c in clusters.cases(on_gpu(quick=True)) if c.unit != "clusters")
+    record = run(next(cases))
     assert "3 reads after a barrier were older" in record["error"]
     assert record["measured"] is None
+
+
+# -- a multiprocessor for each block -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [barriers, exchange, clusters])
+def test_blocks_that_share_a_multiprocessor_are_no_measurement(gpu: Gpu, part: Any) -> None:
+    gpu.sharing = 1
+    records = [run(c) for c in part.cases(on_gpu(quick=True)) if c.unit != "clusters"]
+    for record in records:
+        assert re.search(r"(\d+) blocks ran on \d+ multiprocessors", record["error"]), record
+        assert record["measured"] is None
+
+
+def test_blocks_that_share_a_multiprocessor_later_are_found(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = Kernel._report
+
+    def crowded(self: Kernel, *arguments: Any) -> None:
+        self.gpu.sharing = self.gpu.launched.count(self.name) >= 6
+        report(self, *arguments)
+
+    monkeypatch.setattr(Kernel, "_report", crowded)
+    record = run(next(iter(barriers.cases(on_gpu(quick=True)))))
+    assert "16 blocks ran on 15 multiprocessors" in record["error"]
+
+
+@pytest.mark.parametrize("part", [barriers, exchange, clusters])
+def test_the_record_says_how_many_multiprocessors_and_their_clock(gpu: Gpu, part: Any) -> None:
+    for case in part.cases(on_gpu(quick=True)):
+        record = run(case)
+        notes = record["notes"]
+        if case.unit == "clusters":
+            continue
+        assert notes["multiprocessors"] == notes["blocks"]
+        if case.unit == "cycles":
+            # The fake's launches last 1 us, whatever cycles they report.
+            cycles = record["measured"]["median"] * notes["iterations"]
+            assert notes["cycles_per_ns"] == pytest.approx(cycles / 1000)
+        else:
+            assert "cycles_per_ns" not in notes
+
+
+@pytest.mark.parametrize("size", kernels.CLUSTER_SIZES)
+def test_the_driver_says_how_many_clusters_are_resident(gpu: Gpu, size: int) -> None:
+    cases = [c for c in clusters.cases(on_gpu(quick=True)) if c.settings["cluster"] == size]
+    resident = run(cases[0])
+    count = model.RESIDENT_CLUSTERS[size] - 1
+    assert resident["measured"]["median"] == count
+    assert resident["predicted"]["value"] == count + 1
+    assert gpu.asked == [(size, 233_472 // 2 + 1024)]
+    full = [run(c) for c in cases if c.settings.get("clusters") == "full"]
+    assert [(r["notes"]["blocks"], r["notes"]["resident"]) for r in full] == [
+        (size * count, count)
+    ] * 4
+
+
+def no_library() -> Any:
+    """As where there is no driver."""
+    raise OSError("libcuda.so.1: cannot open shared object file")
+
+
+@pytest.mark.parametrize("library", [no_library, lambda: SimpleNamespace()])
+def test_a_driver_that_cannot_be_asked_costs_a_note(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch, library: Any
+) -> None:
+    monkeypatch.setattr(occupancy, "libcuda", library)
+    records = [run(c) for c in clusters.cases(on_gpu(quick=True)) if c.settings["cluster"] == 8]
+    assert "cannot be asked" in records[0]["not_here"]
+    full = [r for r in records if r["settings"].get("clusters") == "full"]
+    assert len(full) == 4
+    for record in full:
+        assert "the model's 15" in record["notes"]["resident"]
+        assert record["measured"] is not None and record["notes"]["blocks"] == 120
+
+
+def test_an_error_of_the_driver_is_reported(gpu: Gpu) -> None:
+    gpu.status = 912
+    record = run(next(iter(clusters.cases(on_gpu(quick=True)))))
+    assert "CUDA error 912" in record["error"]
+
+
+# -- what accumulates --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", ["by hand", "forward_1"])
+@pytest.mark.parametrize("name", ["step as it is issued", "queued step, device alone"])
+def test_each_sample_starts_from_the_same_z(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch, kernel: str, name: str
+) -> None:
+    """Products add to z; without a refill, the gates would saturate over the samples."""
+    library, good = sys.modules["cupy.cublas"], gpu.gemm
+    given: list[Any] = []
+
+    def gemm(*arguments: Any, out: Any, **scales: float) -> None:
+        given.append(np.array(out))
+        good(*arguments, out=out, **scales)
+
+    monkeypatch.setattr(library, "gemm", gemm)
+    device = on_gpu(quick=True)
+    case = next(
+        c
+        for c in step.cases(device)
+        if c.name == name
+        and c.settings["kernel"] == kernel
+        and c.settings["call"] == "cupy.cublas.gemm"
+    )
+    record = run(case)
+    assert record["error"] is None
+    steps = record["notes"]["steps"]
+    first = given[-steps:]
+    for sample in range(2, device.samples):
+        again = given[-sample * steps : (1 - sample) * steps]
+        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from needs import missing
 
-from benchmarks.limits import rivals
-from benchmarks.limits.device import Device
-from benchmarks.limits.results import run
+from benchmarks.limits import generated, rivals
+from benchmarks.limits.device import Device, no_stand_in, on_cpu
+from benchmarks.limits.results import MeasurementError, run
+from lstmgen.errors import UnavailableError
 
 
 def sigmoid(x: Any) -> Any:
@@ -65,7 +67,7 @@ def test_parameters_as_pytorch_stacks_them_gru() -> None:
 def test_an_absent_generated_module_says_how_to_make_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rivals, "GENERATED", tmp_path)
+    monkeypatch.setattr(generated, "FOLDER", tmp_path)
     device = Device(np, on_gpu=False, quick=True)
     records = [run(case) for case in rivals.cases(device) if case.name == "generated lstm_cupy"]
     assert len(records) == 2
@@ -124,3 +126,64 @@ def test_cudnn_is_recognised_in_the_graph() -> None:
 
     assert rivals._by_cudnn(graph("AccumulateGrad", "CudnnRnnBackward0", "SqueezeBackward0"))
     assert not rivals._by_cudnn(graph("AccumulateGrad", "AddmmBackward0", "StackBackward0"))
+
+
+# -- the comparison with PyTorch ----------------------------------------------------------------
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch's."""
+
+
+BROKEN = [
+    OSError("libcudart.so.13: cannot open shared object file"),
+    AssertionError("Torch not compiled with CUDA enabled"),
+    OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB"),
+]
+
+
+def compare(monkeypatch: pytest.MonkeyPatch, by_pytorch: Any) -> dict[str, Any]:
+    """The notes about ones of (2, 3, 4) when PyTorch does as it is told."""
+    monkeypatch.setattr(rivals, "torch_parameters", lambda *_: {})
+    monkeypatch.setattr(rivals, "_by_pytorch", by_pytorch)
+    ones = np.ones((2, 3, 4), np.float32)
+    device = Device(np, on_gpu=False, quick=True)
+    return dict(rivals._agreement(device, rivals.RIVALS[0], 4, {}, (ones, ones), (ones, ones)))
+
+
+@pytest.mark.parametrize("error", BROKEN, ids=lambda error: type(error).__name__)
+def test_a_pytorch_that_fails_is_noted(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fails(*_: object) -> Any:
+        raise error
+
+    notes = compare(monkeypatch, fails)
+    first = str(error).splitlines()[0]
+    assert notes == {"compared": f"not with PyTorch, which failed: {type(error).__name__}: {first}"}
+
+
+@pytest.mark.parametrize("error", [OSError("broken"), ImportError("none")], ids=["broken", "none"])
+def test_without_pytorch_the_module_is_still_timed(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(name: str) -> Any:
+        raise error
+
+    monkeypatch.setattr(rivals, "import_module", fails)
+    if reason := no_stand_in():
+        missing(UnavailableError(reason))
+    cases = [c for c in rivals.cases(on_cpu(quick=True)) if c.name == "generated lstm_cupy"]
+    for record in map(run, cases):
+        assert record["error"] is None and record["not_here"] is None
+        assert "not with PyTorch" in record["notes"]["compared"]
+
+
+@pytest.mark.parametrize(("which", "name"), [(0, "y"), (1, "dx")])
+@pytest.mark.parametrize("wrong", [1.1, float("nan")])
+def test_another_result_than_pytorchs_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, which: int, name: str, wrong: float
+) -> None:
+    theirs = [np.ones((2, 3, 4), np.float32) for _ in range(2)]
+    assert compare(monkeypatch, lambda *_: tuple(theirs)) == {"y_deviation": 0, "dx_deviation": 0}
+    theirs[which][1, 2, 3] = wrong
+    with pytest.raises(MeasurementError, match=f"^{name} differs from PyTorch's"):
+        compare(monkeypatch, lambda *_: tuple(theirs))

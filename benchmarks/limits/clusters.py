@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels, model
-from .barriers import check_barriers, loop
+from . import kernels, loops, model
 from .device import Device
-from .results import Case, MeasurementError, NotHereError, Outcome
+from .occupancy import resident_clusters
+from .results import Case, MeasurementError, NotHereError, Outcome, Scalar
 
 ITERATIONS = 10_000
 PORTABLE = 8
@@ -21,57 +21,91 @@ NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 14
 
 
 def cases(device: Device) -> Iterator[Case]:
-    """Each size: one cluster alone by events, one and a device full of them by the SM clock."""
+    """Each size: how many fit; one cluster alone by events; one and all that fit by the clock."""
     for size in kernels.CLUSTER_SIZES:
+        yield Case(
+            "clusters resident at a time",
+            "clusters",
+            {"cluster": size},
+            model.resident_clusters(size),
+            partial(_resident, device, size),
+        )
         for size_in_bytes in (0, *kernels.EXCHANGED_BYTES):
+            settings: dict[str, Scalar] = {"cluster": size}
             if size_in_bytes:
                 name = "exchange through distributed shared memory"
-                settings = {"cluster": size, "bytes": size_in_bytes}
+                settings["bytes"] = size_in_bytes
                 expected = model.cluster_exchange(size, size_in_bytes)
             else:
                 name = "cluster barrier"
-                settings = {"cluster": size}
                 expected = model.cluster_barrier()
-            full = device.sms // size if device.on_gpu else 2
-            for clusters, by_clock in ((1, False), (1, True), (full, True)):
-                run = (device, size, size_in_bytes, clusters, by_clock)
+            for full, by_clock in ((False, False), (False, True), (True, True)):
                 yield Case(
                     f"{name}, {'by the SM clock' if by_clock else 'by events'}",
                     "cycles" if by_clock else "ns",
-                    {**settings, "clusters": clusters},
+                    {**settings, "clusters": "full" if full else 1},
                     expected if by_clock else model.in_nanoseconds(expected),
-                    partial(_measure, *run),
+                    partial(_measure, device, size, size_in_bytes, full=full, by_clock=by_clock),
                 )
 
 
+def _resident(device: Device, size: int) -> Outcome:
+    """How many clusters the driver says it holds, with one block on a multiprocessor."""
+    if not device.on_gpu:
+        raise NotHereError("only a GPU has clusters that are resident")
+    kernel = _kernel(device, size, 0)
+    shared = loops.alone(device, kernel, 0)
+    count = resident_clusters(kernel, size, kernels.BLOCK, shared)
+    return Outcome((float(count),), {"multiprocessors": count * size, "of": device.sms})
+
+
 def _measure(
-    device: Device, size: int, size_in_bytes: int, clusters: int, by_clock: bool
+    device: Device, size: int, size_in_bytes: int, *, full: bool, by_clock: bool
 ) -> Outcome:
+    kernel = _kernel(device, size, size_in_bytes)
+    shared = 2 * size_in_bytes
+    notes: dict[str, Scalar] = {}
+    clusters = 1
+    if full:
+        clusters, notes = _full(device, kernel, size, shared)
+    blocks = size * clusters
+    buffers = () if size_in_bytes else (device.cupy.zeros(blocks, dtype=np.uint32),)
+    iterations = ITERATIONS if device.on_gpu else 3
+    outcome = loops.measure(
+        device, kernel, blocks, iterations, by_clock=by_clock, buffers=buffers, shared=shared
+    )
+    return outcome.noted(**notes)
+
+
+def _full(device: Device, kernel: Any, size: int, shared: int) -> tuple[int, dict[str, Scalar]]:
+    """All clusters that run at the same time: one more would wait, and run where another ended."""
+    if not device.on_gpu:
+        return 2, {}
+    shared = loops.alone(device, kernel, shared)
+    try:
+        count = resident_clusters(kernel, size, kernels.BLOCK, shared)
+    except MeasurementError as error:
+        count = min(model.RESIDENT_CLUSTERS[size], device.sms // size)
+        return count, {"resident": f"the model's {count}, as CUDA gave none: {error}"}
+    if count < 1:
+        raise MeasurementError(f"no cluster of {size} blocks fits the device")
+    return count, {"resident": count}
+
+
+def _kernel(device: Device, size: int, size_in_bytes: int) -> Any:
+    """The kernel of the barrier, or of the exchange if there are bytes; large clusters allowed."""
+    if size > PORTABLE and not device.on_gpu:
+        raise NotHereError(f"clusters above {PORTABLE} need a GPU that allows them")
     source = (
         kernels.cluster_exchange(size, size_in_bytes)
         if size_in_bytes
         else kernels.cluster_barrier(size)
     )
-    if size > PORTABLE and not device.on_gpu:
-        raise NotHereError(f"clusters above {PORTABLE} need a GPU that allows them")
     # Not cooperative: CUDA takes the cluster's size from the kernel only in an ordinary launch.
     kernel = device.kernel(source)
     if size > PORTABLE:
         _allow_large_clusters(kernel)
-    blocks = size * clusters
-    cycles = device.cupy.zeros(blocks, dtype=np.int64)
-    wrong = device.cupy.zeros(1, dtype=np.uint32)
-    buffers = () if size_in_bytes else (device.cupy.zeros(blocks, dtype=np.uint32),)
-    shared = 2 * size_in_bytes  # within the 48 KB that need no opting in
-
-    def launch(iterations: int, check: int) -> None:
-        arguments = (*buffers, cycles, wrong, np.int32(iterations), np.int32(check))
-        kernel((blocks,), (kernels.BLOCK,), arguments, shared_mem=shared)
-
-    iterations = ITERATIONS if device.on_gpu else 3
-    launch(iterations, 1)
-    check_barriers(wrong, cycles)
-    return loop(device, lambda: launch(iterations, 0), cycles, iterations, by_clock=by_clock)
+    return kernel
 
 
 def _allow_large_clusters(kernel: Any) -> None:

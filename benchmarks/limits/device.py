@@ -93,37 +93,49 @@ class Device:
         calls: int,
         *,
         before: Callable[[], object] | None = None,
+        after: Callable[[], object] | None = None,
         samples: int | None = None,
     ) -> Outcome:
         """Seconds per call of `work` between two events, with the host issuing as it goes.
 
-        `before` runs ahead of each sample, outside the events.
+        `before` runs ahead of each sample and `after` behind it, outside the events.
         """
         if not self.on_gpu:
-            return self._only_run(work, before)
+            return self._only_run(work, before, after)
         self._warm_up(work, before)
         start, end = self._events()
         values = []
         for _ in range(samples or self.samples):
             if before is not None:
                 before()
+                # What it queued would give the host a lead over the device.
+                self.cupy.cuda.Device().synchronize()
             start.record()
             for _ in range(calls):
                 work()
             end.record()
             end.synchronize()
             values.append(self._elapsed(start, end) / calls)
+            if after is not None:
+                after()
         return Outcome(tuple(values))
 
-    def time_queued(self, work: Callable[[], object], calls: int) -> Outcome:
+    def time_queued(
+        self,
+        work: Callable[[], object],
+        calls: int,
+        *,
+        before: Callable[[], object] | None = None,
+    ) -> Outcome:
         """Seconds per call on the device alone: all calls wait in the stream before the first runs.
 
         A kernel that spins holds the stream back while the host issues the work.  A sample whose
-        work began before the host was done is taken again with a longer spin.
+        work began before the host was done is taken again with a longer spin.  `before` runs ahead
+        of each sample, outside the events.
         """
         if not self.on_gpu:
-            return self._only_run(work, None)
-        self._warm_up(work, None)
+            return self._only_run(work, before)
+        self._warm_up(work, before)
         spin = self._spin_kernel()
         begin = time.perf_counter()
         for _ in range(calls):
@@ -133,6 +145,8 @@ class Device:
         start, end = self._events()
         values: list[float] = []
         while len(values) < self.samples:
+            if before is not None:
+                before()
             spin((1,), (1,), (np.int64(seconds * SPIN_HZ),))
             start.record()
             for _ in range(calls):
@@ -162,10 +176,17 @@ class Device:
             self.cupy.cuda.Device().synchronize()
         return Outcome(tuple(values))
 
-    def _only_run(self, work: Callable[[], object], before: Callable[[], object] | None) -> Outcome:
+    def _only_run(
+        self,
+        work: Callable[[], object],
+        before: Callable[[], object] | None,
+        after: Callable[[], object] | None = None,
+    ) -> Outcome:
         if before is not None:
             before()
         work()
+        if after is not None:
+            after()
         return Outcome(None)
 
     def _warm_up(self, work: Callable[[], object], before: Callable[[], object] | None) -> None:

@@ -14,6 +14,9 @@ ON_CPU = "CUDA_ON_CPU"
 BLOCK = 256
 """Threads per block of the barrier, exchange and copy kernels."""
 
+STAND_IN_SMS = 132
+"""Multiprocessors that the stand-in says it has."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -29,6 +32,10 @@ def all_sources() -> dict[str, Source]:
     sources |= {f"empty, {count} arguments": empty(count) for count in ARGUMENT_COUNTS}
     sources |= {f"gates, {operand}": gates(operand) for operand in ("float", "bf16")}
     sources |= {f"grid barrier, {kind}": grid_barrier(kind) for kind in GRID_BARRIERS}
+    for exchanged in (*GRID_EXCHANGES, *SMALL_GRID_EXCHANGES):
+        blocks, batch, hidden = exchanged
+        name = f"grid exchange, {blocks} blocks, {batch} x {hidden}"
+        sources[name] = grid_exchange(*exchanged)
     for size in CLUSTER_SIZES:
         sources[f"cluster barrier of {size}"] = cluster_barrier(size)
         for size_in_bytes in EXCHANGED_BYTES:
@@ -124,6 +131,28 @@ def gates(operand: str) -> Source:
 
 # -- barriers --------------------------------------------------------------------------------
 
+_PLACE = f"""
+// The multiprocessor that this block runs on.
+__device__ __forceinline__ unsigned multiprocessor() {{
+#ifdef {ON_CPU}
+  return blockIdx.x % {STAND_IN_SMS}u;
+#else
+  unsigned number;
+  asm volatile("mov.u32 %0, %%smid;" : "=r"(number));
+  return number;
+#endif
+}}
+"""
+
+_REPORT = """
+  if (threadIdx.x == 0) {
+    cycles[blockIdx.x] = clock64() - start;
+    places[blockIdx.x] = multiprocessor();
+  }
+  if (bad) atomicAdd(wrong, bad);
+"""
+"""How every kernel that loops ends; `start`, `bad` and the pointers are its own."""
+
 _GRID_FLAGS = f"""
 __device__ __forceinline__ void store_release(unsigned* p, unsigned value) {{
 #ifdef {ON_CPU}
@@ -188,12 +217,14 @@ GRID_BARRIERS = {
 }
 """The barriers among all blocks of a grid: CUDA's own, and two written by hand."""
 
-_GRID_LOOP = f"""
+_GRID_LOOP = (
+    _PLACE
+    + f"""
 // n barriers.  With check, every block leaves its count before a barrier and reads all others'
 // after it: a read that is too old counts as wrong.
 extern "C" __global__ void __launch_bounds__({BLOCK}, 1)
-grid_barrier(unsigned* flags, unsigned* seen, long long* cycles, unsigned* wrong, int n,
-             int check) {{
+grid_barrier(unsigned* flags, unsigned* seen, long long* cycles, unsigned* places,
+             unsigned* wrong, int n, int check) {{
   unsigned epoch = 0, bad = 0;
   barrier(flags, ++epoch);
   const long long start = clock64();
@@ -205,10 +236,10 @@ grid_barrier(unsigned* flags, unsigned* seen, long long* cycles, unsigned* wrong
       for (unsigned b = threadIdx.x; b < gridDim.x; b += blockDim.x)
         bad += *reinterpret_cast<volatile unsigned*>(seen + b) < (unsigned)i;
   }}
-  if (threadIdx.x == 0) cycles[blockIdx.x] = clock64() - start;
-  if (bad) atomicAdd(wrong, bad);
+{_REPORT}
 }}
 """
+)
 
 
 def grid_barrier(kind: str) -> Source:
@@ -216,9 +247,67 @@ def grid_barrier(kind: str) -> Source:
     return Source(GRID_BARRIERS[kind] + _GRID_LOOP, "grid_barrier")
 
 
+GRID_EXCHANGES = (
+    (32, 4, 768),
+    (64, 4, 768),
+    (128, 8, 768),
+    (128, 16, 768),
+    (128, 16, 1024),
+)
+"""(blocks, B, H) of a vector exchanged through L2; each block owns H / blocks units."""
+SMALL_GRID_EXCHANGES = ((4, 2, 64),)
+"""The same for the CPU stand-in."""
+
+
+def grid_exchange(blocks: int, batch: int, hidden: int) -> Source:
+    """All blocks of a grid give their units of a vector [batch][hidden] to all others through L2.
+
+    An exchange is a block's own units stored into global memory, the barrier of flags, and the
+    whole vector read into shared memory past the first-level cache.  Two vectors take turns, so
+    one barrier an exchange is enough; what is stored depends on what was read, as in a recurrence.
+    With check, a value says whose it is and when it was written, and every block verifies all.
+    """
+    text = (
+        _PLACE
+        + _GRID_FLAGS
+        + f"""
+extern "C" __global__ void __launch_bounds__({BLOCK}, 1)
+grid_exchange(unsigned* flags, float* vectors, long long* cycles, unsigned* places,
+              unsigned* wrong, int n, int check) {{
+  extern __shared__ __align__(16) float copied[];
+  constexpr int count = {batch * hidden}, own = {hidden // blocks};
+  unsigned epoch = 0, bad = 0;
+  float read = 0.0f;
+  barrier(flags, ++epoch);
+  const long long start = clock64();
+  for (int i = 1; i <= n; ++i) {{
+    float* vector = vectors + (i & 1) * count;
+    for (int q = threadIdx.x; q < {batch} * own; q += blockDim.x) {{
+      const int unit = blockIdx.x * own + q % own;
+      // Exact in float: below 2^24 for n < 16384 and H <= 1024.
+      vector[q / own * {hidden} + unit] = (float)(i * 1024 + unit) + read;
+    }}
+    barrier(flags, ++epoch);
+    for (int q = threadIdx.x; q < count / 4; q += blockDim.x)
+      reinterpret_cast<float4*>(copied)[q] = __ldcg(reinterpret_cast<float4*>(vector) + q);
+    __syncthreads();
+    read = 0.0f * copied[threadIdx.x * 7 % count];
+    if (check)
+      for (int q = threadIdx.x; q < count; q += blockDim.x)
+        bad += copied[q] != (float)(i * 1024 + q % {hidden});
+  }}
+{_REPORT}
+}}
+"""
+    )
+    return Source(text, "grid_exchange")
+
+
 CLUSTER_SIZES = (2, 4, 8, 16)
 
-_CLUSTER = f"""
+_CLUSTER = (
+    _PLACE
+    + f"""
 __device__ __forceinline__ void cluster_barrier() {{
 #ifdef {ON_CPU}
   __cluster_barrier_arrive();
@@ -233,6 +322,7 @@ template <class T> __device__ __forceinline__ T* of_peer(T* own, unsigned rank) 
   return static_cast<T*>(__cluster_map_shared_rank(own, rank));
 }}
 """
+)
 
 
 def cluster_barrier(size: int) -> Source:
@@ -241,7 +331,8 @@ def cluster_barrier(size: int) -> Source:
         _CLUSTER
         + f"""
 extern "C" __global__ void __cluster_dims__({size}, 1, 1) __launch_bounds__({BLOCK}, 1)
-cluster_loop(unsigned* seen, long long* cycles, unsigned* wrong, int n, int check) {{
+cluster_loop(unsigned* seen, long long* cycles, unsigned* places, unsigned* wrong, int n,
+             int check) {{
   const unsigned first = blockIdx.x - __clusterRelativeBlockRank();
   unsigned bad = 0;
   cluster_barrier();
@@ -256,8 +347,7 @@ cluster_loop(unsigned* seen, long long* cycles, unsigned* wrong, int n, int chec
       __syncwarp();  // the cluster's barrier wants whole warps
     }}
   }}
-  if (threadIdx.x == 0) cycles[blockIdx.x] = clock64() - start;
-  if (bad) atomicAdd(wrong, bad);
+{_REPORT}
 }}
 """
     )
@@ -271,16 +361,16 @@ EXCHANGED_BYTES = (4096, 8192, 12288)
 def cluster_exchange(size: int, size_in_bytes: int) -> Source:
     """All blocks of a cluster give their slice of a vector to all others, again and again.
 
-    Dynamic shared memory: two vectors of `size_in_bytes` each.  An exchange is a block's own slice
-    stored into each peer in 16-byte pieces, then the cluster's barrier; the two vectors take
-    turns, so one barrier an exchange is enough.  With check, a slice says who wrote it and when,
-    and every block verifies the whole vector.
+    Dynamic shared memory: two vectors of `size_in_bytes` each, or more.  An exchange is a block's
+    own slice stored into each peer in 16-byte pieces, then the cluster's barrier; the two vectors
+    take turns, so one barrier an exchange is enough.  With check, a slice says who wrote it and
+    when, and every block verifies the whole vector.
     """
     text = (
         _CLUSTER
         + f"""
 extern "C" __global__ void __cluster_dims__({size}, 1, 1) __launch_bounds__({BLOCK}, 1)
-cluster_loop(long long* cycles, unsigned* wrong, int n, int check) {{
+cluster_loop(long long* cycles, unsigned* places, unsigned* wrong, int n, int check) {{
   extern __shared__ __align__(16) uint4 vectors[];
   constexpr int pieces = {size_in_bytes // 16}, slice = pieces / {size};
   const unsigned rank = __clusterRelativeBlockRank();
@@ -314,8 +404,7 @@ cluster_loop(long long* cycles, unsigned* wrong, int n, int check) {{
       __syncwarp();
     }}
   }}
-  if (threadIdx.x == 0) cycles[blockIdx.x] = clock64() - start;
-  if (bad) atomicAdd(wrong, bad);
+{_REPORT}
 }}
 """
     )

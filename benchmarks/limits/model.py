@@ -35,6 +35,9 @@ STEP_FIXED = 260
 KERNEL_GAP = 1.0
 """Microseconds from the end of one queued kernel to the work of the next."""
 
+RESIDENT_CLUSTERS = {1: 132, 2: 66, 4: 30, 8: 15, 16: 7}
+"""Clusters by size that an H200 holds at once, a block on each SM: a GPC has 16 or 18 SMs."""
+
 PUBLIC_STEP = {
     "cuDNN fp16": (1.96, 3.1),
     "GEMM and fused kernel": (10.5, 15.3),
@@ -71,15 +74,34 @@ def step_on_device(batch: int, hidden: int, kind: str) -> Prediction:
     )
 
 
-def grid_barrier(kind: str) -> Prediction:
+def fused_kernel(batch: int, hidden: int, arrays: int) -> Prediction:
+    """Microseconds of a queued element-wise kernel that moves so many (B, H) arrays of float."""
+    moved = arrays * batch * hidden * 4 / (L2_BYTES * CLOCK_GHZ * 1e3)
+    return Prediction(KERNEL_GAP + moved, "model: a kernel gap, and what it moves through L2")
+
+
+def grid_barrier(kind: str, blocks: int = SMS) -> Prediction:
     """SM cycles of a barrier among all blocks of the grid."""
     if kind == "flags":
         return Prediction(FLAG_BARRIER, "model: write, release, poll, acquire through L2")
     if kind == "counter":
-        cycles = FLAG_BARRIER + L2_LATENCY + SMS
+        cycles = FLAG_BARRIER + L2_LATENCY + blocks
         return Prediction(cycles, "model: flags, one more trip to L2, an atomic per block")
-    cycles = FLAG_BARRIER + 2 * L2_LATENCY + SMS
+    cycles = FLAG_BARRIER + 2 * L2_LATENCY + blocks
     return Prediction(cycles, "model: counter, and one more trip to L2 for its bookkeeping")
+
+
+def grid_exchange(blocks: int, batch: int, hidden: int) -> Prediction:
+    """SM cycles until every block has read a float vector (B, H) that all of them wrote."""
+    size = batch * hidden * 4
+    read = max(size / L2_BYTES_PER_SM, size * blocks / L2_BYTES)
+    source = "model: flag barrier, a load from L2, and the slower of an SM's and all SMs' reads"
+    return Prediction(FLAG_BARRIER + L2_LATENCY + read, source)
+
+
+def resident_clusters(size: int) -> Prediction:
+    """Clusters of this size that run at the same time, one block on a multiprocessor."""
+    return Prediction(RESIDENT_CLUSTERS[size], "model: whole clusters within the GPCs of an H200")
 
 
 def cluster_barrier() -> Prediction:

@@ -7,23 +7,20 @@ beside `gru_reset_after`; the generated modules compute in float32.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from . import model
+from . import generated, model
 from .device import Device
-from .results import Case, MeasurementError, NotHereError, Outcome
+from .results import Case, MeasurementError, NotHereError, Outcome, Scalar
 
-GENERATED = Path(__file__).resolve().parents[2] / "generated"
 SIZES = ((1024, 16, 768), (512, 64, 512), (1024, 16, 1024), (256, 128, 256))
 """(T, B, H)."""
 KINDS = ("fp16", "bf16", "fp32", "tf32")
@@ -175,27 +172,8 @@ def _by_cudnn(y: Any) -> bool:
 # -- the generated modules -------------------------------------------------------------------
 
 
-def _module(device: Device, name: str) -> ModuleType:
-    path = GENERATED / f"{name}.py"
-    if not path.is_file():
-        cell = name.removesuffix("_cupy")
-        raise MeasurementError(
-            f"{path.name} is not in generated/; make it with: lstmgen build {cell} --target cupy"
-        )
-    if not device.on_gpu:
-        from lstmgen.cuda_on_cpu import load_module
-
-        return load_module(path, cupy=device.cupy)
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise MeasurementError(f"{path} cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _ours(device: Device, rival: Rival, size: tuple[int, int, int], backward: bool) -> Outcome:
-    module = _module(device, rival.module)
+    module = generated.load(device, rival.module)
     steps, batch, hidden = size
     params = module.init_params(hidden, hidden, seed=0, dtype="float32")
     random = np.random.default_rng(2)
@@ -228,15 +206,39 @@ def _agreement(
     params: Mapping[str, Array],
     given: tuple[Array, Array],
     got: tuple[Array, Array],
-) -> dict[str, float | str]:
-    """Compare y and dx with PyTorch's in float32; MeasurementError when they differ."""
+) -> dict[str, Scalar]:
+    """Compare y and dx with PyTorch's in float32; MeasurementError when they differ.
+
+    Where PyTorch cannot compute them, for whatever reason, a note says so: that is no fault of
+    the module, whose time is still wanted.
+    """
+    stacked = torch_parameters(rival, params, hidden)
     try:
-        torch = _torch()
-    except NotHereError:
-        return {"compared": "not with PyTorch, which is not installed"}
+        expected = _by_pytorch(device, rival, hidden, stacked, given)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {"compared": f"not with PyTorch, which failed: {reason[:200]}"}
+    notes: dict[str, Scalar] = {}
+    for name, ours, theirs in zip(("y", "dx"), got, expected, strict=True):
+        deviation = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+        if not deviation <= AGREEMENT:  # NaN fails as well
+            raise MeasurementError(f"{name} differs from PyTorch's by {deviation:.3g}, relative")
+        notes[f"{name}_deviation"] = deviation
+    return notes
+
+
+def _by_pytorch(
+    device: Device,
+    rival: Rival,
+    hidden: int,
+    stacked: Mapping[str, Array],
+    given: tuple[Array, Array],
+) -> tuple[Array, Array]:
+    """PyTorch's y and dx in float32 for x and dy; whatever it raises."""
+    torch = _torch()
     layer = _layer(device, torch, rival, hidden, "fp32")
     with torch.no_grad():
-        for name, value in torch_parameters(rival, params, hidden).items():
+        for name, value in stacked.items():
             parameter = getattr(layer, name)
             parameter.copy_(torch.from_numpy(value))
     place = next(layer.parameters()).device
@@ -244,14 +246,7 @@ def _agreement(
     x.requires_grad_(True)
     y, _ = layer(x)
     y.backward(dy)
-    notes: dict[str, float | str] = {}
-    expected = (y.detach().cpu().numpy(), x.grad.cpu().numpy())
-    for name, ours, theirs in zip(("y", "dx"), got, expected, strict=True):
-        deviation = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
-        if not deviation <= AGREEMENT:  # NaN fails as well
-            raise MeasurementError(f"{name} differs from PyTorch's by {deviation:.3g}, relative")
-        notes[f"{name}_deviation"] = deviation
-    return notes
+    return y.detach().cpu().numpy(), x.grad.cpu().numpy()
 
 
 def torch_parameters(rival: Rival, params: Mapping[str, Array], hidden: int) -> dict[str, Array]:
