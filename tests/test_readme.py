@@ -256,16 +256,18 @@ def test_the_table_of_speed_is_that_of_the_measured_run() -> None:
             ("peephole", "torch-loop"),
         }:
             assert ratio["median"] > 1
-    lstm = [ratios["lstm", "torch", size]["median"] for size in run["sizes"]]
-    assert sum(ratio < 1 for ratio in lstm) > len(lstm) / 2
+    for size in run["sizes"]:
+        ratio = ratios["lstm", "torch", size]["median"]
+        assert 0.6 < ratio < 0.75 if size in "ag" else 0.9 < ratio < 1.1
+    assert 0.4 < ratios["lstm", "jax", "a"]["median"] < 0.55
     again = [r["ratio"]["median"] for r in run["training"] if r["contender"] == "ours-recompute"]
     assert "1.2 to 1.5 times" in speed
     assert min(again) >= 1.15 and max(again) < 1.55
     peak = {
         (r["contender"], r["size"]): r["peak_floats"] for r in run["memory"] if r["cell"] == "lstm"
     }
-    assert "takes 12 to 13 numbers" in speed and "(`torch.nn.LSTM` 16)" in speed
-    assert [round(peak["ours", size]) for size in "bd"] == [13, 12]
+    assert "takes about 12 numbers" in speed and "(`torch.nn.LSTM` 16)" in speed
+    assert [round(peak["ours", size]) for size in "bd"] == [12, 12]
     assert [int(peak["torch", size]) for size in "bd"] == [16, 16]
     kept = {r["contender"]: r["kept_floats"] for r in run["memory"] if r["cell"] == "lstm"}
     assert "keeps about 2, for" in speed and round(kept["ours-recompute"]) == 2
