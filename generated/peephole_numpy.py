@@ -320,7 +320,14 @@ class _Work:
         record = run.record
         # All but what sums over time need is made for as many steps as stay in the cache.
         self.chunk = chunk = min(max(T, 1), _chunk((7 * H + 4 * H) * B, dtype))
-        self.span = span = min(max(T, 1), _span(((2 * H, H), (4 * H, H), (4 * H, D), (H, H)), 4 * H, chunk, B, dtype))
+        products = (  # rows and columns of the sums of outer products
+            (2 * H, H),
+            (4 * H, H),
+            (4 * H, D),
+            (H, H),
+        )
+        steps = _span(products, 4 * H, chunk, B, dtype)
+        self.span = span = min(max(T, 1), steps)
         # One step more: the one after the chunk.
         self.adjoints = adjoints = np.empty((chunk + 1, 4 * H, B), dtype)
         self.adjoint = adjoint = adjoints[:-1]
@@ -724,7 +731,7 @@ def _span(products, rows, chunk, B, dtype):
 
 @functools.lru_cache(maxsize=256)
 def _tile(rows, size, dtype):
-    """Which tiles of (rows, size) a sum of outer products is best computed in; None for the whole."""
+    """The tiles of (rows, size) to compute a sum of outer products in; None for the whole."""
     n = max(n for n in range(1, min(size, 128) + 1) if size % n == 0)
     m = max(m for m in range(1, rows + 1) if rows % m == 0 and m * n * _SUMMED <= _SMALL)
     # Narrow tiles are slow, and large totals do not stay in the cache from sum to sum.

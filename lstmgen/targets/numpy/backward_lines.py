@@ -301,13 +301,6 @@ class BackwardSource:
         return lines
 
     @property
-    def span_arguments(self) -> str:
-        """What decides how many steps the sums over time take at once."""
-        products = ", ".join(f"({rows}, {size})" for rows, size in self.products)
-        comma = "," * (len(self.products) == 1)
-        return f"({products}{comma}), {self.adjoint.rows}" if products else self.adjoint.rows
-
-    @property
     def packed_totals(self) -> Line:
         """What a span adds to the sums."""
         return Line(f"parts = {self._summed}")
