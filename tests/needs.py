@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -17,3 +18,8 @@ def missing(error: UnavailableError) -> NoReturn:
     if IN_CI:
         pytest.fail(f"CI needs this: {error}")
     pytest.skip(str(error))
+
+
+def imported(name: str) -> Any:
+    """A package's module for a whole file of tests, which is skipped without; under CI it fails."""
+    return importlib.import_module(name) if IN_CI else pytest.importorskip(name)

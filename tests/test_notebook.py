@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from needs import imported
 
 import lstmgen
 from lstmgen.flow import Settings, measure
 from lstmgen.jacobian import jacobian
 
 # So that the tests for a GPU can be collected where there is no notebook's software.
-nbformat = pytest.importorskip("nbformat")
-DisplayFormatter = pytest.importorskip("IPython.core.formatters").DisplayFormatter
-notebooks = pytest.importorskip("notebooks")
+nbformat = imported("nbformat")
+DisplayFormatter = imported("IPython.core.formatters").DisplayFormatter
+notebooks = imported("notebooks")
 EXAMPLES, NOTEBOOKS = notebooks.EXAMPLES, notebooks.NOTEBOOKS
 executed, read = notebooks.executed, notebooks.read
 

@@ -338,13 +338,16 @@ cluster_loop(unsigned* seen, long long* cycles, unsigned* places, unsigned* wron
   cluster_barrier();
   const long long start = clock64();
   for (int i = 1; i <= n; ++i) {{
-    if (check && threadIdx.x == 0)
-      *reinterpret_cast<volatile unsigned*>(seen + blockIdx.x) = (unsigned)i;
+    if (check) {{
+      if (threadIdx.x == 0)
+        *reinterpret_cast<volatile unsigned*>(seen + blockIdx.x) = (unsigned)i;
+      __syncwarp();  // the cluster's barrier wants whole warps
+    }}
     cluster_barrier();
     if (check) {{
       if (threadIdx.x < {size})
         bad += *reinterpret_cast<volatile unsigned*>(seen + first + threadIdx.x) < (unsigned)i;
-      __syncwarp();  // the cluster's barrier wants whole warps
+      __syncwarp();
     }}
   }}
 {_REPORT}
