@@ -40,8 +40,8 @@ from optimizer import Adam
 from progress import Progress
 
 import lstmgen
-from lstmgen.flow import forget_biases
-from lstmgen.plot import Line, line_plot
+from lstmgen.show.flow import forget_biases
+from lstmgen.show.plot import Line, line_plot
 
 CHECK = 50  # updates between two looks at the error
 HELD_OUT = 500  # sequences

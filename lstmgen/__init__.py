@@ -15,12 +15,12 @@ _HOME = {
         (
             "Abs Eq Max Min cos exp log relu scalars sigma sin softplus sqrt symbols t tanh"
         ).split(),
-        "lstmgen.notation",
+        "lstmgen.language.notation",
     ),
     "Cell": "lstmgen.cell",
-    "load": "lstmgen.library",
-    "render": "lstmgen.rendering",
-    "compile": "lstmgen.rendering",
+    "load": "lstmgen.library.loading",
+    "render": "lstmgen.targets.rendering",
+    "compile": "lstmgen.targets.rendering",
     "verify": "lstmgen.verification",
     "LstmgenError": "lstmgen.errors",
     "EquationError": "lstmgen.errors",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lstmgen.cli import main
+from lstmgen.cli.root import main
 
 if __name__ == "__main__":
     sys.exit(main())

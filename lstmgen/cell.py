@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from lstmgen.normal_form import NormalForm
-from lstmgen.reading import read
+from lstmgen.form.normal_form import NormalForm
+from lstmgen.language.reading import read
 
 if TYPE_CHECKING:
-    from lstmgen.drawing import Drawing
-    from lstmgen.gradients import Gradients
-    from lstmgen.schedule import Schedule
+    from lstmgen.gradients.derivation import Gradients
+    from lstmgen.schedule.program import Schedule
+    from lstmgen.show.drawing import Drawing
 
 
 class Cell:
@@ -56,14 +56,14 @@ class Cell:
     @cached_property
     def gradients(self) -> Gradients:
         """The derived gradient equations."""
-        from lstmgen.gradients import derive
+        from lstmgen.gradients.derivation import derive
 
         return derive(self.normal_form)
 
     @cached_property
     def schedule(self) -> Schedule:
         """The target-independent program: products, fused blocks, what is kept."""
-        from lstmgen.scheduling import schedule
+        from lstmgen.schedule import schedule
 
         return schedule(self.normal_form, self.gradients)
 
@@ -96,18 +96,18 @@ class Cell:
 
     def latex(self, *, forward: bool = True, gradients: bool = True) -> str:
         """The equations, and the derived gradients, as LaTeX in an align environment."""
-        from lstmgen.printing.latex import document_body
+        from lstmgen.show.printing.latex import document_body
 
         return document_body(self, forward=forward, gradients=gradients)
 
     def draw(self, *, gradients: bool = False) -> Drawing:
         """The figure of one step, or with `gradients` of the backward flow."""
-        from lstmgen.drawing import draw
+        from lstmgen.show.drawing import draw
 
         return draw(self, gradients=gradients)
 
     def _repr_latex_(self) -> str:
-        from lstmgen.printing.latex import equations_latex
+        from lstmgen.show.printing.latex import equations_latex
 
         return equations_latex(self)
 

@@ -14,7 +14,7 @@ from lstmgen.errors import UnavailableError
 @pytest.fixture(scope="session")
 def cuda_on_the_cpu() -> None:
     """A C++ compiler, which runs kernels on the CPU."""
-    from lstmgen import cuda_on_cpu
+    from lstmgen.cuda import on_cpu as cuda_on_cpu
 
     try:
         cuda_on_cpu.find_compiler()
@@ -25,7 +25,7 @@ def cuda_on_the_cpu() -> None:
 @pytest.fixture(scope="session")
 def nvrtc_here() -> None:
     """NVRTC, which compiles kernels for GPUs."""
-    from lstmgen.cuda_compiler.nvrtc import Nvrtc
+    from lstmgen.cuda.compiler.nvrtc import Nvrtc
 
     try:
         Nvrtc.load()

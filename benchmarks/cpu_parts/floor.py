@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import lstmgen
-from lstmgen.costs import costs
+from lstmgen.show.costs import costs
 
 from .sizes import Size
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import lstmgen
 from benchmarks.limits.results import spread
-from lstmgen.costs import kept_floats
+from lstmgen.show.costs import kept_floats
 
 from . import memory
 from .agreement import FLOAT32, FLOAT64, require_agreement

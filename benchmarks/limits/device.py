@@ -227,7 +227,7 @@ def on_gpu(*, quick: bool) -> Device:
 
 def no_stand_in() -> str | None:
     """Why kernels cannot run on the CPU here, or None when they can."""
-    from lstmgen.cuda_on_cpu import find_compiler
+    from lstmgen.cuda.on_cpu import find_compiler
     from lstmgen.errors import UnavailableError
 
     try:
@@ -239,7 +239,7 @@ def no_stand_in() -> str | None:
 
 def on_cpu(*, quick: bool) -> Device:
     """The stand-in for CuPy that runs kernels on the CPU."""
-    from lstmgen.cuda_on_cpu import emulated_cupy
+    from lstmgen.cuda.on_cpu import emulated_cupy
 
     return Device(emulated_cupy(), on_gpu=False, quick=quick)
 

@@ -21,7 +21,7 @@ def load(device: Device, name: str) -> ModuleType:
             f"{path.name} is not in generated/; make it with: lstmgen build {cell} --target cupy"
         )
     if not device.on_gpu:
-        from lstmgen.cuda_on_cpu import load_module
+        from lstmgen.cuda.on_cpu import load_module
 
         return load_module(path, cupy=device.cupy)
     spec = importlib.util.spec_from_file_location(name, path)

@@ -51,7 +51,7 @@ def converter(cell: Cell | str, framework: str) -> Converter:
         UsageError: the framework has no such cell, or the cell only has the name of one that it
             has.
     """
-    from lstmgen.library import load
+    from lstmgen.library.loading import load
 
     name = cell if isinstance(cell, str) else cell.name
     layouts = supported(framework)

@@ -124,13 +124,13 @@ def verify_file(
 def _cell(cell: Cell | str | os.PathLike[str]) -> Cell:
     if isinstance(cell, Cell):
         return cell
-    from lstmgen.library import load
+    from lstmgen.library.loading import load
 
     return load(cell)
 
 
 def _built_in(name: Any, path: str | os.PathLike[str]) -> Cell:
-    from lstmgen.library import load, names
+    from lstmgen.library.loading import load, names
 
     if name not in names():
         raise UsageError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lstmgen.gradients import (
+from lstmgen.gradients.derivation import (
     Adjoint,
     Gradients,
     InitialGradient,

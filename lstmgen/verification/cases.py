@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmgen.cell import Cell
-from lstmgen.gradients import VectorGradient
-from lstmgen.normal_form import NormalForm
+from lstmgen.form.normal_form import NormalForm
+from lstmgen.gradients.derivation import VectorGradient
 from lstmgen.verification.adjoints import Backward, GradientEquations
 from lstmgen.verification.arithmetic import Arithmetic, PointError
 from lstmgen.verification.equations import NormalFormEvaluator

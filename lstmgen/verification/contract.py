@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen.normal_form import NormalForm
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.verification.cases import Arrays
 from lstmgen.verification.labels import Label
 from lstmgen.verification.points import Shape, shape_for

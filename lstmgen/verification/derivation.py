@@ -15,9 +15,9 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
+from lstmgen.algebra.expression import MatVec
 from lstmgen.cell import Cell
-from lstmgen.expression import MatVec
-from lstmgen.gradients import (
+from lstmgen.gradients.derivation import (
     Adjoint,
     Gradients,
     InitialGradient,

@@ -118,7 +118,7 @@ def _few_counted(small: Case, times: int) -> Case:
 
 def orders_of(library: Any) -> tuple[str, ...]:
     """The orders of threads that a module's cupy can be told; none on a GPU."""
-    from lstmgen.cuda_on_cpu import ORDERS, EmulatedCuPy
+    from lstmgen.cuda.on_cpu import ORDERS, EmulatedCuPy
 
     return ORDERS if isinstance(library, EmulatedCuPy) else ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lstmgen.expression import (
+from lstmgen.algebra.expression import (
     Add,
     Call,
     Div,
@@ -18,7 +18,7 @@ from lstmgen.expression import (
     Value,
     walk,
 )
-from lstmgen.normal_form import NormalForm
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector
 from lstmgen.verification.points import Point, Shape
 from lstmgen.verification.unrolling import Frame, Shift, Trajectory, finish, unroll

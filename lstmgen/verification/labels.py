@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lstmgen.cell import Cell
-from lstmgen.gradients import Gradients
+from lstmgen.gradients.derivation import Gradients
 
 
 @dataclass(frozen=True, slots=True)

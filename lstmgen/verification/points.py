@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lstmgen.errors import VerificationError
-from lstmgen.normal_form import NormalForm
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.verification.arithmetic import Arithmetic, PointError, Vector
 
 Result = TypeVar("Result")

@@ -13,8 +13,8 @@ from typing import Any
 
 import sympy
 
-from lstmgen import notation
 from lstmgen.cell import Cell
+from lstmgen.language import notation
 from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector
 from lstmgen.verification.points import Point
 from lstmgen.verification.unrolling import Frame, Shift, Trajectory, finish, unroll

@@ -53,7 +53,7 @@ def make_runner(
     """A runner for a module that is loaded.
 
     A cupy module runs where the `cupy` that it imported is: on a GPU, or with the stand-in of
-    `lstmgen.cuda_on_cpu` on the CPU; `device` may be left out, and must not say otherwise.
+    `lstmgen.cuda.on_cpu` on the CPU; `device` may be left out, and must not say otherwise.
 
     Raises:
         UsageError: no such target or device, or not the module's.
@@ -71,7 +71,7 @@ def make_runner(
         return Runner(module, target, "cpu", library.array, to_host, name, library)
     if device == "cpu":
         raise UsageError(
-            f"the module {name} was loaded for cuda; lstmgen.cuda_on_cpu.load_module loads one "
+            f"the module {name} was loaded for cuda; lstmgen.cuda.on_cpu.load_module loads one "
             "for the cpu"
         )
     cupy = _cupy_with_device()
@@ -84,7 +84,7 @@ def build_runner(cell: Cell, target: str = "numpy", device: str | None = None) -
     `device` is "cpu" for numpy, and "cuda" or "cpu" for cupy; by default, or with "auto", it is
     "cuda" where there is CuPy and a device, else "cpu".  Errors are those of `make_runner`.
     """
-    from lstmgen import rendering
+    from lstmgen.targets import rendering
 
     device = _choose(target, device)
     if target == "numpy":
@@ -135,7 +135,7 @@ def _choose(target: str, device: str | None) -> str:
 
 def _emulated(source: str, name: str) -> ModuleType:
     """A cupy module with the kernels on the CPU."""
-    from lstmgen import cuda_on_cpu
+    from lstmgen.cuda import on_cpu as cuda_on_cpu
 
     cuda_on_cpu.find_compiler()  # its error says what is missing
     return cuda_on_cpu.load_module(source, name, cupy=cuda_on_cpu.emulated_cupy())
@@ -144,7 +144,7 @@ def _emulated(source: str, name: str) -> ModuleType:
 def _is_stand_in(library: Any) -> bool:
     if library is None:
         return False
-    from lstmgen.cuda_on_cpu import EmulatedCuPy
+    from lstmgen.cuda.on_cpu import EmulatedCuPy
 
     return isinstance(library, EmulatedCuPy)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen.normal_form import NormalForm
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.verification.cases import Array, Arrays, Case, Gradient
 from lstmgen.verification.labels import Label, Labels
 from lstmgen.verification.ledger import Ledger

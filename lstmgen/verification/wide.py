@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from lstmgen.normal_form import NormalForm
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.verification.cases import Array, Arrays, Case, Gradient
 
 

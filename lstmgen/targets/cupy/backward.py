@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
-from lstmgen.expression import Expression, Value, transform, values
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Gather, Schedule, Stage
+from lstmgen.algebra.expression import Expression, Value, transform, values
+from lstmgen.form.normal_form import Definition
+from lstmgen.schedule.program import Block, Gather, Schedule, Stage
+from lstmgen.targets.common.extents import columns as column_slice
+from lstmgen.targets.common.extents import extent
+from lstmgen.targets.common.ordering import best_order
 from lstmgen.targets.cupy.forward import ForwardPlan
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.storage import (
@@ -25,9 +28,6 @@ from lstmgen.targets.cupy.storage import (
     WeightBlock,
     without,
 )
-from lstmgen.targets.extents import columns as column_slice
-from lstmgen.targets.extents import extent
-from lstmgen.targets.ordering import best_order
 
 
 class BackwardPlan:

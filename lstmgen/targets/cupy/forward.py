@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from lstmgen.expression import Add, Call, Neg, Value, values
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Fanout, Schedule, Stage
+from lstmgen.algebra.expression import Add, Call, Neg, Value, values
+from lstmgen.form.normal_form import Definition
+from lstmgen.schedule.program import Block, Fanout, Schedule, Stage
+from lstmgen.targets.common.extents import extent
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.storage import (
     Array,
@@ -25,7 +26,6 @@ from lstmgen.targets.cupy.storage import (
     WeightBlock,
     without,
 )
-from lstmgen.targets.extents import extent
 
 
 class ForwardPlan:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from lstmgen.expression import Call, Expression, Parameter, Pow, Value, transform, walk
-from lstmgen.normal_form import Definition
-from lstmgen.printing.cuda import Cuda
-from lstmgen.targets.interface import Identifiers
-from lstmgen.targets.lines import Line
+from lstmgen.algebra.expression import Call, Expression, Parameter, Pow, Value, transform, walk
+from lstmgen.form.normal_form import Definition
+from lstmgen.targets.common.interface import Identifiers
+from lstmgen.targets.common.lines import Line
+from lstmgen.targets.cupy.expressions import Cuda
 
 C_RESERVED = frozenset(
     """real REAL WIDE V v j row rows left whole Pack load store sigmoid softplus positive step sign

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lstmgen.expression import Value
-from lstmgen.schedule import Schedule
+from lstmgen.algebra.expression import Value
+from lstmgen.schedule.program import Schedule
 from lstmgen.targets.cupy.backward import BackwardPlan
 from lstmgen.targets.cupy.forward import ForwardPlan
 from lstmgen.targets.cupy.kernel import Kernel, Place

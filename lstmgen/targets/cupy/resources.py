@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lstmgen.cuda_compiler.nvrtc import ARCHITECTURES, Compiled, CompileError, Nvrtc
-from lstmgen.cuda_compiler.ptx import block_sizes
+from lstmgen.cuda.compiler.nvrtc import ARCHITECTURES, Compiled, CompileError, Nvrtc
+from lstmgen.cuda.compiler.ptx import block_sizes
 
 __all__ = ["DTYPES", "Build", "KernelUse", "compile_kernels", "table"]
 

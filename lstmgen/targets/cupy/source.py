@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lstmgen.cell import Cell
-from lstmgen.gradients import MatrixGradient
-from lstmgen.printing.cuda import HELPERS
-from lstmgen.schedule import Outer, Reduction, WeightGradient
+from lstmgen.gradients.derivation import MatrixGradient
+from lstmgen.schedule.program import Outer, Reduction, WeightGradient
+from lstmgen.targets.common.extents import columns as column_slice
+from lstmgen.targets.common.interface import Interface
+from lstmgen.targets.common.lines import Line
+from lstmgen.targets.cupy.expressions import HELPERS
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.resources import MODULE_OPTIONS
 from lstmgen.targets.cupy.storage import CupyStage, Product, StackedWeights, WeightBlock
-from lstmgen.targets.extents import columns as column_slice
-from lstmgen.targets.interface import Interface
-from lstmgen.targets.lines import Line
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lstmgen.expression import Add, Expression, Neg, Value, add
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Schedule
+from lstmgen.algebra.expression import Add, Expression, Neg, Value, add
+from lstmgen.form.normal_form import Definition
+from lstmgen.schedule.program import Schedule
 from lstmgen.targets.cupy.kernel import Kernel, Place, build
 
 

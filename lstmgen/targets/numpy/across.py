@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lstmgen.expression import Add, Value, add, values
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Column, Fanout, Gather, Stage
+from lstmgen.algebra.expression import Add, Value, add, values
+from lstmgen.form.normal_form import Definition
+from lstmgen.schedule.program import Block, Column, Fanout, Gather, Stage
 
 
 def fanout_pairs(loop: Sequence[Stage]) -> list[tuple[Fanout, Fanout]]:

@@ -13,7 +13,7 @@ import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lstmgen.expression import (
+from lstmgen.algebra.expression import (
     ZERO,
     Add,
     Expression,
@@ -27,9 +27,18 @@ from lstmgen.expression import (
     values,
     walk,
 )
-from lstmgen.gradients import InputGradient
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Column, Gather, Reduction, Schedule, Stage, WeightGradient
+from lstmgen.form.normal_form import Definition
+from lstmgen.gradients.derivation import InputGradient
+from lstmgen.schedule.program import (
+    Block,
+    Column,
+    Gather,
+    Reduction,
+    Schedule,
+    Stage,
+    WeightGradient,
+)
+from lstmgen.targets.common.ordering import best_order
 from lstmgen.targets.numpy.across import join_gathers
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
@@ -37,7 +46,6 @@ from lstmgen.targets.numpy.linear import Form, linear_form
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.sharing import Pair, pair_of, share_products
 from lstmgen.targets.numpy.storage import Slots, runs, span
-from lstmgen.targets.ordering import best_order
 
 ADJOINT = "adjoint"
 FACTOR = "factor"

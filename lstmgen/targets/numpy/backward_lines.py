@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lstmgen.gradients import MatrixGradient
-from lstmgen.schedule import Gather, Outer, WeightGradient
-from lstmgen.targets.extents import columns as column_slice
-from lstmgen.targets.extents import extent
-from lstmgen.targets.interface import Identifiers, Interface
-from lstmgen.targets.lines import Line
+from lstmgen.gradients.derivation import MatrixGradient
+from lstmgen.schedule.program import Gather, Outer, WeightGradient
+from lstmgen.targets.common.extents import columns as column_slice
+from lstmgen.targets.common.extents import extent
+from lstmgen.targets.common.interface import Identifiers, Interface
+from lstmgen.targets.common.lines import Line
 from lstmgen.targets.numpy.backward import BackDot, Backward
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.fusion import allocate

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from lstmgen.expression import Expression, Neg, Value, add, values
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Fanout, Row, Schedule, Stage
+from lstmgen.algebra.expression import Expression, Neg, Value, add, values
+from lstmgen.form.normal_form import Definition
+from lstmgen.schedule.program import Block, Fanout, Row, Schedule, Stage
+from lstmgen.targets.common.ordering import best_order
 from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
 from lstmgen.targets.numpy.joining import Joining, Operand, Product, Signed, Sum, terms
 from lstmgen.targets.numpy.layout import Layout
 from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
 from lstmgen.targets.numpy.storage import Slots, runs, span
-from lstmgen.targets.ordering import best_order
 
 RECORD = "record"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lstmgen.expression import Expression, Value
-from lstmgen.printing.python import Python
-from lstmgen.targets.extents import columns as column_slice
-from lstmgen.targets.extents import extent
-from lstmgen.targets.interface import Identifiers, Interface
-from lstmgen.targets.lines import Line
+from lstmgen.algebra.expression import Expression, Value
+from lstmgen.targets.common.extents import columns as column_slice
+from lstmgen.targets.common.extents import extent
+from lstmgen.targets.common.interface import Identifiers, Interface
+from lstmgen.targets.common.lines import Line
+from lstmgen.targets.numpy.expressions import Python
 from lstmgen.targets.numpy.forward import (
     Ahead,
     Constant,

@@ -2,7 +2,7 @@
 
 Operations of one kind over neighbouring slots become one: sigma of three gates, or i * C~ and
 f * C_{t-1} where [i, f] and [C~, C_{t-1}] are neighbours.  Which slots are neighbours is a choice:
-`lstmgen.targets.ordering` looks for the order of slots that leaves the fewest operations.
+`lstmgen.targets.common.ordering` looks for the order of slots that leaves the fewest operations.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lstmgen.expression import Add, Expression, Neg, Value, add, values
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Fanout, Row, Schedule
+from lstmgen.algebra.expression import Add, Expression, Neg, Value, add, values
+from lstmgen.form.normal_form import Definition
+from lstmgen.schedule.program import Block, Fanout, Row, Schedule
 from lstmgen.targets.numpy.across import fanout_pairs
 
 ONE = "1"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from lstmgen.expression import Call, Value, values, walk
-from lstmgen.functions import FUNCTIONS
-from lstmgen.normal_form import Definition
-from lstmgen.schedule import Block, Schedule, Stage
+from lstmgen.algebra.expression import Call, Value, values, walk
+from lstmgen.algebra.functions import FUNCTIONS
+from lstmgen.form.normal_form import Definition
+from lstmgen.schedule.program import Block, Schedule, Stage
 from lstmgen.targets.numpy.joining import Joining
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lstmgen.expression import (
+from lstmgen.algebra.expression import (
     ONE,
     Add,
     Div,

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from types import MappingProxyType
 
-from lstmgen.expression import (
+from lstmgen.algebra.expression import (
     ONE,
     Add,
     Call,
@@ -93,7 +93,7 @@ class Assignment:
     size: str
 
 
-# What each function of lstmgen.functions is in NumPy: a ufunc and its further arguments.
+# What each function of lstmgen.algebra.functions is in NumPy: a ufunc and its further arguments.
 _UFUNCS: dict[str, tuple[str, tuple[Number, ...]]] = {
     "tanh": ("tanh", ()),
     "exp": ("exp", ()),

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
-from lstmgen.expression import ONE, Add, Expression, Mul, Neg, Pow, number
+from lstmgen.algebra.expression import ONE, Add, Expression, Mul, Neg, Pow, number
 
 Pair = frozenset[Expression]
 """The two sides of a product, in either order."""

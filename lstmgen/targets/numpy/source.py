@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lstmgen.cell import Cell
-from lstmgen.targets.interface import Identifiers, Interface
+from lstmgen.targets.common.interface import Identifiers, Interface
 from lstmgen.targets.numpy.backward import Backward
 from lstmgen.targets.numpy.backward_lines import BackwardSource
 from lstmgen.targets.numpy.forward import Forward

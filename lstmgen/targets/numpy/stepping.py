@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lstmgen.expression import Add, Expression, MatVec, Parameter, Value, add, matvecs
-from lstmgen.normal_form import Definition, NormalForm
-from lstmgen.printing.python import Python
-from lstmgen.targets.interface import Identifiers, Interface
-from lstmgen.targets.lines import Line
+from lstmgen.algebra.expression import Add, Expression, MatVec, Parameter, Value, add, matvecs
+from lstmgen.form.normal_form import Definition, NormalForm
+from lstmgen.targets.common.interface import Identifiers, Interface
+from lstmgen.targets.common.lines import Line
+from lstmgen.targets.numpy.expressions import Python
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lstmgen.targets.extents import columns, extent
+from lstmgen.targets.common.extents import columns, extent
 from lstmgen.targets.numpy.operations import View
 
 

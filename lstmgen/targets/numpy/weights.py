@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from lstmgen.schedule import Column
-from lstmgen.targets.extents import columns, extent
-from lstmgen.targets.interface import Interface
-from lstmgen.targets.lines import Line
+from lstmgen.schedule.program import Column
+from lstmgen.targets.common.extents import columns, extent
+from lstmgen.targets.common.interface import Interface
+from lstmgen.targets.common.lines import Line
 from lstmgen.targets.numpy.forward import Scaled
 from lstmgen.targets.numpy.joining import ONE, Signed, Sum
 from lstmgen.targets.numpy.writing import stack

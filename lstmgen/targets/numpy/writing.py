@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from lstmgen.expression import Number
-from lstmgen.normal_form import NormalForm
-from lstmgen.targets.interface import Identifiers
-from lstmgen.targets.lines import Line
+from lstmgen.algebra.expression import Number
+from lstmgen.form.normal_form import NormalForm
+from lstmgen.targets.common.interface import Identifiers
+from lstmgen.targets.common.lines import Line
 from lstmgen.targets.numpy.joining import ONE
 from lstmgen.targets.numpy.operations import FUNCTIONS, Operand, Operation, View
 from lstmgen.targets.numpy.storage import Slots

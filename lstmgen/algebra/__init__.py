@@ -1,0 +1,1 @@
+"""Element-wise expressions, the functions in them, and their derivatives."""

@@ -1,5 +1,0 @@
-"""What differs between two cells, in the mathematics: equations, gradients, schedule."""
-
-from lstmgen.comparing.comparison import Comparison, Section, compare
-
-__all__ = ["Comparison", "Section", "compare"]

@@ -1,0 +1,1 @@
+"""CUDA without a GPU: the compiler, and kernels that run on the CPU."""

@@ -1,0 +1,208 @@
+"""Reverse-mode derivation: for every definition of a normal form its adjoint, as an equation.
+
+The loss is L = sum over t of dy_t . y_t + sum over the states of dstate . s_T, so that an adjoint
+δv_t is dL/dv_t: the sum, over the definitions that use v, of their adjoint times the partial
+derivative by v.  A use of v at t-1 in the next step gives the terms at t+1; there are none at
+t = T, where dstate stands in their place, and at t = 0 they alone are the gradient of the initial
+state.  Source: P. Werbos, "Backpropagation Through Time", Proc. IEEE 78(10), 1990.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lstmgen.algebra.derivative import derivative
+from lstmgen.algebra.expression import (
+    Expression,
+    MatVec,
+    Neg,
+    Parameter,
+    Value,
+    add,
+    children,
+    mul,
+    neg,
+    parameters,
+    values,
+)
+from lstmgen.form.normal_form import Definition, Names, NormalForm
+from lstmgen.notebook import plain_text
+
+
+@dataclass(frozen=True, slots=True)
+class Adjoint:
+    """(δk): `name` is dL/d`of`.
+
+    Attributes:
+        here: the terms from uses of `of` in its own step.
+        later: the terms from uses at t-1, as the step that uses it writes them: in δ_t, for the
+            value of step t-1.  Shifted by one they are the δ_{t+1} terms of the printed equation.
+        is_output: whether dy_t is added.
+    """
+
+    label: str
+    name: str
+    of: str
+    here: tuple[Expression, ...]
+    later: tuple[Expression, ...]
+    is_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OuterProduct:
+    """± left_t right_t^T, summed over t and the batch: one term of a matrix's gradient."""
+
+    left: Value
+    right: Value
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixGradient:
+    """(δk): dL/d`parameter`, for each block of columns the outer products that make it."""
+
+    label: str
+    parameter: str
+    blocks: tuple[tuple[OuterProduct, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorGradient:
+    """(δk): dL/d`parameter`, the sum over t and the batch of `terms` (a scalar's over units too).
+
+    Each term has the size of the definition that it comes from.
+    """
+
+    label: str
+    parameter: str
+    terms: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputGradient:
+    """(δk): dL/dx_t; `name` is its name in later stages."""
+
+    label: str
+    name: str
+    of: str
+    terms: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InitialGradient:
+    """(δk): dL/ds_0 for a state s: the terms that reach step 0 from step 1."""
+
+    label: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """All derived equations, in the order of their labels."""
+
+    adjoints: tuple[Adjoint, ...]
+    parameters: tuple[MatrixGradient | VectorGradient, ...]
+    inputs: tuple[InputGradient, ...]
+    initial: tuple[InitialGradient, ...]
+    form: NormalForm
+
+    def adjoint(self, value: str) -> Adjoint:
+        """The adjoint of a defined value."""
+        return next(a for a in self.adjoints if a.of == value)
+
+    def parameter(self, name: str) -> MatrixGradient | VectorGradient:
+        """The gradient of a parameter."""
+        return next(p for p in self.parameters if p.parameter == name)
+
+    def __len__(self) -> int:
+        return len(self.adjoints) + len(self.parameters) + len(self.inputs) + len(self.initial)
+
+    _repr_pretty_ = plain_text
+
+    def __str__(self) -> str:
+        from lstmgen.show.printing.text import gradients_text
+
+        return gradients_text(self)
+
+    def latex(self) -> str:
+        """The derived equations as LaTeX."""
+        from lstmgen.show.printing.latex import gradients_latex
+
+        return gradients_latex(self)
+
+    def _repr_latex_(self) -> str:
+        return self.latex()
+
+
+def derive(form: NormalForm) -> Gradients:
+    """The gradients of a cell; the time is proportional to the size of its equations."""
+    names = Names({*form.sizes, *form.parameters})
+    adjoint = {name: names.new("d", name) for name in form.sizes}
+    here: dict[str, list[Expression]] = {name: [] for name in form.sizes}
+    later: dict[str, list[Expression]] = {name: [] for name in form.sizes}
+    outer: dict[str, list[list[OuterProduct]]] = {
+        w: [[] for _ in weight.columns] for w, weight in form.weights.items()
+    }
+    sums: dict[str, list[Expression]] = {p: [] for p in form.parameters if p not in form.weights}
+
+    for definition in form.definitions:
+        delta = Value(adjoint[definition.name])
+        used: dict[Value, list[Expression]] = {}
+        for value in values(definition.value):
+            used.setdefault(value, []).append(_term(delta, definition, value))
+        for product, negative in _signed_products(definition.value):
+            back = MatVec(product.weight, product.slot, not product.transposed, delta)
+            used.setdefault(product.operand, []).append(neg(back) if negative else back)
+            pair = (delta, product.operand)
+            left, right = reversed(pair) if product.transposed else pair
+            outer[product.weight][product.slot].append(OuterProduct(left, right, negative))
+        for value, terms in used.items():
+            (here if value.shift == 0 else later)[value.name] += terms
+        for parameter in parameters(definition.value):
+            sums[parameter].append(_term(delta, definition, Parameter(parameter)))
+
+    labels = (f"δ{k}" for k in range(1, 1 << 30))
+    return Gradients(
+        adjoints=tuple(
+            Adjoint(
+                next(labels),
+                adjoint[d.name],
+                d.name,
+                tuple(here[d.name]),
+                tuple(later[d.name]),
+                d.name == form.output,
+            )
+            for d in reversed(form.definitions)
+        ),
+        parameters=tuple(
+            MatrixGradient(next(labels), p, tuple(map(tuple, outer[p])))
+            if p in outer
+            else VectorGradient(next(labels), p, tuple(sums[p]))
+            for p in form.parameters
+        ),
+        inputs=tuple(
+            InputGradient(next(labels), adjoint[x], x, tuple(here[x])) for x in form.inputs
+        ),
+        initial=tuple(InitialGradient(next(labels), s) for s in form.states),
+        form=form,
+    )
+
+
+def _term(delta: Value, definition: Definition, by: Value | Parameter) -> Expression:
+    slope = derivative(definition.value, by, Value(definition.name))
+    return mul(delta, slope)
+
+
+def _signed_products(value: Expression) -> list[tuple[MatVec, bool]]:
+    """The products of a definition and whether each is subtracted."""
+    match value:
+        case MatVec():
+            return [(value, False)]
+        case Neg(MatVec() as product):
+            return [(product, True)]
+    return [pair for part in children(value) for pair in _signed_products(part)]
+
+
+def total(terms: tuple[Expression, ...]) -> Expression:
+    """The sum of the terms."""
+    return add(*terms)

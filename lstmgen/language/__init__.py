@@ -1,0 +1,1 @@
+"""What people write: equations in Python and as papers print them."""

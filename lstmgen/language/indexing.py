@@ -1,0 +1,35 @@
+"""The vectors of SymPy equations: `h[t-1]`, in this notation or with SymPy's IndexedBase."""
+
+from __future__ import annotations
+
+import sympy
+
+from lstmgen.language import notation
+
+
+def indexed_name(node: sympy.Basic) -> tuple[str, sympy.Expr] | None:
+    """Name and offset of `h[t-1]`, also when written with SymPy's IndexedBase."""
+    if isinstance(node, notation.At):
+        return node.name, node.offset
+    if isinstance(node, sympy.Indexed) and len(node.indices) == 1:
+        return str(node.base), notation.At(notation.Name(str(node.base)), node.indices[0]).offset
+    return None
+
+
+def index_problem(name: str, offset: sympy.Expr) -> str:
+    """What is wrong with an offset other than 0 and -1, and what to do."""
+    problem = f"{name} has an index other than t or t-1"
+    if not offset.is_Integer:
+        return f"{problem}; write {name}[t] or {name}[t-1]"
+    if offset < 0:
+        cure = "carry an older value in a state of its own, like Eq(h_old[t], h[t-1])"
+    else:
+        cure = "a step cannot look ahead: shift the sequences, so that the latest vector is at t"
+    return f"{problem} ({int(offset):+} from t); {cure}"
+
+
+def where(number: int, equation: sympy.Basic) -> str:
+    """An equation as messages name it."""
+    if isinstance(equation, sympy.Eq):
+        return f"equation ({number}), {equation.lhs} = {equation.rhs}"
+    return f"equation ({number})"

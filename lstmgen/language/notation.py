@@ -1,0 +1,342 @@
+"""The notation of a cell file: SymPy objects that read like the formulas of the paper.
+
+    h, x, W, b = symbols("h x W b")
+    Eq(h[t], tanh(W @ [h[t-1], x[t]] + b))
+
+`name[t]` is a vector at a time step, `W @ [a, b]` the product of a matrix with a concatenation,
+`W.T` a transpose, and `*`, `+`, `-`, `/`, `**` act element-wise.  All are SymPy expressions, so
+`subs`, `free_symbols` or `lambdify` work on them.  SymPy sorts the terms of a sum and the factors
+of a product; the classes here keep the order in which they were written, because the generated
+LaTeX and code follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sympy
+
+__all__ = [
+    "Abs",
+    "Eq",
+    "Max",
+    "Min",
+    "cos",
+    "exp",
+    "log",
+    "relu",
+    "scalars",
+    "sigma",
+    "sin",
+    "softplus",
+    "sqrt",
+    "symbols",
+    "t",
+    "tanh",
+]
+
+t = sympy.Symbol("t", integer=True)
+"""The time step: `x[t]` is this step's, `h[t-1]` the previous one's."""
+
+
+class Ordered:
+    """Operators that build SymPy sums and products in the order written.
+
+    The priority makes SymPy hand `2 * f[t]` or `sympy.pi + f[t]` to these operators too.
+    """
+
+    __slots__ = ()
+    _op_priority = 100.0
+
+    def __add__(self, other: Any) -> sympy.Expr:
+        return OrderedAdd(self, other)
+
+    def __radd__(self, other: Any) -> sympy.Expr:
+        return OrderedAdd(other, self)
+
+    def __sub__(self, other: Any) -> sympy.Expr:
+        return OrderedAdd(self, OrderedMul(-1, other))
+
+    def __rsub__(self, other: Any) -> sympy.Expr:
+        return OrderedAdd(other, OrderedMul(-1, self))
+
+    def __mul__(self, other: Any) -> sympy.Expr:
+        return OrderedMul(self, other)
+
+    def __rmul__(self, other: Any) -> sympy.Expr:
+        return OrderedMul(other, self)
+
+    def __truediv__(self, other: Any) -> sympy.Expr:
+        return OrderedMul(self, OrderedPow(other, -1))
+
+    def __rtruediv__(self, other: Any) -> sympy.Expr:
+        return OrderedMul(other, OrderedPow(self, -1))
+
+    def __pow__(self, other: Any) -> sympy.Expr:
+        return OrderedPow(self, other)
+
+    def __rpow__(self, other: Any) -> sympy.Expr:
+        return OrderedPow(other, self)
+
+    def __neg__(self) -> sympy.Expr:
+        return OrderedMul(-1, self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> sympy.Expr:
+        return Abs(self)
+
+    def __matmul__(self, other: Any) -> sympy.Expr:
+        raise TypeError(
+            f"only a matrix can stand on the left of @, and {self} is an expression; "
+            "write W @ [h[t-1], x[t]]"
+        )
+
+
+class OrderedAdd(Ordered, sympy.Add):  # type: ignore[misc]
+    """A sum in the order written."""
+
+    __slots__ = ()
+
+    def __new__(cls, *terms: Any, **_: Any) -> Any:
+        flat: list[sympy.Expr] = []
+        for term in map(sympy.sympify, terms):
+            flat.extend(term.args if isinstance(term, OrderedAdd) else (term,))
+        return super().__new__(cls, *flat, evaluate=False)
+
+    def _sympystr(self, printer: Any) -> str:
+        return str(printer._print_Add(self, order="none"))
+
+    def _latex(self, printer: Any) -> str:
+        return str(printer._print_Add(self, order="none"))
+
+
+class OrderedMul(Ordered, sympy.Mul):  # type: ignore[misc]
+    """An element-wise product in the order written."""
+
+    __slots__ = ()
+
+    def __new__(cls, *factors: Any, **_: Any) -> Any:
+        flat: list[sympy.Expr] = []
+        for factor in map(sympy.sympify, factors):
+            flat.extend(factor.args if isinstance(factor, OrderedMul) else (factor,))
+        return super().__new__(cls, *flat, evaluate=False)
+
+
+class OrderedPow(Ordered, sympy.Pow):  # type: ignore[misc]
+    """A power that is kept as written."""
+
+    __slots__ = ()
+
+    def __new__(cls, base: Any, exponent: Any, **_: Any) -> Any:
+        return super().__new__(cls, sympy.sympify(base), sympy.sympify(exponent), evaluate=False)
+
+
+class Name(Ordered, sympy.Symbol):  # type: ignore[misc]
+    """A letter of the paper: with a time index a vector, without one a parameter."""
+
+    __slots__ = ()
+    __iter__: Any = None  # with an index for every integer, SymPy would iterate over it for ever
+    is_scalar_parameter = False
+
+    def __getitem__(self, index: Any) -> Any:
+        return At(self, index)
+
+    def __matmul__(self, operand: Any) -> Any:
+        return MatrixProduct(self, operand)
+
+    @property
+    def T(self) -> Any:
+        """The transpose, for `W.T @ h[t]`."""
+        return Transpose(self)
+
+
+class ScalarName(Name):
+    """A parameter that is one number for the whole layer."""
+
+    __slots__ = ()
+    is_scalar_parameter = True
+
+
+class Transpose(sympy.Expr):  # type: ignore[misc]
+    """The transpose of a matrix parameter; it can only be multiplied with `@`."""
+
+    def __new__(cls, weight: Any) -> Any:
+        return super().__new__(cls, sympy.sympify(weight))
+
+    def __matmul__(self, operand: Any) -> Any:
+        return MatrixProduct(self, operand)
+
+    @property
+    def T(self) -> Any:
+        """The matrix itself."""
+        return self.args[0]
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{printer._print(self.args[0])}.T"
+
+
+class At(Ordered, sympy.Expr):  # type: ignore[misc]
+    """A vector at a time step, `h[t-1]`."""
+
+    is_symbol = True  # so that lambdify takes it for an argument, as it does SymPy's Indexed
+
+    def __new__(cls, name: Any, index: Any) -> Any:
+        return super().__new__(cls, name, _own_time(sympy.sympify(index)))
+
+    @property
+    def name(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def offset(self) -> sympy.Expr:
+        """The index relative to t: 0 for `h[t]`, -1 for `h[t-1]`."""
+        return sympy.expand(self.args[1] - t)
+
+    @property
+    def free_symbols(self) -> set[sympy.Basic]:
+        return {self}
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.name}[{self.args[1]}]".replace(" ", "")
+
+    def _latex(self, printer: Any) -> str:
+        from lstmgen.language.names import latex_name
+
+        return latex_name(self.name, str(self.args[1]).replace(" ", ""))
+
+
+def _own_time(index: sympy.Basic) -> sympy.Basic:
+    """The index in our t: SymPy takes a symbol of that name with other assumptions for another."""
+    others = {s: t for s in index.free_symbols if isinstance(s, sympy.Symbol) and s.name == "t"}
+    return index.xreplace(others)
+
+
+class MatrixProduct(Ordered, sympy.Expr):  # type: ignore[misc]
+    """`W @ [a, b]`: a matrix times the concatenation of vectors; one node, never expanded."""
+
+    def __new__(cls, weight: Any, *operands: Any) -> Any:
+        # A list, as it is written; or its vectors one by one, as SymPy rebuilds an expression.
+        parts: Sequence[Any] = operands
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+            parts = operands[0]
+        if not parts:
+            raise TypeError(f"{weight} @ [] multiplies nothing; write {weight} @ [h[t-1], x[t]]")
+        return super().__new__(cls, weight, *map(sympy.sympify, parts))
+
+    @property
+    def weight(self) -> Any:
+        return self.args[0]
+
+    @property
+    def operands(self) -> tuple[sympy.Expr, ...]:
+        return tuple(self.args[1:])
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{printer._print(self.weight)} @ [{', '.join(map(printer._print, self.operands))}]"
+
+    def _latex(self, printer: Any) -> str:
+        inner = ", ".join(map(printer._print, self.operands))
+        return rf"{printer._print(self.weight)} \cdot [{inner}]"
+
+
+class _ElementWise(Ordered, sympy.Function):  # type: ignore[misc]
+    """A function that acts on each unit; SymPy does not evaluate or reorder it."""
+
+    @classmethod
+    def eval(cls, *args: Any) -> None:
+        return None
+
+
+class sigma(_ElementWise):
+    """The logistic function 1 / (1 + exp(-a))."""
+
+    nargs = 1
+
+
+class tanh(_ElementWise):
+    """Hyperbolic tangent."""
+
+    nargs = 1
+
+
+class relu(_ElementWise):
+    """max(0, a); its derivative at 0 is 0."""
+
+    nargs = 1
+
+
+class exp(_ElementWise):
+    """Exponential."""
+
+    nargs = 1
+
+
+class log(_ElementWise):
+    """Natural logarithm."""
+
+    nargs = 1
+
+
+class sqrt(_ElementWise):
+    """Square root."""
+
+    nargs = 1
+
+
+class softplus(_ElementWise):
+    """log(1 + exp(a))."""
+
+    nargs = 1
+
+
+class sin(_ElementWise):
+    """Sine."""
+
+    nargs = 1
+
+
+class cos(_ElementWise):
+    """Cosine."""
+
+    nargs = 1
+
+
+class Abs(_ElementWise):
+    """Absolute value; its derivative at 0 is 0."""
+
+    nargs = 1
+
+
+class Max(_ElementWise):
+    """The larger of two or more; where two are equal each gets half of the gradient."""
+
+
+class Min(_ElementWise):
+    """The smaller of two or more; where two are equal each gets half of the gradient."""
+
+
+def Eq(left: Any, right: Any) -> sympy.Eq:
+    """The equation left = right, kept as written."""
+    return sympy.Eq(sympy.sympify(left), sympy.sympify(right), evaluate=False)
+
+
+def symbols(names: str) -> Any:
+    """Names separated by spaces or commas: a tuple, or the one name.
+
+    What each stands for follows from its use: with a time index a vector, before `@` a matrix,
+    else a parameter with one number per unit.
+    """
+    return _names(names, Name)
+
+
+def scalars(names: str) -> Any:
+    """Parameters that are one number for the whole layer, separated by spaces or commas."""
+    return _names(names, ScalarName)
+
+
+def _names(names: str, kind: type[Name]) -> Any:
+    made = tuple(kind(name) for name in names.replace(",", " ").split())
+    return made[0] if len(made) == 1 else made

@@ -1,0 +1,9 @@
+"""Reading cells from the equations of a paper, in LaTeX or in plain text.
+
+The grammar is our own: the text is never evaluated, nor handed to anything that evaluates.
+"""
+
+from lstmgen.language.papers.files import read_file, read_standard_input
+from lstmgen.language.papers.reader import ReadSymbol, TextCell, read_tex
+
+__all__ = ["ReadSymbol", "TextCell", "read_file", "read_standard_input", "read_tex"]

@@ -1,0 +1,44 @@
+"""What takes part in the recurrence, and what can be computed for all time steps at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lstmgen.algebra.expression import Value, values
+from lstmgen.form.normal_form import Definition, NormalForm
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Which definitions take part in the recurrence."""
+
+    before: frozenset[str]
+    loop: frozenset[str]
+    after: frozenset[str]
+
+    def of(self, name: str) -> str:
+        """The part of the forward program that defines `name`; an input counts as before."""
+        return "loop" if name in self.loop else "after" if name in self.after else "before"
+
+
+def operands(definition: Definition) -> tuple[Value, ...]:
+    """All vectors that a definition uses, element-wise or in a product."""
+    inside = (product.operand for product in definition.products)
+    return tuple(dict.fromkeys((*values(definition.value), *inside)))
+
+
+def find_regions(form: NormalForm) -> Regions:
+    """Split the definitions: `after` depends on the loop but feeds nothing back to it."""
+    depends: set[str] = set()  # on a previous step
+    for d in form.definitions:
+        if any(v.shift < 0 or v.name in depends for v in operands(d)):
+            depends.add(d.name)
+    feeds: set[str] = set(form.states)
+    for d in reversed(form.definitions):
+        if d.name in feeds:
+            feeds.update(v.name for v in operands(d) if v.shift == 0)
+    states = set(form.states)
+    loop = {d.name for d in form.definitions if d.name in feeds and d.name in depends | states}
+    after = {d.name for d in form.definitions if d.name in depends} - loop
+    before = {d.name for d in form.definitions} - loop - after
+    return Regions(frozenset(before), frozenset(loop), frozenset(after))

@@ -1,0 +1,1 @@
+"""What is shown of a cell: text, LaTeX, figures, comparisons, pages."""

@@ -1,0 +1,220 @@
+"""What a placement would cost: length, bends and crossings of lines, estimated without routing.
+
+Each line gets the simplest way that its ends allow: straight, with one bend, or around a layer
+whose side it must come to.  `routing` draws them better; for comparing placements this will do,
+and it can be brought up to date node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from lstmgen.show.drawing.graph import Graph, Kind
+from lstmgen.show.drawing.placement import Bands, Place
+
+__all__ = ["Estimate"]
+
+_Segment = tuple[float, float, float, float]  # its left or upper end first
+
+_BEND, _CROSSING, _OVERLAP, _HIT, _BACK = 1.5, 15.0, 4.0, 8.0, 25.0
+_ORDER, _COLUMN, _BELOW, _ABOVE_SOURCE = 0.25, 0.6, 1.0, 8.0
+_TERMINALS = (Kind.STATE_IN, Kind.STATE_OUT)
+
+
+class Estimate:
+    """The cost of a placement, which it holds and changes.
+
+    Attributes:
+        places: the column and row of each node.
+        at: the node at each place.
+    """
+
+    def __init__(self, graph: Graph, bands: Bands, places: dict[str, Place]) -> None:
+        self._bands = bands
+        self._kind = {n.key: n.kind for n in graph.nodes}
+        self._wires = [(p.source, n.key) for n in graph.nodes for p in n.inputs]
+        self._of: dict[str, list[int]] = {n.key: [] for n in graph.nodes}
+        for k, ends in enumerate(self._wires):
+            for end in dict.fromkeys(ends):
+                self._of[end].append(k)
+        self._layers = [n.key for n in graph.of_kind(Kind.LAYER)]
+        number = {n.key: k for k, n in enumerate(graph.nodes)}
+        self._offset = {key: 0.25 + 0.5 * (k % 7) / 7 for key, k in number.items()}
+        self._forks = {key: len(graph.users[key]) > 1 for key in number}
+        self.places: dict[str, Place] = {}
+        self.at: dict[Place, str] = {}
+        self._paths: list[tuple[_Segment, ...]] = []
+        self._bounds: list[_Segment] = []
+        self.restore(places)
+
+    def restore(self, places: dict[str, Place]) -> None:
+        """Take over a placement, without its empty columns."""
+        inner = {c for key, (c, _) in places.items() if self._kind[key] not in _TERMINALS}
+        number = {c: k + 1 for k, c in enumerate(sorted(inner - {0}))}
+        right = len(number) + 1
+        self.places = {
+            key: ({Kind.STATE_IN: 0, Kind.STATE_OUT: right}.get(self._kind[key], number.get(c, 1)),
+                  row)
+            for key, (c, row) in places.items()
+        }  # fmt: skip
+        self.at = {place: key for key, place in self.places.items()}
+        self._paths = [self._path(k) for k in range(len(self._wires))]
+        self._bounds = [_bound(path) for path in self._paths]
+
+    @property
+    def right(self) -> int:
+        """The column of the states at t."""
+        return max(c for c, _ in self.places.values())
+
+    def window(self, key: str) -> tuple[Place, Place]:
+        """The corners of the region in which a node is near those that it is joined to."""
+        ends = [(end, self.places[end]) for k in self._of[key] for end in self._wires[k]]
+        rows = [row for end, (_, row) in ends if end != key] or [self.places[key][1]]
+        wires = [self._wires[k] for k in self._of[key]]
+        before = [self.places[source][0] for source, sink in wires if sink == key]
+        after = [self.places[sink][0] for source, sink in wires if source == key]
+        left, right = max(before, default=0), min(after, default=self.right)
+        return (min(left, right), min(rows)), (max(left, right), max(rows))
+
+    def move(self, changes: dict[str, Place]) -> None:
+        """Put nodes elsewhere."""
+        for key in changes:
+            self.at.pop(self.places[key], None)
+        self.places.update(changes)
+        for key, place in changes.items():
+            self.at[place] = key
+        for k in dict.fromkeys(k for key in changes for k in self._of[key]):
+            self._paths[k] = self._path(k)
+            self._bounds[k] = _bound(self._paths[k])
+
+    def cost(self) -> float:
+        """The whole cost."""
+        count = range(len(self._wires))
+        total = sum(self._own(k) for k in count)
+        for k in count:
+            total += sum(self._between(k, other) for other in range(k))
+        return total + self._general()
+
+    def around(self, keys: Iterable[str]) -> float:
+        """The part of the cost that depends on where some nodes are."""
+        wires = dict.fromkeys(k for key in keys for k in self._of[key])
+        cost = self._general()
+        for k in wires:
+            cost += self._own(k)
+            a, b, c, d = self._bounds[k]
+            for other, (e, f, g, h) in enumerate(self._bounds):
+                if a > g or e > c or b > h or f > d:
+                    continue
+                if other not in wires or other < k:
+                    cost += self._between(k, other)
+        for key in keys:
+            cost += self._run_over(key, wires)
+        return cost
+
+    def _general(self) -> float:
+        order = [self.places[key][0] for key in self._layers]
+        inversions = sum(a > b for k, a in enumerate(order) for b in order[k + 1 :])
+        return _ORDER * inversions + _COLUMN * self.right
+
+    def _run_over(self, key: str, wires: Iterable[int]) -> float:
+        """Lines of other nodes that run over one."""
+        column, row = self.places[key]
+        cost = 0.0
+        for other, (a, b, c, d) in enumerate(self._bounds):
+            if a <= column <= c and b <= row <= d and other not in wires:
+                for e, f, g, h in self._paths[other]:
+                    cost += _HIT * ((e < column < g and f == row) or (f < row < h and e == column))
+        return cost
+
+    # Lines.
+
+    def _path(self, k: int) -> tuple[_Segment, ...]:
+        source, sink = self._wires[k]
+        return _segments(self._corners(source, sink))
+
+    def _corners(self, source: str, sink: str) -> list[tuple[float, float]]:
+        (c1, r1), (c2, r2) = self.places[source], self.places[sink]
+        start, end = (float(c1), float(r1)), (float(c2), float(r2))
+        layer, kind, to = self._bands.layer, self._kind[source], self._kind[sink]
+        aside, bus = c1 + self._offset[source], layer + self._offset[source]
+        if to is Kind.LAYER and r1 <= layer:
+            if r1 == r2 and c2 == c1 + 1:
+                return [start, end]
+            return [start, (aside, r1), (aside, bus), (c2, bus), end]
+        if kind is Kind.LAYER and r2 > layer and to is not Kind.OUTPUT:
+            return [start, (aside, r1), (aside, r2), end]
+        if c1 == c2 or r1 == r2:
+            if to is Kind.OUTPUT and self._forks[source]:
+                return [start, (aside, r1), (aside, (r1 + r2) / 2), (c2, (r1 + r2) / 2), end]
+            return [start, end]
+        if kind in (Kind.LAYER, Kind.INPUT) or to is Kind.STATE_OUT:
+            return [start, (c1, r2), end]
+        return [start, (c2, r1), end]
+
+    def _own(self, k: int) -> float:
+        source, sink = self._wires[k]
+        (c1, _), (c2, r2) = self.places[source], self.places[sink]
+        path = self._paths[k]
+        cost = _BEND * (len(path) - 1)
+        for a, b, c, d in path:
+            cost += (c - a) + 0.8 * (d - b) + _HIT * self._hits(a, b, c, d)
+        if c2 < c1:
+            cost += _BACK + 2 * (c1 - c2)
+        if c1 == c2 and self._kind[source] is Kind.STATE_IN:
+            cost += _BACK
+        if self._kind[sink] is Kind.OUTPUT:
+            cost += _BELOW * (r2 > 0)
+        return cost
+
+    def _hits(self, a: float, b: float, c: float, d: float) -> int:
+        """Nodes on the inside of a segment."""
+        if b == d:
+            if b != int(b):
+                return 0
+            return sum((x, int(b)) in self.at for x in range(int(a) + 1, _below(c) + 1))
+        if a != int(a):
+            return 0
+        return sum((int(a), y) in self.at for y in range(int(b) + 1, _below(d) + 1))
+
+    def _between(self, k: int, other: int) -> float:
+        """What two lines cost each other."""
+        first, second = self._wires[k], self._wires[other]
+        if first[0] == second[0]:
+            return 0.0
+        apart = first[1] != second[1] and first[0] != second[1] and first[1] != second[0]
+        cost = 0.0
+        for a, b, c, d in self._paths[k]:
+            for e, f, g, h in self._paths[other]:
+                if a > g or e > c or b > h or f > d:
+                    continue
+                if b == d and f == h:
+                    cost += _OVERLAP * (max(a, e) < min(c, g))
+                elif a == c and e == g:
+                    cost += _OVERLAP * (max(b, f) < min(d, h))
+                elif (a < e < c and f < b < h) or (e < a < g and b < f < d):
+                    cost += _CROSSING
+                elif apart:
+                    cost += _OVERLAP
+        return cost
+
+
+def _segments(corners: list[tuple[float, float]]) -> tuple[_Segment, ...]:
+    return tuple(
+        (min(a, c), min(b, d), max(a, c), max(b, d))
+        for (a, b), (c, d) in pairwise(corners)
+        if (a, b) != (c, d)
+    )
+
+
+def _bound(path: tuple[_Segment, ...]) -> _Segment:
+    left, top, right, bottom = path[0]
+    for a, b, c, d in path[1:]:
+        left, top = min(left, a), min(top, b)
+        right, bottom = max(right, c), max(bottom, d)
+    return left, top, right, bottom
+
+
+def _below(x: float) -> int:
+    """The largest whole number below x."""
+    return int(x) - (x == int(x))

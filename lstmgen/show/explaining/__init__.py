@@ -1,0 +1,5 @@
+"""What `lstmgen explain` shows: the stages between a cell's equations and its module."""
+
+from lstmgen.show.explaining.text import EXAMPLE, explain
+
+__all__ = ["EXAMPLE", "explain"]

@@ -1,0 +1,102 @@
+"""The text of `lstmgen explain`: the stages between a cell's equations and its module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lstmgen.show.costs import Cost, costs, kept_floats
+
+if TYPE_CHECKING:
+    from lstmgen.cell import Cell
+
+__all__ = ["EXAMPLE", "explain"]
+
+EXAMPLE: Mapping[str, int] = {"T": 100, "B": 32, "H": 128}
+"""Sizes at which the costs are given as numbers; every other size is taken as 128."""
+
+_BYTES = 4  # of a float32
+
+
+def explain(cell: Cell, target: str | None = None) -> str:
+    """Normal form, derived gradients, schedule and its cost, each under its title.
+
+    With the target "numpy", also the layout in memory and the calls of each loop; with "cupy", what
+    each step launches, the kernels, and what they take.
+    """
+    sections = {
+        f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
+        "Derived gradients": str(cell.gradients).splitlines(),
+        "Schedule": str(cell.schedule).splitlines(),
+        "Cost": _costs(cell),
+    }
+    if target == "numpy":
+        from lstmgen.show.explaining.for_numpy import sections as of_numpy
+
+        sections |= of_numpy(cell)
+    if target == "cupy":
+        from lstmgen.show.explaining.for_cupy import sections as of_cupy
+
+        sections |= of_cupy(cell)
+    return "\n\n".join(
+        "\n".join([title, *(f"  {line}".rstrip() for line in body)])
+        for title, body in sections.items()
+    )
+
+
+def _costs(cell: Cell) -> list[str]:
+    found = costs(cell.schedule)
+    head = ("part", "per", "FLOPs in products", "FLOPs element-wise", "bytes in float32")
+    rows = [
+        head,
+        *(
+            (
+                c.part,
+                "step" if c.each_step else "sequence",
+                str(c.products),
+                str(c.elementwise),
+                str(c.floats.scaled(_BYTES)),
+            )
+            for c in found
+        ),
+    ]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+    kept, adjoints = kept_floats(cell.schedule)
+    return [
+        *(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+            for row in rows
+        ),
+        "",
+        f"kept of each step for backward: {kept.scaled(_BYTES)} bytes in float32,",
+        f"and by backward for the parameters: {adjoints.scaled(_BYTES)};",
+        "a NumPy module built with --recompute all keeps the states of every few steps only, and",
+        "runs the forward pass twice",
+        "",
+        *_example(cell, found),
+    ]
+
+
+def _example(cell: Cell, found: tuple[Cost, ...]) -> list[str]:
+    """The sequence's totals as numbers."""
+    named = dict.fromkeys(cell.normal_form.sizes.values(), EXAMPLE["H"])
+    sizes = {**EXAMPLE, **named}
+    lines = [f"a sequence at {', '.join(f'{s}={n}' for s, n in sizes.items())}:"]
+    for part in dict.fromkeys(c.part for c in found):
+        whole = [c.of_sequence() for c in found if c.part == part]
+        flops = sum(c.products.at(sizes) + c.elementwise.at(sizes) for c in whole)
+        moved = sum(c.floats.at(sizes) for c in whole) * _BYTES
+        lines.append(
+            f"  {part:<10}  {_short(flops) + 'FLOP':>10}  {_short(moved) + 'B':>8}"
+            f"  {flops / moved:5.1f} FLOP per byte"
+        )
+    return lines
+
+
+def _short(number: int) -> str:
+    """Three digits and a prefix of the SI: 1.23 G."""
+    value, prefixes = float(number), iter(("", "k", "M", "G", "T", "P"))
+    prefix = next(prefixes)
+    while value >= 999.5:
+        value, prefix = value / 1000, next(prefixes)
+    return f"{value:.3g} {prefix}"

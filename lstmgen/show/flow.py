@@ -1,0 +1,284 @@
+"""How far gradients reach: the last output's gradient by the states k steps earlier, measured.
+
+A generated module runs over random inputs, one step at a time.  Its `backward` then carries the
+identity back from the last output, step by step, which gives the Jacobian dy_T/ds_{T-k} for every
+state s and every k, exactly.  Its size is the norm of the gradient of one unit of the output: the
+root of the mean, over these units, of the squared norm.
+
+Source: S. Hochreiter, Y. Bengio, P. Frasconi, J. Schmidhuber, "Gradient Flow in Recurrent Nets",
+in "A Field Guide to Dynamical Recurrent Neural Networks", IEEE Press, 2001; the forget bias:
+F. Gers, J. Schmidhuber, F. Cummins, "Learning to Forget", Neural Computation 12(10), 2000.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lstmgen.algebra.expression import ONE, Add, Call, Neg, Parameter, Value
+from lstmgen.errors import UsageError
+from lstmgen.gradients.jacobian import jacobian
+from lstmgen.notebook import plain_text
+
+if TYPE_CHECKING:
+    from lstmgen.cell import Cell
+
+__all__ = ["SCHEMA", "Curve", "Flow", "Settings", "forget_biases", "measure"]
+
+SCHEMA = 1
+"""The version of the form of `Flow.as_json`."""
+
+Watch = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a measurement is made with.
+
+    Attributes:
+        hidden_size: H.
+        input_size: D of a cell whose input has a size of its own; other sizes are H.
+        steps: T; k runs from 1 to T.
+        seeds: how many initialisations and input sequences.
+        scale: factor on the matrices of `init_params`, which are uniform in ±1/sqrt(H).
+        input_scale: standard deviation of the inputs.
+        biases: initial values of parameters, by name, in every cell that has them.
+    """
+
+    hidden_size: int = 64
+    input_size: int = 16
+    steps: int = 100
+    seeds: int = 10
+    scale: float = 1.0
+    input_scale: float = 1.0
+    biases: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("hidden_size", "input_size", "steps", "seeds"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("scale", "input_scale"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UsageError(f"{name}: expected a number from 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One state of one cell.
+
+    Attributes:
+        cell, state: their names.
+        biases: the parameters that were set, by name.
+        norms: [seed][k - 1], the norm of the gradient of a unit of the last output.
+    """
+
+    cell: str
+    state: str
+    biases: Mapping[str, float]
+    norms: tuple[tuple[float, ...], ...]
+
+    @property
+    def label(self) -> str:
+        """The cell with the biases that were set."""
+        return ", ".join([self.cell, *(f"{n} = {v:g}" for n, v in self.biases.items())])
+
+    def quantile(self, part: float) -> tuple[float, ...]:
+        """For every k, the value below which `part` of the seeds lie."""
+        return tuple(float(v) for v in np.quantile(np.array(self.norms), part, axis=0))
+
+    @property
+    def median(self) -> tuple[float, ...]:
+        """The median over the seeds for every k."""
+        return self.quantile(0.5)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A measurement: its settings and its curves."""
+
+    settings: Settings
+    curves: tuple[Curve, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """All numbers, ready for `json.dumps`."""
+        settings = asdict(self.settings) | {"biases": dict(self.settings.biases)}
+        return {
+            "schema": SCHEMA,
+            "quantity": "norm of the gradient of one unit of the last output",
+            "settings": settings,
+            "curves": [
+                {
+                    "cell": curve.cell,
+                    "state": curve.state,
+                    "biases": dict(curve.biases),
+                    "k": list(range(1, self.settings.steps + 1)),
+                    "median": list(curve.median),
+                    "lowest": list(curve.quantile(0.0)),
+                    "highest": list(curve.quantile(1.0)),
+                }
+                for curve in self.curves
+            ],
+        }
+
+    _repr_pretty_ = plain_text
+
+    def __str__(self) -> str:
+        from lstmgen.show.printing.flow import flow_text
+
+        return flow_text(self)
+
+    def svg(self) -> str:
+        """The norms against k on a logarithmic axis: medians, and the spread over the seeds."""
+        from lstmgen.show.printing.flow import flow_svg
+
+        return flow_svg(self)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def forget_biases(cell: Cell) -> dict[str, int]:
+    """The biases of the gates on the direct paths of states to themselves, and their direction.
+
+    Where ds_t/ds_{t-1} has the direct part f_t, a sigmoid with the bias b, the state is kept the
+    longer the larger b is: {"b": 1}.  Where it has 1 - z_t, as in a GRU, the direction is -1.  The
+    second bias of a gate that has two gets 0: it adds nothing.
+    """
+    form = cell.normal_form
+    derived = jacobian(cell)
+    found: dict[str, int] = {}
+    for state in form.states:
+        match derived.entry(state, state).direct:
+            case Value(gate, 0):
+                direction = 1
+            case Add((one, Neg(Value(gate, 0)))) if one == ONE:
+                direction = -1
+            case _:
+                continue
+        value = form.by_name[gate].value if gate in form.by_name else None
+        if not (isinstance(value, Call) and value.function == "sigma"):
+            continue
+        inner = value.arguments[0]
+        if isinstance(inner, Value) and inner.name in form.by_name:
+            inner = form.by_name[inner.name].value
+        for term in inner.terms if isinstance(inner, Add) else (inner,):
+            if isinstance(term, Parameter):
+                found.setdefault(term.name, direction)
+                direction = 0
+    return found
+
+
+def measure(
+    cells: Sequence[Cell],
+    settings: Settings | None = None,
+    *,
+    forget_bias: Sequence[float] = (1.0,),
+    progress: Watch | None = None,
+) -> Flow:
+    """Measure the gradient flow of cells through their NumPy modules.
+
+    Args:
+        cells: the cells.
+        settings: sizes, seeds, initialisation.
+        forget_bias: initial values of the biases that `forget_biases` finds; a cell that has one
+            is measured with each value.  Empty: the biases stay as initialised.
+        progress: called with a text and the part that is done, from 0 to 1.
+
+    Raises:
+        UsageError: a setting cannot be used, or no cell has a parameter that is to be set.
+    """
+    settings = settings or Settings()
+    for name in settings.biases:
+        if not any(name in cell.parameters for cell in cells):
+            known = ", ".join(dict.fromkeys(p for cell in cells for p in cell.parameters))
+            raise UsageError(f"no cell here has a parameter {name}; there are {known}")
+    runs: list[tuple[Cell, dict[str, float]]] = []
+    for cell in cells:
+        own = {n: v for n, v in settings.biases.items() if n in cell.parameters}
+        directions = {n: d for n, d in forget_biases(cell).items() if n not in own}
+        values = forget_bias if directions else forget_bias[:1]
+        for value in values or (None,):
+            set_to = {} if value is None else {n: d * value + 0.0 for n, d in directions.items()}
+            runs.append((cell, set_to | own))
+    curves: list[Curve] = []
+    for number, (cell, biases) in enumerate(runs):
+        module = _compile(cell)
+        by_state: dict[str, list[tuple[float, ...]]] = {state: [] for state in cell.states}
+        for seed in range(settings.seeds):
+            if progress:
+                done = (number + seed / settings.seeds) / len(runs)
+                progress(f"{cell.name}, seed {seed}", done)
+            for state, norms in _norms(module, cell, settings, biases, seed).items():
+                by_state[state].append(norms)
+        curves += [Curve(cell.name, s, biases, tuple(norms)) for s, norms in by_state.items()]
+    return Flow(settings, tuple(curves))
+
+
+def _compile(cell: Cell) -> ModuleType:
+    from lstmgen.targets.rendering import compile
+
+    return compile(cell, "numpy")
+
+
+def _parameters(
+    module: ModuleType, cell: Cell, settings: Settings, biases: Mapping[str, float], seed: int
+) -> dict[str, Any]:
+    """The module's initial parameters, scaled and with the biases set."""
+    form, H = cell.normal_form, settings.hidden_size
+    sizes: Any = {x: _extent(cell, x, settings) for x in form.inputs}
+    if len(sizes) == 1:
+        (sizes,) = sizes.values()
+    wanted = inspect.signature(module.init_params).parameters
+    extra = {size: H for size in form.extra_sizes if size in wanted}
+    params: dict[str, Any] = module.init_params(sizes, H, seed=seed, dtype="float64", **extra)
+    for name in form.weights:
+        params[name] *= settings.scale
+    for name, value in biases.items():
+        params[name][...] = value
+    return params
+
+
+def _extent(cell: Cell, value: str, settings: Settings) -> int:
+    """The number of units of a value: an input's own size is D, every other is H."""
+    form = cell.normal_form
+    own = form.sizes[value] in form.input_sizes
+    return settings.input_size if own else settings.hidden_size
+
+
+def _norms(
+    module: ModuleType, cell: Cell, settings: Settings, biases: Mapping[str, float], seed: int
+) -> dict[str, tuple[float, ...]]:
+    """For every state, the norms for k = 1 to T.
+
+    All rows of the batch see the same sequence; row j carries back the gradient of unit j of the
+    output, so that one pass gives the whole Jacobian.
+    """
+    form, steps = cell.normal_form, settings.steps
+    params = _parameters(module, cell, settings, biases, seed)
+    random = np.random.default_rng((seed, 1))
+
+    units = _extent(cell, form.output, settings)
+    sequences = {
+        x: settings.input_scale * random.standard_normal((steps, 1, 1, _extent(cell, x, settings)))
+        for x in form.inputs
+    }
+    tapes, state = [], None
+    for k in range(steps):
+        x = {name: np.repeat(one[k], units, axis=1) for name, one in sequences.items()}
+        given = x if len(x) > 1 else x[form.inputs[0]]
+        _, state, tape = module.forward(params, given, state)
+        tapes.append(tape)
+    found: dict[str, list[float]] = {name: [] for name in form.states}
+    dy: Any = np.eye(units)[None]
+    dstate = None
+    for tape in reversed(tapes):
+        _, _, dstate = module.backward(params, tape, dy=dy, dstate=dstate)
+        dy = None
+        for name, gradient in dstate.items():
+            found[name].append(float(np.sqrt(np.sum(np.square(gradient)) / units)))
+    return {name: tuple(norms) for name, norms in found.items()}

@@ -1,0 +1,147 @@
+"""The forward equations as LaTeX, in the form and order in which the cell declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import sympy
+
+from lstmgen.language import notation
+from lstmgen.language.indexing import indexed_name
+from lstmgen.language.names import latex_name, needs_declaration
+from lstmgen.language.reading import function_name
+from lstmgen.show.printing.latex_lines import Line
+from lstmgen.show.printing.latex_pieces import (
+    Piece,
+    call,
+    matrix_product,
+    negated,
+    number,
+    power,
+    product,
+    quotient,
+    signed,
+    total,
+    transposed,
+)
+
+if TYPE_CHECKING:
+    from lstmgen.cell import Cell
+
+_TIME = {0: "t", -1: "t-1"}
+_CONSTANTS = {"Pi": r"\pi", "Exp1": "e"}
+
+
+def forward_lines(cell: Cell) -> list[Line]:
+    """An aligned line for each equation, tagged with its number."""
+    scalars = frozenset(cell.normal_form.scalars)
+    lines = []
+    for k, equation in enumerate(cell.equations, start=1):
+        left = _piece(equation.lhs, scalars)
+        lines.append(Line(left.text, signed(_piece(equation.rhs, scalars)), str(k)))
+    return lines
+
+
+def declarations(cell: Cell) -> Iterator[str]:
+    """What the equations alone do not tell a reader: scalars, sizes, constants, the output."""
+    form = cell.normal_form
+    constants = {
+        node
+        for equation in cell.equations
+        for node in sympy.preorder_traversal(equation)
+        if isinstance(node, sympy.NumberSymbol)
+    }
+    for parameter in form.scalars:
+        yield f"{parameter} scalar"
+    for name in sorted(str(_CONSTANTS.get(type(c).__name__, "")) for c in constants):
+        if name:
+            yield f"{name.lstrip(chr(92))} number"
+    for parameter in form.parameters:
+        # A reader takes these for a scalar, the identity or Euler's number.
+        if parameter in form.weights and needs_declaration(parameter):
+            yield f"{parameter} matrix"
+        elif parameter == "e" and parameter in form.vectors:
+            yield "e vector"
+    for value, size in form.sizes.items():
+        if size in form.extra_sizes:
+            yield f"{value} size {size}"
+    if form.output != "h":
+        yield f"{form.output} output"
+
+
+def _piece(node: sympy.Basic, scalars: frozenset[str]) -> Piece:
+    vector = indexed_name(node)
+    if vector is not None:
+        name, offset = vector
+        return Piece(latex_name(name, _TIME[int(offset)]))
+    if isinstance(node, notation.MatrixProduct):
+        return _product(node, scalars)
+    if isinstance(node, sympy.Symbol):
+        return Piece(latex_name(node.name), scalar=node.name in scalars)
+    if isinstance(node, sympy.Rational):
+        return number(Fraction(int(node.p), int(node.q)))
+    if isinstance(node, sympy.Float):
+        text = repr(float(node))
+        return number(Fraction(text), decimal=text)
+    if isinstance(node, sympy.NumberSymbol):
+        symbol = _CONSTANTS.get(type(node).__name__)
+        return Piece(symbol, scalar=True) if symbol else number(Fraction(str(node.evalf(60))))
+    if isinstance(node, sympy.Add):
+        return total([_piece(term, scalars) for term in node.args])
+    if isinstance(node, sympy.Mul):
+        return _mul(node, scalars)
+    if isinstance(node, sympy.exp):
+        return call("exp", [_piece(node.exp, scalars)])
+    if isinstance(node, sympy.Pow):
+        if _is_below(node):
+            below = _raised(node.base, -node.exp, scalars)
+            return quotient(number(Fraction(1)), below)
+        return _raised(node.base, node.exp, scalars)
+    return call(function_name(node), [_piece(a, scalars) for a in node.args])
+
+
+def _is_below(node: sympy.Basic) -> bool:
+    return (
+        isinstance(node, sympy.Pow)
+        and not isinstance(node, sympy.exp)
+        and isinstance(node.exp, sympy.Number)
+        and bool(node.exp.is_negative)
+    )
+
+
+def _mul(node: sympy.Mul, scalars: frozenset[str]) -> Piece:
+    """A product, its negative powers as the lower side of one fraction."""
+    above: list[Piece] = []
+    below: list[Piece] = []
+    for factor in node.args:
+        if _is_below(factor):
+            below.append(_raised(factor.base, -factor.exp, scalars))
+        elif factor == sympy.S.NegativeOne and type(factor) is not sympy.Float:
+            above.append(negated(number(Fraction(1))))
+        else:
+            above.append(_piece(factor, scalars))
+    upper = product(above) if above else number(Fraction(1))
+    return quotient(upper, product(below)) if below else upper
+
+
+def _raised(base: sympy.Expr, exponent: sympy.Expr, scalars: frozenset[str]) -> Piece:
+    inner = _piece(base, scalars)
+    if exponent == 1:
+        return inner
+    if exponent == sympy.Rational(1, 2):
+        return call("sqrt", [inner])
+    is_call = isinstance(base, sympy.Function) and indexed_name(base) is None
+    applied = (function_name(base), [_piece(a, scalars) for a in base.args]) if is_call else None
+    return power(inner, _piece(exponent, scalars), call=applied)
+
+
+def _product(node: notation.MatrixProduct, scalars: frozenset[str]) -> Piece:
+    is_transposed = isinstance(node.weight, notation.Transpose)
+    weight = node.weight.T if is_transposed else node.weight
+    name = latex_name(str(weight))
+    written = transposed(name) if is_transposed else name
+    operands = [_piece(operand, scalars) for operand in node.operands]
+    bare = len(operands) == 1 and indexed_name(node.operands[0]) is not None
+    return matrix_product(written, operands, bare=bare)

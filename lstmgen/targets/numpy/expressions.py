@@ -1,0 +1,73 @@
+"""Expressions as Python with NumPy functions; the module that uses `sigma` defines `_sigma`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lstmgen.algebra.expression import (
+    Add,
+    Call,
+    Div,
+    Expression,
+    MatVec,
+    Mul,
+    Neg,
+    Number,
+    Parameter,
+    Pow,
+    Value,
+)
+from lstmgen.algebra.precedence import ATOM, MUL, POW, precedence
+
+_FUNCTIONS = {
+    "tanh": "np.tanh({})",
+    "exp": "np.exp({})",
+    "log": "np.log({})",
+    "sqrt": "np.sqrt({})",
+    "abs": "np.abs({})",
+    "sin": "np.sin({})",
+    "cos": "np.cos({})",
+    "max": "np.maximum({}, {})",
+    "min": "np.minimum({}, {})",
+    "relu": "np.maximum({}, 0)",
+    "softplus": "np.logaddexp({}, 0)",
+    "sigma": "_sigma({})",
+}
+
+
+class Python:
+    """Writes expressions; `leaf` writes values, parameters and matrix products."""
+
+    def __init__(self, leaf: Callable[[Value | Parameter | MatVec], str]) -> None:
+        self._leaf = leaf
+
+    def text(self, expression: Expression) -> str:
+        """The expression as Python source."""
+        match expression:
+            case Number(value):
+                return str(value) if value.denominator == 1 else repr(float(value))
+            case Value() | Parameter() | MatVec():
+                return self._leaf(expression)
+            case Add(terms):
+                first, *rest = terms
+                return self.text(first) + "".join(map(self._signed, rest))
+            case Mul(factors):
+                return " * ".join(self.at(MUL, f) for f in factors)
+            case Neg(argument):
+                return "-" + self.at(MUL, argument)
+            case Div(numerator, denominator):
+                return f"{self.at(MUL, numerator)} / {self.at(POW, denominator)}"
+            case Pow(base, exponent):
+                return f"{self.at(ATOM, base)} ** {self.at(ATOM, exponent)}"
+            case Call(function, arguments):
+                return _FUNCTIONS[function].format(*map(self.text, arguments))
+
+    def at(self, level: int, expression: Expression) -> str:
+        """The expression, in parentheses if it binds less tightly than `level`."""
+        written = self.text(expression)
+        return f"({written})" if precedence(expression) < level else written
+
+    def _signed(self, term: Expression) -> str:
+        if isinstance(term, Neg):
+            return " - " + self.at(MUL, term.argument)
+        return " + " + self.text(term)

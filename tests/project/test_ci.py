@@ -1,0 +1,62 @@
+"""What .ci/steps.py decides: which commands it takes from the README, and when it fails."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def ci() -> ModuleType:
+    loader = SourceFileLoader("ci_steps", str(ROOT / ".ci" / "steps.py"))
+    spec = spec_from_loader("ci_steps", loader)
+    assert spec is not None
+    module = module_from_spec(spec)
+    # Not loader.exec_module, which would leave bytecode beside the script.
+    exec(compile((ROOT / ".ci" / "steps.py").read_text(), ".ci/steps.py", "exec"), module.__dict__)
+    return module
+
+
+def test_the_set_up_commands_come_from_the_readme(ci: ModuleType) -> None:
+    assert "lstmgen verify peephole" in ci.setup_command(ROOT, "use")
+    assert ci.setup_command(ROOT, "test").endswith("&& pytest")
+    with pytest.raises(LookupError, match="no block marked <!-- setup: other -->"):
+        ci.setup_command(ROOT, "other")
+
+
+def test_the_summary_is_the_last_line_of_pytest(ci: ModuleType) -> None:
+    lines = ["1 passed in no time", "=== 12 passed, 1 skipped in 3.40s ===", "goodbye"]
+    assert ci.pytest_summary(lines) == "12 passed, 1 skipped in 3.40s"
+    with pytest.raises(LookupError, match="without a summary"):
+        ci.pytest_summary(["nothing"])
+
+
+def test_a_step_that_fails_stops_the_run(ci: ModuleType, tmp_path: Path) -> None:
+    assert ci.step("sh", "-c", "echo one; echo two >&2", cwd=tmp_path) == ["one", "two"]
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        ci.step("sh", "-c", "exit 7", cwd=tmp_path)
+    assert caught.value.returncode == 7
+
+
+def test_a_changed_clone_is_a_failure(ci: ModuleType, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    ci.unchanged(tmp_path)
+    (tmp_path / "left_behind").touch()
+    with pytest.raises(LookupError, match="left_behind"):
+        ci.unchanged(tmp_path)
+
+
+def test_the_environment_of_the_steps_is_fresh(
+    ci: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIRTUAL_ENV", "elsewhere")
+    monkeypatch.delenv("CI", raising=False)
+    assert "VIRTUAL_ENV" not in ci.environment()
+    assert ci.environment()["CI"] == "true"
