@@ -144,7 +144,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(distributions: dict[str, P
 def test_the_sdist_carries_tests_and_generated_modules(distributions: dict[str, Path]) -> None:
     with tarfile.open(distributions["sdist"]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"README.md", "LICENSE", "CHANGELOG.md", "tests/test_packaging.py"} <= names
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "tests/project/test_packaging.py"} <= names
     assert not [n for n in names if n.startswith((".venv", ".git/"))]
 
 

@@ -94,7 +94,7 @@ def test_every_equation_is_there_with_its_label() -> None:
         for formula in (*found.equations.formulas, *found.adjoints.formulas):
             assert anchor(formula.label) in ids
             assert str(formula.math) in text
-        cell = load(name) if name in lstmgen.library.names() else None
+        cell = load(name) if name in lstmgen.library.loading.names() else None
         if cell is not None:
             wanted = {d.label for d in cell.normal_form.definitions}
             wanted |= {a.label for a in cell.gradients.adjoints}

@@ -9,10 +9,10 @@ import pytest
 from report_pages import Document, contents
 
 import lstmgen.show.report.contents
-from lstmgen import library
 from lstmgen.cli.root import main
 from lstmgen.errors import UsageError
 from lstmgen.library import catalogue
+from lstmgen.library import loading as library
 from lstmgen.library.catalogue import Entry
 from lstmgen.show.report.page import is_page, rendered, save
 from lstmgen.show.report.site import INDEX, all_cells, file_names, thumbnail, write_site
