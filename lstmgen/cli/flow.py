@@ -104,7 +104,7 @@ def flow(
 ) -> None:
     """Measure the gradient of the last output by the states k steps earlier.
 
-    It is measured through the generated NumPy modules, and its norm printed for some k and plotted
+    It is measured through the generated modules, and its norm printed for some k and plotted
     for all, on a logarithmic axis.
     """
     import json

@@ -52,7 +52,7 @@ def _page(cell: str, declarations: tuple[str, ...], path: Path | None, force: bo
     from lstmgen.cli.progress import ProgressLine
     from lstmgen.show.report.contents import gather
     from lstmgen.show.report.page import is_page, rendered, save
-    from lstmgen.targets.building import check_ours
+    from lstmgen.targets.writing import check_ours
 
     if path is not None:
         # Before the work, not after it.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lstmgen import targets
 from lstmgen.algebra.expression import ONE, Add, Call, Neg, Parameter, Value
 from lstmgen.errors import UsageError
 from lstmgen.gradients.jacobian import jacobian
@@ -180,7 +181,7 @@ def measure(
     forget_bias: Sequence[float] = (1.0,),
     progress: Watch | None = None,
 ) -> Flow:
-    """Measure the gradient flow of cells through their NumPy modules.
+    """Measure the gradient flow of cells through their generated modules.
 
     Args:
         cells: the cells.
@@ -222,7 +223,7 @@ def measure(
 def _compile(cell: Cell) -> ModuleType:
     from lstmgen.targets.rendering import compile
 
-    return compile(cell, "numpy")
+    return compile(cell, targets.DEFAULT)
 
 
 def _parameters(

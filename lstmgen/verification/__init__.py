@@ -1,6 +1,6 @@
 """Numerical verification of derived gradients and of modules.
 
-    lstmgen.verify(cell)                       the derivation, and the generated NumPy module
+    lstmgen.verify(cell)                       the derivation, and the generated module
     verify_file("generated/lstm_numpy.py")     a module file as it is on disk
     verify_module(module, cell)                a module object
     Verifier(cell)                             many modules of one cell
@@ -14,8 +14,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lstmgen import targets
 from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
+from lstmgen.targets.target import Target
 from lstmgen.verification.derivation import check_derivation
 from lstmgen.verification.files import (
     check_syntax,
@@ -49,7 +51,7 @@ __all__ = [
 
 def verify(
     cell: Cell | str | os.PathLike[str],
-    target: str = "numpy",
+    target: str | Target = targets.DEFAULT,
     *,
     device: str | None = None,
     progress: Progress | None = None,
@@ -58,10 +60,10 @@ def verify(
 
     Args:
         cell: a cell, or what `lstmgen.load` takes.
-        target: "numpy" or "cupy".
-        device: "cpu" for numpy; for cupy "cuda", or "cpu", where the kernels are compiled for the
-            CPU (this needs a C++ compiler) and CuPy is not needed.  By default, or with "auto", it
-            is "cuda" where there is CuPy and a device.
+        target: the name of a target, such as "numpy", or a `lstmgen.targets.Target`.
+        device: one of the target's devices: "cpu" for numpy; for cupy "cuda", or "cpu", where the
+            kernels are compiled for the CPU (this needs a C++ compiler) and CuPy is not needed.
+            By default, or with "auto", it is the first that is here.
         progress: called with a text and the part of the work done, 0 to 1.
 
     Raises:
@@ -76,7 +78,7 @@ def verify(
 def verify_module(
     module: Any,
     cell: Cell | str | os.PathLike[str],
-    target: str = "numpy",
+    target: str | Target = targets.DEFAULT,
     *,
     device: str | None = None,
     progress: Progress | None = None,
@@ -102,7 +104,7 @@ def verify_file(
     Args:
         path: the file.
         cell: its cell; by default the built-in cell that the module's CELL names.
-        device: as for `verify`; the target is numpy, or cupy if the file imports CuPy.
+        device: as for `verify`; the file says its target itself.
         progress: as for `verify`.
 
     Raises:

@@ -6,6 +6,7 @@ float32 for float32), and then rounded to float64, which loses 1e-16 where the b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,8 @@ from lstmgen.verification.unrolling import Trajectory
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
+Sizes4 = tuple[int, int, int, int]
+"""T, B, H, D."""
 
 DIGITS = 50
 BOUNDS = {"float64": 1e-12, "float32": 1e-4}
@@ -115,29 +118,20 @@ class Case:
         return f"{self.shape} {self.dtype}"
 
 
-def shapes(form: NormalForm, target: str) -> tuple[Shape, ...]:
+def shapes(form: NormalForm, more: Sequence[Sizes4] = ()) -> tuple[Shape, ...]:
     """The sizes to check: ones, unequal ones, and none a multiple of what machines like.
 
-    A GPU gets a larger one too, so that a kernel has more than one block of threads; its units are
-    one more than a warp, or some loads of 16 bytes, take.
+    `more` are those that a target adds, as (T, B, H, D).
     """
     sizes = [(4, 3, 5, 3), (1, 2, 3, 4), (3, 1, 4, 2), (3, 2, 3, 1), (2, 3, 1, 2), (5, 2, 7, 6)]
-    if target != "numpy":
-        sizes.append((2, 9, 33, 5))
-    return tuple(dict.fromkeys(shape_for(form, *size) for size in sizes))
+    return tuple(dict.fromkeys(shape_for(form, *size) for size in (*sizes, *more)))
 
 
-def quick_shapes(form: NormalForm, target: str) -> tuple[Shape, ...]:
-    """Of these the general one and the one of a single unit; for a GPU the large one too."""
-    general, *others = shapes(form, target)
+def quick_shapes(form: NormalForm, more: Sequence[Sizes4] = ()) -> tuple[Shape, ...]:
+    """Of these the general one, the one of a single unit, and those that a target adds."""
+    general, *others = shapes(form)
     single = [shape for shape in others if shape.H == 1]
-    return (general, *single, *(others[-1:] if target != "numpy" else []))
-
-
-def even_shape(form: NormalForm) -> Shape:
-    """A small size of multiples of 16 bytes, which a GPU loads at a time, but not of more."""
-    symbols = (*form.input_sizes, *form.extra_sizes)
-    return Shape(2, 2, 12, tuple((symbol, 16 + 4 * k) for k, symbol in enumerate(symbols)))
+    return (general, *single, *(shape_for(form, *size) for size in more))
 
 
 class Cases:

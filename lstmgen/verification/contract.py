@@ -12,8 +12,6 @@ from lstmgen.verification.labels import Label
 from lstmgen.verification.points import Shape, shape_for
 from lstmgen.verification.session import Session
 
-DTYPES = ("float64", "float32")
-
 
 class ContractCheck:
     """What does not need a reference."""
@@ -22,15 +20,16 @@ class ContractCheck:
         self._s = session
         self._form: NormalForm = session.form
         self._module = session.module
+        self._dtypes = session.runner.target.dtypes
 
     def run(self) -> None:
         """All checks."""
         with np.errstate(all="ignore"):
-            for dtype in DTYPES:
+            for dtype in self._dtypes:
                 what = "T = 0, B = 0: empty arrays, zero gradients, the initial state"
                 self._s.ledger.merge(f"empty {dtype}", what)
             self._verdict("interface", "CELL, STATES, OUTPUT and PARAMETERS", self._constants)
-            for dtype in DTYPES:
+            for dtype in self._dtypes:
                 self._verdict(
                     "interface",
                     f"init_params and init_state in {dtype}",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from lstmgen.errors import LstmgenError, UsageError, VerificationError
+from lstmgen import targets
+from lstmgen.errors import LstmgenError, UnavailableError, UsageError, VerificationError
+from lstmgen.targets.common.header import read_header
+from lstmgen.targets.target import Target
 
 _NEEDED = ("forward", "backward")
 
@@ -38,11 +39,14 @@ def check_syntax(path: str | os.PathLike[str]) -> None:
 
 
 def target_of_file(path: str | os.PathLike[str]) -> str:
-    """The target that a module file is written for: "cupy" if it imports CuPy, else "numpy"."""
-    tree = ast.parse(Path(path).read_bytes())
+    """The target that a module file is written for.
+
+    It is the one whose packages the file imports, else the one that its first line names.
+    """
+    content = Path(path).read_bytes()
     imported = {
         name.split(".")[0]
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(content))
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for name in (
             [node.module or ""]
@@ -50,42 +54,47 @@ def target_of_file(path: str | os.PathLike[str]) -> str:
             else [alias.name for alias in node.names]
         )
     }
-    return "cupy" if "cupy" in imported else "numpy"
+    found, _ = targets.available()
+    for name, target in found.items():
+        if target.imports & imported:
+            return name
+    header = read_header(content)
+    return header.target if header else targets.DEFAULT
 
 
 def load_module_file(
-    path: str | os.PathLike[str], load: Callable[[str, str], ModuleType] | None = None
+    path: str | os.PathLike[str],
+    target: str | Target | None = None,
+    device: str | None = None,
 ) -> ModuleType:
     """Run the file as it is on disk and return its module.
 
-    `load` makes a module from a source and a name, by default as an import would.  Nothing is
-    taken from a cache, and no bytecode is written.  Raises `UsageError` when the file cannot be
-    read, and `VerificationError` when it does not run, with the reason.
+    Nothing is taken from a cache, and no bytecode is written.  Target and device are by default
+    those that the file is written for.
+
+    Raises:
+        UsageError: the file cannot be read.
+        VerificationError: it does not run, with the reason.
+        UnavailableError: the device cannot be used here.
     """
     file = Path(path)
     try:
         source = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
+    found = targets.get(target or target_of_file(file))
     try:
-        return load(source, file.stem) if load else _load(source, file)
+        return found.load({file.name: source}, device or found.choose_device(), file.parent)
+    except UnavailableError as error:
+        raise VerificationError(f"{file} cannot be imported: {error}") from error
     except LstmgenError:
         raise
+    except SystemExit as error:
+        raise VerificationError(f"{file} exits ({error.code}) instead of being a module") from None
     except Exception as error:
         raise VerificationError(
             f"{file} cannot be imported: {type(error).__name__}: {error}"
         ) from error
-
-
-def _load(source: str, file: Path) -> ModuleType:
-    module = ModuleType(f"lstmgen_module_file_{file.stem}")
-    module.__file__ = str(file)
-    sys.modules[module.__name__] = module  # a dataclass looks its module up while it is made
-    try:
-        exec(compile(source, str(file), "exec", dont_inherit=True), module.__dict__)
-    finally:
-        sys.modules.pop(module.__name__, None)
-    return module
 
 
 def _assigned(tree: ast.Module) -> set[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from lstmgen.notebook import plain_text
-from lstmgen.targets.cupy.resources import Build, table
 from lstmgen.verification.report_html import report_html
 
 SCHEMA_VERSION = 1
@@ -54,12 +53,14 @@ class Report:
 
     Attributes:
         cell: the cell's name.
-        target: "numpy" or "cupy"; empty where no module was checked.
-        device: where the module ran, "cpu" or "cuda".
+        target: the target's name; empty where no module was checked.
+        device: where the module ran, such as "cpu" or "cuda".
         module: what was checked: "generated", a file's name, or a module's.
         checks: the lines.
-        kernels: of a module for CuPy, what its kernels take from a GPU, by dtype and architecture.
+        kernels: what each function of a module that is compiled takes of a device, if it is known.
         unchecked: what could not be checked here, why, and how to get what is missing.
+        kernel_lines: `kernels` as text.
+        note: what is to be said of the device.
     """
 
     cell: str
@@ -67,8 +68,10 @@ class Report:
     device: str
     module: str
     checks: tuple[Check, ...]
-    kernels: tuple[Build, ...] = ()
+    kernels: tuple[Mapping[str, object], ...] = ()
     unchecked: tuple[str, ...] = ()
+    kernel_lines: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -93,11 +96,7 @@ class Report:
                 {k: ("inf" if v == math.inf else v) for k, v in asdict(check).items()}
                 for check in self.checks
             ],
-            "kernels": [
-                {"dtype": build.dtype, "architecture": build.architecture, **asdict(use)}
-                for build in self.kernels
-                for use in build.kernels
-            ],
+            "kernels": [dict(use) for use in self.kernels],
             "unchecked": list(self.unchecked),
         }
 
@@ -108,7 +107,7 @@ class Report:
     _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
-        kernels = [*table(self.kernels), ""] if self.kernels else []
+        kernels = [*self.kernel_lines, ""] if self.kernel_lines else []
         lines = [self.title(), "", *_table(self.checks), "", *kernels, self._summary()]
         return "\n".join(lines)
 
@@ -119,12 +118,7 @@ class Report:
         """What was verified, in a line."""
         if not self.target:
             return f"{self.cell}: derivation"
-        emulated = ", its kernels compiled for the CPU" if self._emulated else ""
-        return f"{self.cell}: {self.module} module for {self.target} on {self.device}{emulated}"
-
-    @property
-    def _emulated(self) -> bool:
-        return (self.target, self.device) == ("cupy", "cpu")
+        return f"{self.cell}: {self.module} module for {self.target} on {self.device}{self.note}"
 
     def _summary(self) -> str:
         return "\n".join([self.verdict(), *(f"not checked: {text}" for text in self.unchecked)])

@@ -10,8 +10,6 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from lstmgen.targets.cupy.resources import table as kernel_lines
-
 if TYPE_CHECKING:
     from lstmgen.verification.report import Check, Report
 
@@ -42,8 +40,8 @@ def report_html(
             f"<details><summary>every line, with its equation ({len(report.checks)})</summary>"
             f"{_table(head, row)}</details>"
         )
-    if report.kernels:
-        parts.append(f"<pre>{html.escape(chr(10).join(kernel_lines(report.kernels)))}</pre>")
+    if report.kernel_lines:
+        parts.append(f"<pre>{html.escape(chr(10).join(report.kernel_lines))}</pre>")
     return f"<div>{''.join(parts)}</div>"
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lstmgen.form.normal_form import NormalForm
+from lstmgen.targets.target import Runner
 from lstmgen.verification.cases import Array, Arrays, Case, Gradient
 from lstmgen.verification.labels import Label, Labels
 from lstmgen.verification.ledger import Ledger
-from lstmgen.verification.runners import Runner
 
 _SHARE = 1e-2
 """In float32, an array's scale is at least this part of the largest value of its kind.

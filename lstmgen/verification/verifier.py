@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
+from lstmgen import targets
 from lstmgen.cell import Cell
+from lstmgen.form.normal_form import NormalForm
+from lstmgen.targets.target import Runner, Target
 from lstmgen.verification.cases import (
     BOUNDS,
     Case,
     Cases,
-    even_shape,
     quick_shapes,
     shapes,
 )
 from lstmgen.verification.contract import ContractCheck
 from lstmgen.verification.derivation import check_derivation
-from lstmgen.verification.device import DeviceCheck
-from lstmgen.verification.kernels import check_kernels
 from lstmgen.verification.labels import Labels
 from lstmgen.verification.large import LargeCheck
 from lstmgen.verification.ledger import Ledger, Stopped
 from lstmgen.verification.module import ModuleCheck
+from lstmgen.verification.points import Shape
 from lstmgen.verification.report import Check, Report
-from lstmgen.verification.runners import Runner
 from lstmgen.verification.session import Session
 from lstmgen.verification.wide import wide_cases
 
@@ -32,21 +32,44 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and the part of the work that is done, from 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a target's own checks work with.
+
+    Attributes:
+        session: the module, and the ledger that results go to.
+        form: the cell's normal form.
+        cases: those at which the module was checked, from the smallest sizes to the largest.
+        make: another case, by its shape and dtype.
+    """
+
+    session: Session
+    form: NormalForm
+    cases: Sequence[Case]
+    make: Callable[[Shape, str], Case]
+
+
 class Verifier:
     """Checks modules of a cell; the derivation and the reference numbers are made once.
 
     Args:
         cell: the cell.
-        target: decides the sizes; "numpy" or "cupy".
+        target: decides the sizes; a target or its name.
         quick: few sizes and no wide batches, for the tests of many cells.
     """
 
-    def __init__(self, cell: Cell, target: str = "numpy", *, quick: bool = False) -> None:
+    def __init__(
+        self, cell: Cell, target: str | Target = targets.DEFAULT, *, quick: bool = False
+    ) -> None:
         self.cell = cell
-        self.target = target
+        self.target = targets.get(target)
+        self._dtypes = tuple(dtype for dtype in BOUNDS if dtype in self.target.dtypes)
         self._quick = quick
-        self._shapes = (quick_shapes if quick else shapes)(cell.normal_form, target)
+        self._shapes = (quick_shapes if quick else shapes)(
+            cell.normal_form, self.target.sizes.more
+        )
         self._cases: list[Case] = []
+        self._made: dict[tuple[Shape, str], Case] = {}
         self._derivation: tuple[Check, ...] | None = None
 
     @cached_property
@@ -63,21 +86,17 @@ class Verifier:
             return []
         form = self.cell.normal_form
         first = [case for case in self.cases() if case.shape == self._shapes[0]]
-        return [wide for case in first for wide in wide_cases(case, form, self.target)]
+        return [wide for case in first for wide in wide_cases(case, form, self.target.sizes)]
 
     @cached_property
     def _large(self) -> dict[str, Case | None]:
-        return {dtype: self._maker.make_large(dtype) for dtype in BOUNDS}
+        return {dtype: self._maker.make_large(dtype) for dtype in self._dtypes}
 
-    @cached_property
-    def _device(self) -> list[tuple[Case, Case]]:
-        """For each dtype, the largest of the odd sizes, and an even one to repeat."""
-        form, largest = self.cell.normal_form, self._shapes[-1]
-        return [
-            (case, self._maker.make(even_shape(form), case.dtype))
-            for case in self.cases()
-            if case.shape == largest
-        ]
+    def _make(self, shape: Shape, dtype: str) -> Case:
+        """A case for a target's own checks, made once."""
+        if (shape, dtype) not in self._made:
+            self._made[shape, dtype] = self._maker.make(shape, dtype)
+        return self._made[shape, dtype]
 
     def derivation(self, progress: Progress | None = None) -> tuple[Check, ...]:
         """Normal form and derived equations against the cell's equations, at 50 digits."""
@@ -96,7 +115,7 @@ class Verifier:
 
     def cases(self) -> Iterator[Case]:
         """Every size in every dtype, made when first asked for."""
-        wanted = [(shape, dtype) for shape in self._shapes for dtype in BOUNDS]
+        wanted = [(shape, dtype) for shape in self._shapes for dtype in self._dtypes]
         for k, (shape, dtype) in enumerate(wanted):
             if k == len(self._cases):
                 self._cases.append(self._maker.make(shape, dtype))
@@ -112,7 +131,7 @@ class Verifier:
         """
         ledger = Ledger(runner.to_host, stop)
         session = Session(self.cell.normal_form, self._labels, runner, ledger)
-        count = len(self._shapes) * len(BOUNDS)
+        count = len(self._shapes) * len(self._dtypes)
         try:
             for k, case in enumerate(self.cases()):
                 if progress:
@@ -122,16 +141,15 @@ class Verifier:
                 ModuleCheck(session, case).run_forward_and_backward()
             for dtype, large in self._large.items():
                 LargeCheck(session, dtype, large).run()
-            if runner.target == "cupy":
-                for case, even in self._device:
-                    DeviceCheck(session, case, even).run()
+            form = self.cell.normal_form
+            self.target.extra_checks(Bench(session, form, list(self.cases()), self._make))
             ContractCheck(session).run()
         except Stopped:
             pass
         return self._report(runner, tuple(ledger.checks()))
 
     def verify(self, runner: Runner, progress: Progress | None = None) -> Report:
-        """The derivation, then the module, then its kernels if it has any."""
+        """The derivation, then the module, then what its target finds in it without running it."""
 
         def part(start: float, share: float) -> Progress | None:
             if progress is None:
@@ -140,17 +158,25 @@ class Verifier:
 
         checks = self.derivation(part(0.0, 0.3))
         report = self.check(runner, progress=part(0.3, 0.5))
-        if progress and runner.target == "cupy":
-            progress("compiling the kernels", 0.8)
-        kernels = check_kernels(runner)
+        if progress:
+            progress("inspecting the module", 0.8)
+        inspection = self.target.inspect(runner)
         if progress:
             progress("done", 1.0)
         return replace(
             report,
-            checks=checks + report.checks + kernels.checks,
-            kernels=kernels.builds,
-            unchecked=kernels.unchecked,
+            checks=checks + report.checks + inspection.checks,
+            kernels=inspection.kernels,
+            unchecked=inspection.unchecked,
+            kernel_lines=inspection.lines,
         )
 
     def _report(self, runner: Runner, checks: tuple[Check, ...]) -> Report:
-        return Report(self.cell.name, runner.target, runner.device, runner.name, checks)
+        return Report(
+            self.cell.name,
+            runner.target.name,
+            runner.device,
+            runner.name,
+            checks,
+            note=runner.note,
+        )

@@ -8,18 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmgen.form.normal_form import NormalForm
+from lstmgen.targets.target import Sizes
 from lstmgen.verification.cases import Array, Arrays, Case, Gradient
 
 
-def wide_cases(case: Case, form: NormalForm, target: str) -> list[Case]:
-    """Sizes from which modules work in other ways.
-
-    Rows of the batch for tanh or exp, and fewer for a GPU, whose kernels may be emulated; then
-    matrices for products by few rows at a time, and for sums over time in tiles.
-    """
-    if target != "numpy":
-        return [case.repeated(40)]
-    return [case.repeated(40), case.repeated(150), enlarged(case.repeated(40), form, 16)]
+def wide_cases(case: Case, form: NormalForm, sizes: Sizes) -> list[Case]:
+    """Sizes from which modules of a target work in other ways."""
+    cases = [case.repeated(times) for times in sizes.batches]
+    if sizes.enlarged is not None:
+        rows, units = sizes.enlarged
+        cases.append(enlarged(case.repeated(rows), form, units))
+    return cases
 
 
 def enlarged(case: Case, form: NormalForm, times: int) -> Case:

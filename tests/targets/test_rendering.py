@@ -17,8 +17,9 @@ import verification_cells
 import lstmgen
 from lstmgen import Cell, Eq, load, symbols, t, tanh
 from lstmgen.errors import UnavailableError, UsageError
-from lstmgen.targets.building import KEPT, TARGETS
-from lstmgen.targets.rendering import kernel_text
+from lstmgen.targets.building import KEPT
+from lstmgen.targets.cupy.kernel_text import kernel_text
+from lstmgen.targets.registry import BUILT_IN as TARGETS
 
 ODD = verification_cells.cells()
 CELLS = [*KEPT, *ODD]

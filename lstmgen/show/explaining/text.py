@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lstmgen import targets
 from lstmgen.show.costs import Cost, costs, kept_floats
 
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
+    from lstmgen.targets import Target
 
 __all__ = ["EXAMPLE", "explain"]
 
@@ -18,11 +20,10 @@ EXAMPLE: Mapping[str, int] = {"T": 100, "B": 32, "H": 128}
 _BYTES = 4  # of a float32
 
 
-def explain(cell: Cell, target: str | None = None) -> str:
+def explain(cell: Cell, target: str | Target | None = None) -> str:
     """Normal form, derived gradients, schedule and its cost, each under its title.
 
-    With the target "numpy", also the layout in memory and the calls of each loop; with "cupy", what
-    each step launches, the kernels, and what they take.
+    With a target, also what that has to say of its module.
     """
     sections = {
         f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
@@ -30,14 +31,8 @@ def explain(cell: Cell, target: str | None = None) -> str:
         "Schedule": str(cell.schedule).splitlines(),
         "Cost": _costs(cell),
     }
-    if target == "numpy":
-        from lstmgen.show.explaining.for_numpy import sections as of_numpy
-
-        sections |= of_numpy(cell)
-    if target == "cupy":
-        from lstmgen.show.explaining.for_cupy import sections as of_cupy
-
-        sections |= of_cupy(cell)
+    if target is not None:
+        sections |= {name: list(body) for name, body in targets.get(target).explain(cell).items()}
     return "\n\n".join(
         "\n".join([title, *(f"  {line}".rstrip() for line in body)])
         for title, body in sections.items()
@@ -69,9 +64,7 @@ def _costs(cell: Cell) -> list[str]:
         ),
         "",
         f"kept of each step for backward: {kept.scaled(_BYTES)} bytes in float32,",
-        f"and by backward for the parameters: {adjoints.scaled(_BYTES)};",
-        "a NumPy module built with --recompute all keeps the states of every few steps only, and",
-        "runs the forward pass twice",
+        f"and by backward for the parameters: {adjoints.scaled(_BYTES)}",
         "",
         *_example(cell, found),
     ]

@@ -25,7 +25,9 @@ class Listing:
     """A module as HTML.
 
     Attributes:
-        target: "numpy" or "cupy"; anchors of lines begin with it.
+        target: what anchors of lines begin with: the target's name, and for its second file and
+            those behind it a number more.
+        title: what the page calls it.
         code: the lines, one element each.
         count: how many lines.
         lines: for every label, the numbers of the lines that compute it, in order; where none
@@ -38,6 +40,7 @@ class Listing:
     count: int
     lines: dict[str, tuple[int, ...]] = field(hash=False)
     links: int
+    title: str = ""
 
 
 def anchor(label: str) -> str:
@@ -64,17 +67,22 @@ def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
     return [(block[0], block[-1]) for block in blocks]
 
 
-def listing(source: str, target: str, known: Collection[str]) -> Listing:
+def listing(
+    source: str, target: str, known: Collection[str], title: str = "", python: bool = True
+) -> Listing:
     """A generated module with its labels linked.
 
     Args:
         source: the module's text.
         target: what anchors begin with.
         known: the labels that have an equation on the page.
+        title: what the page calls it.
+        python: whether it is Python; else it is a language whose comments begin with //.
     """
     text = source.splitlines()
     spans: list[list[tuple[int, int, str]]] = [[] for _ in text]
-    for number, start, end, kind in _tokens(source, text):
+    tokens = _tokens(source, text) if python else _lines(text)
+    for number, start, end, kind in tokens:
         spans[number].append((start, end, kind))
     lines: dict[str, list[int]] = {}
     stated: dict[str, list[int]] = {}
@@ -98,7 +106,7 @@ def listing(source: str, target: str, known: Collection[str]) -> Listing:
             )
         )
     found = {label: tuple(dict.fromkeys(where)) for label, where in (stated | lines).items()}
-    return Listing(target, Markup("").join(rendered), len(text), found, links)
+    return Listing(target, Markup("").join(rendered), len(text), found, links, title)
 
 
 def _link(label: str) -> Markup:
@@ -136,6 +144,11 @@ def _tokens(source: str, text: Sequence[str]) -> Iterator[tuple[int, int, int, s
             right = end if row == last - 1 else len(text[row])
             if right > left:
                 yield row, left, right, kind
+
+
+def _lines(text: Sequence[str]) -> Iterator[tuple[int, int, int, str]]:
+    """Each line of another language as `_tokens` has it."""
+    return ((number, 0, len(line), "kernel") for number, line in enumerate(text) if line)
 
 
 def _kind(token: tokenize.TokenInfo) -> str:

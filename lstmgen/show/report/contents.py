@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from lstmgen import targets
+from lstmgen.errors import EquationError
 from lstmgen.language.names import latex_name
 from lstmgen.show.report.checking import Checks, checks
 from lstmgen.show.report.code import Listing, listing
@@ -24,7 +26,7 @@ from lstmgen.show.report.formulas import (
 )
 from lstmgen.show.report.mathml import mathml
 from lstmgen.show.report.program import Plan, plan
-from lstmgen.targets.rendering import render
+from lstmgen.targets.rendering import files
 from lstmgen.verification import verify
 
 if TYPE_CHECKING:
@@ -138,11 +140,23 @@ def gather(cell: Cell, progress: Progress | None = None) -> Contents:
         plan=plan(cell),
         costs=costing(cell),
         checks=checks(report, labels),
-        listings=tuple(
-            listing(render(cell, target), target, labels) for target in ("numpy", "cupy")
-        ),
+        listings=tuple(_listings(cell, labels)),
         labels=labels,
     )
+
+
+def _listings(cell: Cell, labels: frozenset[str]) -> Iterator[Listing]:
+    """The files for every target that can be loaded here, and has what the cell needs."""
+    found, _ = targets.available()
+    for name, target in found.items():
+        try:
+            texts = files(cell, target)
+        except EquationError:
+            continue
+        for number, (file, text) in enumerate(texts.items(), start=1):
+            place = name if number == 1 else f"{name}-{number}"
+            title = target.title if number == 1 else f"{target.title}: {file}"
+            yield listing(text, place, labels, title, file.endswith(".py"))
 
 
 def described(source: str) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from lstmgen import __version__
 from lstmgen.show.report.code import anchor, runs
 from lstmgen.show.report.contents import Contents, Progress, Vector, gather
-from lstmgen.targets.building import Outcome, write
+from lstmgen.targets.writing import Outcome, write
 from lstmgen.templates_folder import template_folder
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ SECTIONS = (
 )
 """The ids and titles of the sections, in the template's order."""
 
-_TARGETS = {"numpy": "NumPy", "cupy": "CuPy"}
 _PUNCTUATED = re.compile(r"(<math>(?:(?!</math>).)*</math>[,;:.)]+)")
 """A formula and what follows it: no line begins with a comma."""
 
@@ -59,7 +58,7 @@ def rendered(contents: Contents, index: str = "") -> str:
     """Contents as a page; `index` is where the list of all cells is, if there is one."""
     where = {
         label: [
-            (_TARGETS[listing.target], runs(listing.lines[label]))
+            (listing.title, runs(listing.lines[label]))
             for listing in contents.listings
             if label in listing.lines
         ]
@@ -105,7 +104,6 @@ def _environment() -> jinja2.Environment:
         autoescape=True,
     )
     environment.filters["anchor"] = anchor
-    environment.filters["target_name"] = lambda target: _TARGETS[target]
     environment.filters["sized"] = _sized
     return environment
 

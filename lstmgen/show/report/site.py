@@ -17,7 +17,7 @@ from lstmgen.library.catalogue import Entry
 from lstmgen.library.loading import load
 from lstmgen.show.report.contents import gather
 from lstmgen.show.report.page import is_page, rendered, save, set_into
-from lstmgen.targets.building import check_ours
+from lstmgen.targets.writing import check_ours
 
 __all__ = ["INDEX", "Card", "Page", "Site", "all_cells", "file_names", "write_site"]
 

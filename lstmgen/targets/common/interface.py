@@ -9,10 +9,10 @@ import keyword
 from dataclasses import dataclass
 from functools import cached_property
 
-import lstmgen
 from lstmgen.cell import Cell
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.targets.common.extents import columns, extent
+from lstmgen.targets.common.header import header_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,10 @@ class Interface:
         return self.cell.normal_form
 
     @property
-    def version(self) -> str:
-        return lstmgen.__version__
+    def header(self) -> str:
+        """The first line of the module."""
+        options = {} if self.recompute == "none" else {"recompute": self.recompute}
+        return header_line(self.cell.name, self.target, options)
 
     @cached_property
     def equations(self) -> tuple[tuple[str, str], ...]:

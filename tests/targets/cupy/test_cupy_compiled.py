@@ -11,15 +11,16 @@ import pytest
 import verification_cells
 
 import lstmgen
+from lstmgen import targets
 from lstmgen.cuda import on_cpu as cuda_on_cpu
 from lstmgen.cuda.compiler.nvrtc import ARCHITECTURES, Nvrtc
 from lstmgen.library.loading import names
 from lstmgen.targets.building import KEPT
+from lstmgen.targets.cupy.inspection import inspect
+from lstmgen.targets.cupy.kernel_text import kernel_text
 from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.resources import MODULE_OPTIONS, compile_kernels, table
-from lstmgen.targets.rendering import kernel_text
 from lstmgen.verification import verify_module
-from lstmgen.verification.kernels import check_kernels
 from lstmgen.verification.runners import Runner
 
 CELLS = {**dict.fromkeys(names()), **verification_cells.cells()}
@@ -89,7 +90,7 @@ def test_a_fault_in_the_text_is_a_failed_line(name: str) -> None:
     assert true in text
     (build,) = compile_kernels(text.replace(true, wrong), ("sm_90",), ("float32",))
     assert reason in build.problems[0]
-    checks = check_kernels(a_runner(text.replace(true, wrong))).checks
+    checks = inspect(a_runner(text.replace(true, wrong))).checks
     assert len(checks) == 2 * len(ARCHITECTURES)
     assert not checks[0].passed
     assert reason in checks[0].detail
@@ -157,7 +158,7 @@ def test_verify_and_explain_print_the_table(
 )
 def test_kernels_are_compiled_with_the_options_of_the_module(options: Any, reason: str) -> None:
     text = kernel_text(lstmgen.load("lstm"))
-    checks = check_kernels(a_runner(text, options)).checks
+    checks = inspect(a_runner(text, options)).checks
     assert not any(check.passed for check in checks if check.check != "kernels float64")
     assert reason in str([check.detail for check in checks])
 
@@ -220,7 +221,7 @@ def test_without_a_compiler_verification_says_so(
 
 
 def test_a_module_without_kernel_text_fails() -> None:
-    (check,) = check_kernels(a_runner(None)).checks
+    (check,) = inspect(a_runner(None)).checks
     assert not check.passed
     assert "_KERNELS" in check.detail
 
@@ -234,4 +235,4 @@ def test_numpy_modules_have_no_kernels_to_check() -> None:
 def a_runner(text: str | None, options: Any = MODULE_OPTIONS) -> Runner:
     names = {"_KERNELS": text, "_OPTIONS": options}
     module = type("Module", (), {n: value for n, value in names.items() if value is not None})
-    return Runner(module, "cupy", "cpu", lambda a: a, lambda a: a)
+    return Runner(module, targets.get("cupy"), "cpu", lambda a: a, lambda a: a)

@@ -85,8 +85,8 @@ def _kernel(kernel: Kernel, plan: Plan) -> list[str]:
 
 
 def _resources(cell: Cell) -> list[str]:
+    from lstmgen.targets.cupy.kernel_text import kernel_text
     from lstmgen.targets.cupy.resources import compile_kernels, table
-    from lstmgen.targets.rendering import kernel_text
 
     try:
         builds = compile_kernels(kernel_text(cell))

@@ -9,13 +9,31 @@ from typing import Any
 
 import numpy as np
 
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.verification.cases import SEEDS, Array, Arrays, Case, Gradient
 from lstmgen.verification.labels import Label
+from lstmgen.verification.points import Shape
 from lstmgen.verification.session import Session
+from lstmgen.verification.verifier import Bench
 
 _LOADED = 16  # bytes at a time in the kernels for large arrays
 _THREADS = 512  # a multiprocessor, from which on they are used
 _COUNTED = 5  # copies of a batch, the first and the last among them, whose gradients are summed
+
+
+def check_device(bench: Bench) -> None:
+    """In each dtype, at the largest of the odd sizes, and at an even one."""
+    even = even_shape(bench.form)
+    largest = bench.cases[-1].shape
+    for case in bench.cases:
+        if case.shape == largest:
+            DeviceCheck(bench.session, case, bench.make(even, case.dtype)).run()
+
+
+def even_shape(form: NormalForm) -> Shape:
+    """A small size of multiples of 16 bytes, which a GPU loads at a time, but not of more."""
+    symbols = (*form.input_sizes, *form.extra_sizes)
+    return Shape(2, 2, 12, tuple((symbol, 16 + 4 * k) for k, symbol in enumerate(symbols)))
 
 
 class DeviceCheck:

@@ -1,0 +1,128 @@
+"""From a plan to text: templates hold structure, printers hold expressions."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from lstmgen.templates_folder import template_folder
+
+__all__ = ["set_into"]
+
+_WIDTH = 99
+
+
+def set_into(template: str, module: Any) -> str:
+    """The template of that name with a module's plan, tidied."""
+    return _tidy(_environment().get_template(template).render(module=module))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_folder()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # the output is Python, not HTML
+    )
+    environment.filters["tuple_text"] = _tuple_text
+    environment.filters["expression_tuple"] = _expression_tuple
+    environment.filters["source_text"] = lambda s: (
+        f'("{s.size}", "{s.parameter}", {s.axis}, {_tuple_text(s.others)})'
+    )
+    environment.filters["library"] = lambda name: {"np": "numpy", "cp": "cupy"}[name]
+    environment.filters["commented"] = _commented
+    environment.filters["targets"] = _targets
+    environment.filters["out"] = lambda name: f"{name}_out"
+    return environment
+
+
+def _tuple_text(items: tuple[str, ...]) -> str:
+    """A tuple of strings as Python source."""
+    return "(" + ", ".join(f'"{x}"' for x in items) + ("," if len(items) == 1 else "") + ")"
+
+
+def _expression_tuple(items: tuple[str, ...]) -> str:
+    """A tuple of expressions as Python source."""
+    return "(" + ", ".join(items) + ("," if len(items) == 1 else "") + ")"
+
+
+def _commented(line: Any, indent: int) -> str:
+    """A line with its equations' labels behind it, or above it where the line is long."""
+    code = str(line.code)
+    comment = f"# {line.comment}" if line.labels else ""
+    if comment and indent + len(code) + 2 + len(comment) <= _WIDTH:
+        return f"{code}  {comment}"
+    margin = " " * indent
+    wrapped = _wrap(code, indent).replace("\n", f"\n{margin}")
+    return f"{comment}\n{margin}{wrapped}" if comment else wrapped
+
+
+def _targets(names: list[str], indent: int) -> str:
+    """The variables of a loop as a tuple, over several lines if it is long."""
+    line = ", ".join(names) + ("," if len(names) == 1 else "")
+    if indent + len(line) <= _WIDTH - 30:
+        return f"({line})" if len(names) == 1 else line
+    margin = " " * indent
+    filled = textwrap.wrap(line + ",", _WIDTH - indent - 4)
+    return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
+
+
+def _wrap(code: str, indent: int) -> str:
+    """Code that is too long for a line, its longest parentheses opened: an argument per line."""
+    if indent + len(code) <= _WIDTH:
+        return code
+    start, end = max(_parentheses(code), key=lambda pair: pair[1] - pair[0], default=(0, 0))
+    arguments = _arguments(code[start + 1 : end])
+    if start == end or not arguments:
+        return code
+    if len(arguments) == 1 and code[start + 1] == "(" and code[end - 1] == ")":
+        # A call with a tuple: open both at once.
+        start, end = start + 1, end - 1
+        arguments = _arguments(code[start + 1 : end])
+    wrapped = (_wrap(a, indent + 4).replace("\n", "\n    ") for a in arguments)
+    inner = "".join(f"    {argument},\n" for argument in wrapped)
+    if len(arguments) == 1:
+        inner = inner.removesuffix(",\n") + "\n"
+    return f"{code[: start + 1]}\n{inner}{code[end:]}"
+
+
+def _parentheses(code: str) -> list[tuple[int, int]]:
+    """The positions of each pair of parentheses."""
+    stack: list[int] = []
+    pairs = []
+    for at, character in enumerate(code):
+        if character == "(":
+            stack.append(at)
+        elif character == ")":
+            pairs.append((stack.pop(), at))
+    return pairs
+
+
+def _arguments(code: str) -> list[str]:
+    """The parts between the commas that no bracket encloses."""
+    parts, depth = [""], 0
+    for character in code:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _tidy(text: str) -> str:
+    """No trailing blanks, no more than two empty lines, one newline at the end."""
+    lines: list[str] = []
+    empty = 0
+    for line in text.splitlines():
+        line = line.rstrip()
+        empty = 0 if line else empty + 1
+        if empty <= 2:
+            lines.append(line)
+    return "\n".join(lines).strip("\n") + "\n"
