@@ -8,6 +8,7 @@ combined element-wise with something else.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping
 
 from lstmgen.algebra.expression import MatVec, parameters, values
@@ -73,6 +74,11 @@ class _Sizes:
         self.vectors: dict[str, str] = {}  # per-unit parameter -> where first used
         self._scalars = scalars
         for vector, size in declared.items():
+            if hasattr(builtins, size):
+                raise EquationError(
+                    f"the size of {vector} cannot be called {size}: that is a name of Python's, "
+                    "which modules use; call it P"
+                )
             if size in RESERVED_SIZES:
                 raise EquationError(
                     f"the size of {vector} cannot be called {size}: T is the number of steps, B "

@@ -49,6 +49,13 @@ class Ordered:
     __slots__ = ()
     _op_priority = 100.0
 
+    def _eval_evalf(self, prec: int) -> sympy.Expr:
+        """As a plain SymPy object, which numbers collapse in: here 1 + 2 stays as written."""
+        for plain in (sympy.Add, sympy.Mul, sympy.Pow):
+            if isinstance(self, plain):
+                return plain(*(part._evalf(prec) for part in self.args))
+        return super()._eval_evalf(prec)  # type: ignore[misc]
+
     def __add__(self, other: Any) -> sympy.Expr:
         return OrderedAdd(self, other)
 

@@ -29,9 +29,7 @@ def operands(definition: Definition) -> tuple[Value, ...]:
 
 def find_regions(form: NormalForm) -> Regions:
     """Split the definitions: `after` depends on the loop but feeds nothing back to it."""
-    # States are made in the loop, and so is what depends on them, at whatever step: before it runs
-    # only what reads nothing but inputs and what is made before it too.
-    depends: set[str] = set(form.states)
+    depends: set[str] = set()  # on a previous step
     for d in form.definitions:
         if any(v.shift < 0 or v.name in depends for v in operands(d)):
             depends.add(d.name)
@@ -39,7 +37,8 @@ def find_regions(form: NormalForm) -> Regions:
     for d in reversed(form.definitions):
         if d.name in feeds:
             feeds.update(v.name for v in operands(d) if v.shift == 0)
-    loop = depends & feeds
-    after = depends - loop
-    before = {d.name for d in form.definitions} - depends
+    states = set(form.states)
+    loop = {d.name for d in form.definitions if d.name in feeds and d.name in depends | states}
+    after = {d.name for d in form.definitions if d.name in depends} - loop
+    before = {d.name for d in form.definitions} - loop - after
     return Regions(frozenset(before), frozenset(loop), frozenset(after))

@@ -108,6 +108,13 @@ def test_functions_are_not_evaluated() -> None:
         tanh(x[t], x[t])
 
 
+def test_numbers_within_functions_can_be_evaluated() -> None:
+    """SymPy asks for the sign of a number wherever it prints a quotient."""
+    written = h[t] / (1 + Abs(sympy.Rational(1, 3)) ** 2)
+    assert str(written) == "h[t]/(1 + Abs(1/3)**2)"
+    assert str((1 + Abs(sympy.Rational(1, 2)) ** 2 * 3).evalf(5)) == "1.7500"
+
+
 def test_a_time_index_is_the_same_t_whoever_made_it() -> None:
     """Symbols of other assumptions differ, and a derivative by them would silently be zero."""
     for other in (sympy.Symbol("t"), sympy.Symbol("t", positive=True)):

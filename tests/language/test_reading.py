@@ -207,6 +207,11 @@ REFUSALS = {
         ("the size of x cannot be called T", "T is the number of steps", "call it P"),
         f"{STEP}, sizes={{'x': 'P'}}",
     ),
+    "a size called as something of Python's": Refusal(
+        f"{STEP}, sizes={{'x': 'ValueError'}}",
+        ("the size of x cannot be called ValueError", "a name of Python's", "call it P"),
+        f"{STEP}, sizes={{'x': 'P'}}",
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Random whole cells, held against an independent reference: `python -m tests.random_cells`."""
