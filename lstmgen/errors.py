@@ -17,6 +17,12 @@ class VerificationError(LstmgenError):
     exit_code: ClassVar[int] = 1
 
 
+class StageError(LstmgenError):
+    """What a stage made does not fit its input: a fault of lstmgen, found before it can do harm."""
+
+    exit_code: ClassVar[int] = 1
+
+
 class UsageError(LstmgenError):
     """A command or a function was called in a way that cannot work."""
 

@@ -32,6 +32,12 @@ __all__ = ["verify"]
     help="Where the module runs, if its target has several devices: auto takes the target's own "
     "where that is here, and else the next.",
 )
+@click.option(
+    "--against",
+    metavar="PACKAGE.MODULE:NAME",
+    help="Compare an implementation of your own with CELL: a function (params, x, state) -> "
+    "(y, state) on NumPy arrays or torch tensors, or a torch module or its class.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with a schema version.")
 @declare
 def verify(
@@ -39,12 +45,16 @@ def verify(
     target: str | None,
     cell: str | None,
     device: str,
+    against: str | None,
     as_json: bool,
     declarations: tuple[str, ...],
 ) -> int:
     """Check derivation and module against the equations at 50 digits.
 
     CELL: the module that would be built.  MODULE.py: the file as it is, which is run.
+
+    With --against, where an implementation differs, the equations are named that a mistake can be
+    in, and of the mistakes that people make the one that gives the same numbers.
     """
     from lstmgen import verification
     from lstmgen.cli.progress import ProgressLine
@@ -54,8 +64,15 @@ def verify(
         written_for = verification.target_of_file(subject)
         if target != written_for:
             raise UsageError(f"{subject} is written for {written_for}; leave --target out")
+    if against and (module or target or device != "auto"):
+        raise UsageError("--against takes a CELL, without --target, --cell and --device")
+    report: verification.Report
     with ProgressLine(sys.stderr) as progress:
-        if module:
+        if against:
+            from lstmgen.verification.against import compare
+
+            report = compare(load_cell(subject, declarations), against, progress)
+        elif module:
             own = None if cell is None else load_cell(cell, declarations)
             report = verification.verify_file(subject, own, device=device, progress=progress)
         else:

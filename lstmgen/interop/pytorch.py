@@ -69,16 +69,19 @@ def to_torch(
     suffix = _suffix(layer, reverse)
     earlier = None if like is None else _stacks(like, suffix, prefix)
     found = converter(cell, "torch").stacks(params, earlier)
+    return {f"{prefix}{name}{suffix}": array for name, array in entries(found).items()}
+
+
+def entries(stacks: Stacks) -> dict[str, Array]:
+    """The stacks by PyTorch's names, without layer and direction."""
     named = {
-        "weight_ih": found.kernel,
-        "weight_hh": found.recurrent,
-        "bias_ih": found.bias,
-        "bias_hh": found.recurrent_bias,
-        "weight_hr": found.projection,
+        "weight_ih": stacks.kernel,
+        "weight_hh": stacks.recurrent,
+        "bias_ih": stacks.bias,
+        "bias_hh": stacks.recurrent_bias,
+        "weight_hr": stacks.projection,
     }
-    return {
-        f"{prefix}{name}{suffix}": array for name, array in named.items() if array is not None
-    }
+    return {name: array for name, array in named.items() if array is not None}
 
 
 def _suffix(layer: int, reverse: bool) -> str:

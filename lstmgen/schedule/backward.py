@@ -8,6 +8,7 @@ from lstmgen.gradients.derivation import Gradients
 from lstmgen.schedule.blocks import blocks
 from lstmgen.schedule.program import Column, Gather, Program, Stage
 from lstmgen.schedule.regions import Regions
+from lstmgen.schedule.variables import Role, Variable
 
 
 class Backward:
@@ -19,14 +20,14 @@ class Backward:
         gradients: Gradients,
         regions: Regions,
         names: Names,
-        sizes: dict[str, str],
+        variables: dict[str, Variable],
         seed: str,
     ) -> None:
         self._form = form
         self._gradients = gradients
         self._regions = regions
         self._names = names
-        self._sizes = sizes
+        self._variables = variables
         self._seed = Value(seed)
         self._value_of = {a.name: a.of for a in gradients.adjoints}
         self._hoistable: set[str] = set()  # gathers of the loop that can run before it
@@ -42,6 +43,9 @@ class Backward:
         loop = [s for s in loop if not (isinstance(s, Gather) and self._from_after(s))]
         return Program(tuple(first), tuple(loop), tuple(last)), carried
 
+    def _add(self, name: str, like: str, role: Role, label: str) -> None:
+        self._variables[name] = Variable(name, self._variables[like].indices, role, label)
+
     def _from_after(self, gather: Gather) -> bool:
         """Whether a gather in the loop reads only adjoints known before it, at the same step."""
         return gather.result in self._hoistable
@@ -54,7 +58,7 @@ class Backward:
         for wanted, prefix in ((elementwise, "carry"), (products, "back")):
             name = self._names.new(prefix, state) if wanted else None
             if name is not None:
-                self._sizes[name] = self._sizes[state]
+                self._add(name, state, Role.CARRY, self._gradients.adjoint(state).label)
             made.append(name)
         return made[0], made[1]
 
@@ -113,7 +117,7 @@ class Backward:
 
     def _gather(self, target: str, terms: list[Expression], label: str) -> Gather:
         result = self._names.new("back", target)
-        self._sizes[result] = self._sizes[target]
+        self._add(result, target, Role.PRODUCT, label)
         return self._gather_into(result, terms, label)
 
     def _gather_into(self, result: str, terms: list[Expression], label: str) -> Gather:
@@ -164,7 +168,7 @@ class Backward:
         stages: list[Stage] = []
         for k in range(last + 1):
             stages += [gather for at, gather in gathers if at == k]
-            stages += blocks([d for at, d in pending if at == k], {}, self._sizes)
+            stages += blocks([d for at, d in pending if at == k], {}, self._variables)
         for _, d in pending:
             # The next part starts counting its rounds anew.
             self._round[d.name] = 0

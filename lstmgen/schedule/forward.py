@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lstmgen.algebra.expression import MatVec, Value, values
 from lstmgen.form.normal_form import Definition, Names, NormalForm
 from lstmgen.schedule.blocks import blocks
 from lstmgen.schedule.program import Block, Fanout, Program, Row, Stage
 from lstmgen.schedule.regions import Regions
+from lstmgen.schedule.variables import Role, Variable
 
 
 def forward_program(
-    form: NormalForm, regions: Regions, names: Names, sizes: dict[str, str]
+    form: NormalForm, regions: Regions, names: Names, variables: dict[str, Variable]
 ) -> Program:
-    """The stages before, in and after the loop; `sizes` gets the products' results."""
+    """The stages before, in and after the loop; `variables` gets the products' results."""
     parts = {}
     ready: dict[MatVec, str] = {}  # product -> the name of its result
     hoisted: dict[Value, list[Row]] = {}
@@ -20,13 +23,15 @@ def forward_program(
         for product in d.products:
             name = names.new(product.weight, product.operand.name)
             ready[product] = name
-            sizes[name] = sizes[d.name]
+            variables[name] = Variable(
+                name, variables[d.name].indices, Role.PRODUCT, d.label
+            )
             # A product moves before the loop if its vector is known there.
             if regions.of(product.operand.name) == "before" and regions.of(d.name) != "before":
                 hoisted.setdefault(product.operand, []).append(_row(product, name, d.label))
     for part in ("before", "loop", "after"):
         chosen = [d for d in form.definitions if regions.of(d.name) == part]
-        parts[part] = _rounds(chosen, ready, hoisted, part, sizes)
+        parts[part] = _rounds(chosen, ready, hoisted, part, variables)
     before = list(parts["before"])
     for operand, rows in hoisted.items():
         before = _add_rows(before, operand, rows)
@@ -56,7 +61,7 @@ def _rounds(
     ready: dict[MatVec, str],
     hoisted: dict[Value, list[Row]],
     part: str,
-    sizes: dict[str, str],
+    variables: Mapping[str, Variable],
 ) -> list[Stage]:
     """Products and blocks in turns: a block holds all that needs no further product."""
     here = {d.name for d in chosen}
@@ -79,7 +84,7 @@ def _rounds(
     stages: list[Stage] = []
     for fan, definitions in zip(fans, made, strict=True):
         stages += [Fanout(operand, tuple(rows)) for operand, rows in fan.items()]
-        stages += blocks(definitions, ready, sizes)
+        stages += blocks(definitions, ready, variables)
     return stages
 
 

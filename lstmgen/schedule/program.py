@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lstmgen.algebra.expression import Expression, Value
+from lstmgen.algebra.expression import Expression, Value, values
 from lstmgen.form.normal_form import Definition, NormalForm
 from lstmgen.gradients.derivation import Gradients
 from lstmgen.notebook import plain_text
+from lstmgen.schedule.variables import Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,11 @@ class WeightGradient:
     operand: Value
     rows: tuple[Outer, ...]
 
+    @property
+    def reads(self) -> tuple[Value, ...]:
+        """What it is made of."""
+        return (self.operand, *dict.fromkeys(Value(row.adjoint) for row in self.rows))
+
     def __str__(self) -> str:
         from lstmgen.show.printing.text import weight_gradient_text
 
@@ -133,6 +139,11 @@ class Reduction:
     value: Expression
     size: str
 
+    @property
+    def reads(self) -> tuple[Value, ...]:
+        """What it is made of."""
+        return values(self.value)
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -146,7 +157,8 @@ class Schedule:
             part and the `Gather` part, either of which may be missing.
         kept_adjoints: adjoints whose history the backward pass keeps, in order of evaluation.
         weight_gradients, reductions: the parameters' gradients, after the backward loop.
-        sizes: the size of every value, adjoint and product.
+        variables: every value, adjoint and product with its indices, by name.
+        seed: the name of dL/dy.
     """
 
     form: NormalForm
@@ -159,8 +171,13 @@ class Schedule:
     kept_adjoints: tuple[str, ...]
     weight_gradients: tuple[WeightGradient, ...]
     reductions: tuple[Reduction, ...]
-    sizes: dict[str, str] = field(hash=False)
+    variables: dict[str, Variable] = field(hash=False)
     seed: str
+
+    @property
+    def sizes(self) -> dict[str, str]:
+        """How many numbers each variable has for a step and a row."""
+        return {name: variable.size for name, variable in self.variables.items()}
 
     _repr_pretty_ = plain_text
 

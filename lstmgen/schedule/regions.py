@@ -29,7 +29,9 @@ def operands(definition: Definition) -> tuple[Value, ...]:
 
 def find_regions(form: NormalForm) -> Regions:
     """Split the definitions: `after` depends on the loop but feeds nothing back to it."""
-    depends: set[str] = set()  # on a previous step
+    # States are made in the loop, and so is what depends on them, at whatever step: before it runs
+    # only what reads nothing but inputs and what is made before it too.
+    depends: set[str] = set(form.states)
     for d in form.definitions:
         if any(v.shift < 0 or v.name in depends for v in operands(d)):
             depends.add(d.name)
@@ -37,8 +39,7 @@ def find_regions(form: NormalForm) -> Regions:
     for d in reversed(form.definitions):
         if d.name in feeds:
             feeds.update(v.name for v in operands(d) if v.shift == 0)
-    states = set(form.states)
-    loop = {d.name for d in form.definitions if d.name in feeds and d.name in depends | states}
-    after = {d.name for d in form.definitions if d.name in depends} - loop
-    before = {d.name for d in form.definitions} - loop - after
+    loop = depends & feeds
+    after = depends - loop
+    before = {d.name for d in form.definitions} - depends
     return Regions(frozenset(before), frozenset(loop), frozenset(after))

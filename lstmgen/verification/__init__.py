@@ -120,6 +120,10 @@ def verify_file(
         raise UsageError(f"{path} is not a generated module: it defines no CELL, forward, backward")
     runner = file_runner(path, device)
     found = _cell(cell) if cell is not None else _built_in(runner.module.CELL, path)
+    if found.name != runner.module.CELL:
+        raise UsageError(
+            f"{path} is a module of the cell {runner.module.CELL!r}, not of {found.name!r}"
+        )
     return Verifier(found, runner.target).verify(runner, progress)
 
 

@@ -10,12 +10,11 @@ from functools import partial
 import frameworks
 import numpy as np
 import pytest
+from cell_data import H, data, drawn
 
 import lstmgen
 from lstmgen import Cell, Eq, interop, load, symbols, t, tanh
 from lstmgen.errors import UsageError
-
-D, H, P, T, B = 3, 5, 2, 4, 2
 
 PAIRS = [
     (name, framework)
@@ -38,18 +37,6 @@ REFERENCES = {
 SETTINGS = ("reset_after", "linear_before_reset", "input_forget")
 
 
-def drawn(name: str, dtype: str = "float64", seed: int = 3) -> dict[str, np.ndarray]:
-    """Parameters of a cell, all different from zero."""
-    sizes = {"H": H, "D": D, "P": P}
-    generator = np.random.default_rng(seed)
-    return {
-        p: generator.uniform(
-            -1, 1, tuple(sum(sizes[s] for s in symbols.split("+")) for symbols in shape)
-        ).astype(dtype)
-        for p, shape in load(name).parameters.items()
-    }
-
-
 def like_drawn(weights):
     """The same structure with other numbers, so that no bias is zero."""
     generator = np.random.default_rng(11)
@@ -62,15 +49,6 @@ def reference(name: str, framework: str):
     layout = interop.supported(framework)[name]
     set_there = {k: v for k, v in layout.attributes.items() if k in SETTINGS}
     return partial(REFERENCES[layout.operator], **set_there)
-
-
-def data(cell: Cell) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    generator = np.random.default_rng(5)
-    sizes = {"H": H, "P": P}
-    form = cell.normal_form
-    return generator.standard_normal((T, B, D)), {
-        s: generator.standard_normal((B, sizes[form.sizes[s]])) for s in cell.states
-    }
 
 
 def agrees(name: str, framework: str, weights, params) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_interop import D, H, P, data, drawn
+from cell_data import D, H, P, data, drawn
 
 import lstmgen
 from lstmgen import interop, load

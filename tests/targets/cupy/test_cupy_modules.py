@@ -30,7 +30,7 @@ OTHERS = {
 }
 # Each with kernels behind the loop, for the gradients of per-unit parameters.
 WITH_EXTRA_KERNELS = ("peephole_diagonal", "indrnn", "cornn", "unicornn")
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[2] / "support"
 BOUND = {"float64": 1e-11, "float32": 2e-4}
 
 pytestmark = pytest.mark.usefixtures("cuda_on_the_cpu")
