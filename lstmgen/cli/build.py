@@ -42,6 +42,11 @@ __all__ = ["build"]
     "modules in DIR.",
 )
 @click.option("--force", is_flag=True, help="Overwrite even files that lstmgen did not write.")
+@click.option(
+    "--no-verify",
+    is_flag=True,
+    help="Write without comparing with the equations first, which takes less than half a second.",
+)
 @declare
 def build(
     cells: tuple[str, ...],
@@ -49,6 +54,7 @@ def build(
     directory: str,
     check: bool,
     force: bool,
+    no_verify: bool,
     declarations: tuple[str, ...],
     **options: str | None,
 ) -> int:
@@ -82,6 +88,9 @@ def build(
     ]
     if check:
         return _compared(outcome for one in prepared for outcome in one.compare())
+    if not no_verify:
+        for one in prepared:
+            one.verify()
     for one in prepared:
         for outcome in one.write(force=force):
             click.echo(f"{outcome.path}: {outcome.action}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lstmgen.errors import VerificationError
 from lstmgen.targets import registry
 from lstmgen.targets.common.header import read_header
 from lstmgen.targets.rendering import files as files_of
@@ -50,6 +51,20 @@ class Prepared:
     def paths(self) -> dict[Path, bytes]:
         """The content of each file."""
         return {self.folder / name: text.encode() for name, text in self.files.items()}
+
+    def verify(self) -> None:
+        """Compare what is about to be written with the equations, quickly.
+
+        Raises:
+            VerificationError: they disagree; the message names the equations.
+        """
+        if all(read(path) == content for path, content in self.paths().items()):
+            return  # nothing will be written
+        if problems := self.target.quick_check(self.cell, self.files):
+            raise VerificationError(
+                f"{self.cell.name} for {self.target.name} is not written, as it disagrees with its "
+                "equations (--no-verify writes it nevertheless):\n  " + "\n  ".join(problems)
+            )
 
     def write(self, *, force: bool = False) -> tuple[Outcome, ...]:
         """Put the files in place, all of them or none; see `write_all`."""
@@ -103,6 +118,7 @@ def build(
     *,
     check: bool = False,
     force: bool = False,
+    verify: bool = True,
     **options: str | None,
 ) -> tuple[Outcome, ...]:
     """Write `<cell>_<target>.py`, and what else the target writes, to a directory.
@@ -116,6 +132,7 @@ def build(
         directory: where the module goes.
         check: write nothing; compare the files' bytes with what would be written.
         force: overwrite even files that lstmgen did not write.
+        verify: first compare what is to be written with the equations, in under half a second.
         options: as in `lstmgen.render`; with `check` those that are not given are what the file
             says.
 
@@ -123,6 +140,7 @@ def build(
         What was done or found for each file, the module first.
 
     Raises:
+        VerificationError: what is to be written disagrees with its equations.
         UsageError: a file was not written by lstmgen, the place cannot be written to, or the
             target has no such option.
         EquationError, UnavailableError: as `lstmgen.render`.
@@ -130,6 +148,8 @@ def build(
     prepared = prepare(cell, target, directory, as_on_disk=check, **options)
     if check:
         return prepared.compare()
+    if verify:
+        prepared.verify()
     return prepared.write(force=force)
 
 

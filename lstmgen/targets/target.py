@@ -223,6 +223,17 @@ class Target(ABC):
 
     # Verification
 
+    def quick_check(self, cell: Cell, files: Files) -> tuple[str, ...]:
+        """What is wrong with what is to be written, with the equation; nothing if it is right.
+
+        This may take half a second.  By default the module is run, and compared with the
+        equations in float64.  A target whose modules need a compiler compares the program that
+        they are printed from.
+        """
+        from lstmgen.verification.quick import check_module
+
+        return check_module(cell, self.runner(self.load(files, self.devices[0])))
+
     def extra_checks(self, bench: Bench) -> None:  # noqa: B027, as most need none
         """Run checks that only this target's modules need; they report to `bench.session`."""
 

@@ -28,6 +28,8 @@ class PointError(ArithmeticError):
 class Arithmetic:
     """mpmath at `digits` digits, in a context of its own (the global one is left alone).
 
+    With a context that is given, such as `mpmath.fp`, it is that.
+
     Attributes:
         kink: the least distance but zero, since `watch`, of an argument to a kink of relu, abs, max
             or min.
@@ -35,9 +37,11 @@ class Arithmetic:
         edge: the same to a pole or to the border of a domain (division, log, sqrt, powers).
     """
 
-    def __init__(self, digits: int) -> None:
-        self.context = mpmath.MPContext()
-        self.context.dps = digits
+    def __init__(self, digits: int, context: Any = None) -> None:
+        if context is None:
+            context = mpmath.MPContext()
+            context.dps = digits
+        self.context = context
         self.digits = digits
         self.zero: Real = self.context.mpf(0)
         self.one: Real = self.context.mpf(1)

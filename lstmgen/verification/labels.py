@@ -41,6 +41,8 @@ class Labels:
         }
         self.inputs = {i.of: Label(i.label, derived[i.label]) for i in gradients.inputs}
         self.initial = {i.state: Label(i.label, derived[i.label]) for i in gradients.initial}
+        count = len(written)
+        self.all_values = "equation (1)" if count == 1 else f"equations (1) to ({count})"
         self.all_derived = Label(spans(list(derived)), "all gradients, solved from t = T to 1")
 
 

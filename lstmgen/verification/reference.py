@@ -33,10 +33,10 @@ class Reference:
     def __init__(self, cell: Cell, arithmetic: Arithmetic) -> None:
         self.arithmetic = arithmetic
         self._sizes = cell.normal_form.sizes
-        self._equations = [
+        self.equations: list[tuple[str, Evaluator]] = [
             (_indexed(equation.lhs)[0], self._compile(equation.rhs)) for equation in cell.equations
         ]
-        self.names = tuple(name for name, _ in self._equations)
+        self.names = tuple(name for name, _ in self.equations)
 
     def run(
         self,
@@ -55,7 +55,7 @@ class Reference:
 
     def step(self, frame: Frame, size: Mapping[str, int], added: Mapping[str, Vector]) -> None:
         """One step of one row of the batch: fills `frame.now`."""
-        for name, evaluate in self._equations:
+        for name, evaluate in self.equations:
             value = evaluate(frame)
             frame.now[name] = finish(self.arithmetic, value, size[name], added.get(name))
 

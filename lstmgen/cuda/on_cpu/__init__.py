@@ -13,6 +13,7 @@ emulation proves and what it cannot.
 
 from __future__ import annotations
 
+from .array import memory
 from .compiler import CompileException, cache_folder, find_compiler
 from .emulator import ORDERS, Counters, Emulator
 from .loader import load_module
@@ -31,6 +32,7 @@ __all__ = [
     "emulated_cupy",
     "find_compiler",
     "load_module",
+    "memory",
     "run_sanitized",
     "sanitizer_environment",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 from .emulator import Emulator
 from .storage import Allocation
 
-__all__ = ["MemoryPointer", "allocate", "host_operand", "ndarray", "upload"]
+__all__ = ["MemoryPointer", "allocate", "host_operand", "memory", "ndarray", "upload"]
 
 _SCALARS = (bool, int, float, complex, np.generic)
 
@@ -325,6 +325,16 @@ class ndarray:
     def __getattr__(self, name: str) -> NoReturn:
         """Whatever else cupy.ndarray has is missing here."""
         raise AttributeError(f"the stand-in for cupy has no ndarray.{name}")
+
+
+def memory(array: ndarray) -> tuple[np.ndarray[Any, Any], int]:
+    """The whole allocation that an array lies in, as its elements, and where the array begins."""
+    allocation = array._allocation
+    start, rest = divmod(array._address - allocation.address, array.itemsize)
+    if rest:
+        raise ValueError("the array does not lie on a multiple of its elements' size")
+    count = allocation.size // array.itemsize
+    return allocation.bytes[: count * array.itemsize].view(array.dtype), start
 
 
 def host_array(value: Any, what: str) -> np.ndarray[Any, Any]:

@@ -74,6 +74,15 @@ class CupyTarget(Target):
 
         return requirements()
 
+    def quick_check(self, cell: Cell, files: Files) -> tuple[str, ...]:
+        """The module, with its kernels interpreted."""
+        from lstmgen.targets.cupy.interpreter import load_interpreted
+        from lstmgen.targets.cupy.plan import Plan
+        from lstmgen.verification.quick import check_module
+
+        module = load_interpreted(files, Plan(cell.schedule).kernels)
+        return check_module(cell, self.runner(module))
+
     def extra_checks(self, bench: Bench) -> None:
         """What only a device has: kernels for large arrays, and threads in any order."""
         from lstmgen.targets.cupy.device_check import check_device

@@ -1,0 +1,135 @@
+"""A CuPy module without a compiler: its kernels are interpreted, statement by statement, in NumPy.
+
+The module's own text runs, on the stand-in for CuPy; a launch evaluates the C++ expressions of the
+kernel's statements over all rows and units at once.  What it does not show is what the text around
+the statements does: blocks, wide loads, the ends of rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+
+from lstmgen.cuda import on_cpu
+from lstmgen.targets.cupy.expressions import HELPERS
+from lstmgen.targets.cupy.kernel import Access, Kernel
+from lstmgen.targets.target import Files
+from lstmgen.verification.arithmetic import Arithmetic
+
+__all__ = ["load_interpreted"]
+
+Array = npt.NDArray[Any]
+
+_STATEMENT = re.compile(r"const real (\w+) = (.*);")
+_LIBRARY: dict[str, Any] = {
+    "real": lambda a: a,
+    "pow": np.power,
+    "fabs": np.abs,
+    "fmax": np.maximum,
+    "fmin": np.minimum,
+    **{
+        name: getattr(np, name)
+        for name in ("exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tanh")
+    },
+}
+"""The functions that CUDA has, and the conversion to `real`."""
+
+
+def load_interpreted(files: Files, kernels: Sequence[Kernel]) -> ModuleType:
+    """A module whose kernels, which are these, are interpreted."""
+    file, source = next(iter(files.items()))
+    cupy = on_cpu.emulated_cupy(multiprocessors=1)
+    table = {kernel.name: kernel for kernel in kernels if kernel.stores}
+
+    class RawModule:
+        """Takes the text and knows the kernels anyway."""
+
+        def __init__(self, *, code: str, options: Sequence[str] = ()) -> None:
+            self._code = code
+
+        def get_function(self, name: str) -> Any:
+            """A kernel that can be launched."""
+            if f" {name}(" not in self._code:
+                raise ValueError(f"no kernel {name!r}")
+            if name.removesuffix("_wide") not in table:
+                raise ValueError(f"the kernel {name!r} has no result")
+            return lambda grid, block, arguments: _launch(
+                table[name.removesuffix("_wide")], arguments
+            )
+
+    vars(cupy)["RawModule"] = RawModule
+    return on_cpu.load_module(source, Path(file).stem, cupy=cupy)
+
+
+def _launch(kernel: Kernel, arguments: Sequence[Any]) -> None:
+    """What the kernel does to the arrays that it is given."""
+    count = len(kernel.arguments)
+    if len(arguments) != count + 1 + len(kernel.sizes):
+        raise TypeError(f"{kernel.name}: {len(arguments)} arguments")
+    memory = {
+        a.name: on_cpu.memory(array)
+        for a, array in zip(kernel.arguments, arguments[:count], strict=True)
+    }
+    rows, *numbers = (int(number) for number in arguments[count:])
+    sizes = tuple(zip(kernel.sizes, numbers, strict=True))
+    names: dict[str, Any] = {**_LIBRARY, **_helpers()}
+    for variable, argument in kernel.scalars:
+        flat, start = memory[argument]
+        names[variable] = flat[start]
+    for access in (*kernel.vectors, *kernel.loads):
+        flat, start = memory[access.argument]
+        names[access.variable] = flat[start + _places(access, kernel.size, rows, sizes)]
+    for statement in kernel.statements:
+        found = _STATEMENT.fullmatch(statement.code)
+        if found is None:
+            raise SyntaxError(f"{kernel.name}: not a statement: {statement.code}")
+        names[found[1]] = eval(found[2].replace(".at[v]", ""), {"__builtins__": {}}, names)
+    for access in kernel.stores:
+        flat, start = memory[access.argument]
+        flat[start + _places(access, kernel.size, rows, sizes)] = names[access.variable]
+
+
+@lru_cache(maxsize=4096)
+def _places(access: Access, size: str, rows: int, sizes: tuple[tuple[str, int], ...]) -> Array:
+    """Where each unit of each row lies, from the beginning of the array on."""
+    units = np.arange(_number(size, sizes))
+    offset = _number(access.place.offset, sizes)
+    if not access.place.stride:
+        return np.asarray(offset + units)
+    starts = np.arange(rows)[:, None] * _number(access.place.stride, sizes)
+    return np.asarray(starts + offset + units)
+
+
+def _number(expression: str, sizes: tuple[tuple[str, int], ...]) -> int:
+    """A sum of sizes as a number."""
+    return int(eval(expression, {"__builtins__": {}}, dict(sizes)))
+
+
+@cache
+def _helpers() -> dict[str, Any]:
+    """The functions that a kernel's text brings along, from their definitions."""
+    exact = Arithmetic(15, mpmath.fp).functions
+    found = {}
+    for name, text in HELPERS.items():
+        match = re.match(r"real (\w+)\(", text)
+        assert match is not None, text
+        found[match[1]] = _vectorized(exact[name])
+    return found
+
+
+def _vectorized(function: Any) -> Any:
+    made = np.frompyfunc(function, 1, 1)
+
+    def evaluate(argument: Any) -> Any:
+        dtype = np.asarray(argument).dtype
+        return np.asarray(made(argument)).astype(dtype)
+
+    return evaluate

@@ -1,0 +1,159 @@
+"""The check before a build: right modules pass it quickly, wrong ones are named and not written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import handwritten_lstm
+import pytest
+import verification_cells
+
+import lstmgen
+from lstmgen import Cell, targets
+from lstmgen.cli.root import main
+from lstmgen.errors import VerificationError
+from lstmgen.library.loading import load, names
+from lstmgen.targets.building import KEPT, build
+from lstmgen.targets.cupy.target import CupyTarget
+from lstmgen.targets.numpy.target import NumpyTarget
+from lstmgen.targets.rendering import files
+from lstmgen.verification import make_runner
+from lstmgen.verification.quick import check_module
+
+SOURCE = Path(handwritten_lstm.__file__).read_text(encoding="utf-8")
+ODD = verification_cells.cells()
+
+
+def problems(target: str, cell: Cell) -> tuple[str, ...]:
+    found = targets.get(target)
+    return found.quick_check(cell, files(cell, found))
+
+
+@pytest.mark.parametrize("name", [*KEPT, *ODD])
+def test_right_modules_pass(name: str) -> None:
+    cell = ODD[name] if name in ODD else load(name)
+    assert problems("numpy", cell) == ()
+
+
+@pytest.mark.parametrize("name", [*names(), *ODD])
+def test_the_statements_of_right_kernels_pass(name: str) -> None:
+    assert problems("cupy", ODD[name] if name in ODD else load(name)) == ()
+
+
+@pytest.mark.parametrize("target", ["numpy", "cupy"])
+@pytest.mark.parametrize("name", ["lstm", "nested_lstm"])
+def test_it_takes_less_than_half_a_second(target: str, name: str) -> None:
+    cell, found = load(name), targets.get(target)
+    texts = files(cell, found)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert found.quick_check(cell, texts) == ()
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("C_new = f * C + i * g", "C_new = f * C - i * g", "(4) C[t] = f[t]*C[t-1] + i[t]*C_tilde"),
+        ("o * np.tanh(C_new)", "o * np.tanh(C)", "(6) h[t] = o[t]*tanh(C[t]): y["),
+        ("da_f = dC * C_old", "da_f = dC * C_new", "params['W_f'] for dy, times a direction"),
+        ("        dC = dC * f\n", "", "params['W_f'] for dy, times a direction"),
+        ('return grad, dx, {"h": dh.copy(), "C": dC}',
+         'return grad, dx, {"h": dh.copy(), "C": -dC}', "of state['C'] for dy"),
+        ('dC = np.zeros_like(C) if dstate is None else dstate["C"].copy()', "dC = 0 * C",
+         "for dstate, times"),
+        ('return {"h": result[-1], "C": result[5]}', 'return {"h": result[-1], "C": result[4]}',
+         "(4) C[t] = f[t]*C[t-1] + i[t]*C_tilde[t]: step 1: C["),
+        ("dh, dx[t] = dhx[:, :H], dhx[:, H:]", "dh, dx[t - 1] = dhx[:, :H], dhx[:, H:]",
+         "x['x'] for dy"),
+        ("dx = np.zeros(shape, h.dtype)", "dx = np.zeros(shape)", "dtype float64, not float32"),
+        ("    h, C = state", "    h, D = state", "equations (1) to (6): forward in float64 raises"),
+    ],
+)  # fmt: skip
+def test_a_wrong_module_is_named(old: str, new: str, named: str) -> None:
+    source = SOURCE.replace(old, new)
+    assert source != SOURCE
+    module = ModuleType("changed")
+    exec(compile(source, "changed", "exec"), module.__dict__)
+    found = check_module(load("lstm"), make_runner(module))
+    assert found and named in "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("dparams = {name", "dparams = {name + ' '"),
+        ("work.carry_C[...] = 0 if dstate is None else", "work.carry_C[...] = 0 * "),
+        ("reversed(list(views))", "list(views)"),
+        ("sums = adjoints.sum(axis=0)", "sums = adjoints.sum(axis=0) * 2"),
+        ("cp.copyto(y, ", "cp.copyto(y, 2 * "),
+    ],
+)
+def test_a_wrong_text_around_kernels_is_named(old: str, new: str) -> None:
+    """The text of the host, which no kernel sees."""
+    cell, found = load("lstm"), targets.get("cupy")
+    ((name, text),) = files(cell, found).items()
+    assert old in text
+    assert found.quick_check(cell, {name: text.replace(old, new)})
+
+
+def test_a_wrong_statement_of_a_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lstmgen.targets.cupy import interpreter
+
+    true = interpreter._LIBRARY["tanh"]
+    monkeypatch.setitem(interpreter._LIBRARY, "tanh", lambda a: 1.001 * true(a))
+    (first, *_) = problems("cupy", load("lstm"))
+    assert first.startswith("(6) h[t] = o[t]*tanh(C[t]): y[")
+
+
+class Wrong(NumpyTarget):
+    """Doubles the output."""
+
+    name = "numpy"
+
+    def render(self, cell: Cell, options: Mapping[str, str]) -> str:
+        *others, last = cell.equations
+        doubled = Cell(cell.name, *others, lstmgen.Eq(last.lhs, 2 * last.rhs))
+        return super().render(doubled, options)
+
+
+def test_nothing_wrong_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(VerificationError, match=r"lstm .* is not written.*\n  \(6\) h"):
+        build(load("lstm"), Wrong(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(targets.registry, "_built_in", lambda name: Wrong())
+    monkeypatch.chdir(tmp_path)
+    assert main(["build", "rnn", "lstm", "--target", "numpy"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("lstmgen: rnn for numpy is not written, as it disagrees")
+    assert "\n  (1) h[t] = tanh(" in err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+    assert main(["build", "lstm", "--target", "numpy", "--no-verify"]) == 0
+    assert (tmp_path / "generated" / "lstm_numpy.py").exists()
+
+
+def test_what_is_on_disk_already_is_not_verified_again(tmp_path: Path) -> None:
+    build(load("lstm"), Wrong(), tmp_path, verify=False)
+    (outcome,) = build(load("lstm"), Wrong(), tmp_path)
+    assert outcome.action == "unchanged"
+
+
+def test_the_check_of_cupy_needs_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CXX", "/nothing/here")
+    assert CupyTarget().quick_check(load("gru"), files(load("gru"), "cupy")) == ()
+
+
+def test_where_nothing_can_be_evaluated_nothing_is_written(tmp_path: Path) -> None:
+    h, x, W = lstmgen.symbols("h x W")
+    t = lstmgen.t
+    never = Cell("never", lstmgen.Eq(h[t], lstmgen.log(lstmgen.tanh(W @ [h[t - 1], x[t]]) - 2)))
+    with pytest.raises(VerificationError, match="so nothing was compared"):
+        build(never, "numpy", tmp_path)
