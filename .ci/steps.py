@@ -3,13 +3,15 @@
 
     bash .ci/run
 
-In a temporary folder: the README's set-up commands, read out of README.md, then ruff, mypy --strict
-and `lstmgen build --check` over generated/.  It stops at the first failure and says which step it
+In a temporary folder: the README's set-up commands, read out of README.md, the first also with the
+lowest versions that pyproject.toml admits, then ruff, mypy --strict and `lstmgen build --check` over
+generated/.  It stops at the first failure and says which step it
 was.  pytest's summary stands at the end once more.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,13 +49,14 @@ def main() -> int:
 
 def steps(folder: Path) -> str:
     """All steps in order; pytest's summary line."""
-    product, tests = folder / "product", folder / "tests"
-    for clone in (product, tests):
+    product, tests, oldest = folder / "product", folder / "tests", folder / "oldest"
+    for clone in (product, tests, oldest):
         step("git", "clone", "--quiet", str(ROOT), str(clone), cwd=folder)
     use, test = setup_command(product, "use"), setup_command(tests, "test")
     step("sh", "-c", use, cwd=product)
     step("sh", "-c", use, cwd=product)  # it works a second time
     unchanged(product)
+    with_lowest_versions(oldest, use)
     summary = pytest_summary(step("sh", "-c", test, cwd=tests))
     unchanged(tests)
     inside = f"{tests}/.venv/bin"
@@ -61,6 +65,37 @@ def steps(folder: Path) -> str:
     step(f"{inside}/mypy", "--strict", "lstmgen/", cwd=tests)
     step(f"{inside}/lstmgen", "build", "--check", "-o", "generated", cwd=tests)
     return summary
+
+
+def with_lowest_versions(clone: Path, use: str) -> None:
+    """The README's first command, and what reads LaTeX, with the oldest dependencies allowed."""
+    pins = lowest_versions(clone)
+    constraints = clone.parent / "lowest.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))
+    step("env", f"PIP_CONSTRAINT={constraints}", "sh", "-c", use, cwd=clone)
+    inside = clone / ".venv" / "bin"
+    listed = output(str(inside / "pip"), "list", "--format=json", cwd=clone)
+    installed = {package["name"].lower(): package["version"] for package in json.loads(listed)}
+    for name, version in pins.items():
+        found = installed.get(name, "nothing")
+        if found != version and not re.fullmatch(rf"{re.escape(version)}(\.0)*", found):
+            raise LookupError(f"{name} {version} was to be installed, and {found} is")
+    text = clone.parent / "peephole.tex"
+    read = f"bin/lstmgen latex peephole --forward > {text} && bin/lstmgen show {text}"
+    step("sh", "-c", read, cwd=clone / ".venv")
+    unchanged(clone)
+
+
+def lowest_versions(clone: Path) -> dict[str, str]:
+    """By package the lowest version that pyproject.toml admits."""
+    project = tomllib.loads((clone / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = {}
+    for requirement in project["dependencies"]:
+        bound = re.fullmatch(r"([\w-]+)>=([\d.]+)(?:,<[\d.]+)?", requirement)
+        if bound is None:
+            raise LookupError(f"pyproject.toml: {requirement!r} has no lowest version")
+        found[bound[1].lower()] = bound[2]
+    return found
 
 
 def setup_command(clone: Path, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -43,6 +44,38 @@ def test_a_step_that_fails_stops_the_run(ci: ModuleType, tmp_path: Path) -> None
     with pytest.raises(subprocess.CalledProcessError) as caught:
         ci.step("sh", "-c", "exit 7", cwd=tmp_path)
     assert caught.value.returncode == 7
+
+
+def test_every_dependency_has_a_lowest_version_that_ci_installs(
+    ci: ModuleType, tmp_path: Path
+) -> None:
+    found = ci.lowest_versions(ROOT)
+    assert found["click"] == "8.2"  # 8.1 has no NoArgsIsHelpError
+    project = tmp_path / "pyproject.toml"
+    project.write_text('[project]\ndependencies = ["click>=8.2,<9", "numpy"]\n')
+    with pytest.raises(LookupError, match="'numpy' has no lowest version"):
+        ci.lowest_versions(tmp_path)
+    project.write_text('[project]\ndependencies = ["Click>=8.2,<9"]\n')
+    assert ci.lowest_versions(tmp_path) == {"click": "8.2"}
+
+
+def test_a_version_that_is_not_the_lowest_fails(
+    ci: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "pyproject.toml").write_text('[project]\ndependencies = ["click>=8.2"]\n')
+    monkeypatch.setattr(ci, "step", lambda *command, cwd: [])
+    monkeypatch.setattr(ci, "unchanged", lambda clone: None)
+    for version, right in (("8.2", True), ("8.2.0", True), ("8.2.1", False), ("8.20", False)):
+        listed = f'[{{"name": "Click", "version": "{version}"}}]'
+        monkeypatch.setattr(ci, "output", lambda *command, cwd, listed=listed: listed)
+        if right:
+            ci.with_lowest_versions(clone, "true")
+        else:
+            with pytest.raises(LookupError, match=rf"click 8\.2 was .* {re.escape(version)} is"):
+                ci.with_lowest_versions(clone, "true")
+    assert (tmp_path / "lowest.txt").read_text() == "click==8.2\n"
 
 
 def test_a_changed_clone_is_a_failure(ci: ModuleType, tmp_path: Path) -> None:
