@@ -47,7 +47,7 @@ def examine() -> list[Finding]:
     return [
         Finding("python", True, python, "everything", "Python 3.11 or later"),
         Finding("lstmgen", True, __version__, "everything", "pip install lstmgen"),
-        *map(_look, _together((*_ALWAYS, *(r for t in found.values() for r in t.requirements())))),
+        *map(_look, _together((*_ALWAYS, *(r for t in found.values() for r in _of(t))))),
         *map(_look, _BESIDES),
         *(
             Finding(f"target {name}", True, target.summary, f"`--target {name}`", "")
@@ -77,6 +77,19 @@ def as_json(findings: list[Finding]) -> dict[str, object]:
     return {"schema": SCHEMA, "findings": [asdict(f) for f in findings]}
 
 
+def _of(target: targets.Target) -> tuple[Requirement, ...]:
+    """What a target needs; if it cannot say, that is what is found."""
+    try:
+        return target.requirements()
+    except Exception as error:  # of a target of another package
+        problem = f"{type(error).__name__}: {error}"
+
+        def fail() -> str | None:
+            raise UnavailableError(f"cannot be told: {problem}")
+
+        return (Requirement(f"what {target.name} needs", fail, target.title, ""),)
+
+
 def _together(requirements: tuple[Requirement, ...]) -> list[Requirement]:
     """Each thing once, with all that it is needed for."""
     found: dict[str, Requirement] = {}
@@ -94,6 +107,9 @@ def _look(one: Requirement) -> Finding:
         detail = one.look()
     except UnavailableError as error:
         return Finding(one.name, False, str(error), one.needed_for, one.cure)
+    except Exception as error:  # of a target of another package
+        problem = f"cannot be looked for: {type(error).__name__}: {error}"
+        return Finding(one.name, False, problem, one.needed_for, one.cure)
     return Finding(one.name, detail is not None, detail or "", one.needed_for, one.cure)
 
 

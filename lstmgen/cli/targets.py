@@ -23,6 +23,9 @@ else:
 __all__ = ["DeviceName", "TargetCommand", "TargetName"]
 
 
+_OPTIONS = f"{__name__}.options"
+
+
 class _Lazy(_ParamType):
     """One of some words, which are looked up late."""
 
@@ -81,14 +84,15 @@ class TargetCommand(click.Command):
     def __init__(self, *arguments: Any, target_options: bool = False, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._with_options = target_options
-        self._added: list[click.Parameter] | None = None
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Those of the command, and the targets'."""
-        if self._with_options and self._added is None:
-            self._added = _options(_loaded())
         own = super().get_params(ctx)
-        return [*own, *(self._added or ())]
+        if not self._with_options:
+            return own
+        if _OPTIONS not in ctx.meta:  # asked for several times while a command is parsed
+            ctx.meta[_OPTIONS] = _options(_loaded())
+        return [*own, *ctx.meta[_OPTIONS]]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The targets, a line each."""

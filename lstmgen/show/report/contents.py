@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from lstmgen import targets
-from lstmgen.errors import EquationError
+from lstmgen.errors import LstmgenError
 from lstmgen.language.names import latex_name
 from lstmgen.show.report.checking import Checks, checks
 from lstmgen.show.report.code import Listing, listing
@@ -151,7 +151,7 @@ def _listings(cell: Cell, labels: frozenset[str]) -> Iterator[Listing]:
     for name, target in found.items():
         try:
             texts = files(cell, target)
-        except EquationError:
+        except LstmgenError:
             continue
         for number, (file, text) in enumerate(texts.items(), start=1):
             place = name if number == 1 else f"{name}-{number}"
