@@ -7,11 +7,17 @@ import sys
 
 import click
 
-__all__ = ["list_cells"]
+from lstmgen.cli.output import as_json, echo_json
+
+__all__ = ["SCHEMA", "list_cells"]
+
+SCHEMA = 1
+"""Version of the JSON form; it grows when a field changes its meaning or goes."""
 
 
 @click.command("list")
-def list_cells() -> None:
+@as_json
+def list_cells(as_json: bool) -> None:
     """The cells by family, a line each, with their papers.
 
     These are the built-in cells and those of installed packages (entry-point group lstmgen.cells).
@@ -27,6 +33,16 @@ def list_cells() -> None:
             others, broken = catalogue.of_packages(found.offers)
         families |= {f"From {package}": entries for package, entries in others.items()}
         problems = (*problems, *broken)
+    for problem in (*problems, *found.problems):
+        click.echo(f"lstmgen: {problem}", err=True)
+    if as_json:
+        cells = [
+            {"name": e.name, "family": family, "paper": e.citation, "summary": e.summary}
+            for family, group in families.items()
+            for e in group
+        ]
+        echo_json({"schema": SCHEMA, "cells": cells})
+        return
     entries = [e for group in families.values() for e in group]
     name_width = max((len(e.name) for e in entries), default=0)
     paper_width = max((len(e.citation) for e in entries), default=0)
@@ -36,5 +52,3 @@ def list_cells() -> None:
         for e in group:
             line = f"  {e.name:<{name_width}}  {e.citation:<{paper_width}}  {e.summary}"
             click.echo(line.rstrip())
-    for problem in (*problems, *found.problems):
-        click.echo(f"lstmgen: {problem}", err=True)

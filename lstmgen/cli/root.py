@@ -23,6 +23,7 @@ from lstmgen.cli.cells import complete_cell, declare, load_cell
 from lstmgen.cli.diff import diff
 from lstmgen.cli.draw import draw
 from lstmgen.cli.list import list_cells
+from lstmgen.cli.output import as_json, echo_json
 from lstmgen.cli.report import report
 from lstmgen.cli.targets import TargetCommand, TargetName
 from lstmgen.cli.verify import verify
@@ -112,12 +113,17 @@ commands.add_command(list_cells)
 
 @commands.command()
 @click.argument("cell", shell_complete=complete_cell)
+@as_json
 @declare
-def show(cell: str, declarations: tuple[str, ...]) -> None:
+def show(cell: str, as_json: bool, declarations: tuple[str, ...]) -> None:
     """Equations, states, parameters with shapes, and source."""
-    from lstmgen.show.describe import describe
+    from lstmgen.show import describe
 
-    click.echo(describe(load_cell(cell, declarations)))
+    loaded = load_cell(cell, declarations)
+    if as_json:
+        echo_json(describe.as_json(loaded))
+    else:
+        click.echo(describe.describe(loaded))
 
 
 @commands.command()
@@ -142,12 +148,19 @@ def latex(cell: str, only: str | None, standalone: bool, declarations: tuple[str
 )
 @click.argument("cell", shell_complete=complete_cell)
 @click.option("--target", type=TargetName(), help="Also how the target's module works.")
+@as_json
 @declare
-def explain(cell: str, target: str | None, declarations: tuple[str, ...]) -> None:
+def explain(
+    cell: str, target: str | None, as_json: bool, declarations: tuple[str, ...]
+) -> None:
     """Normal form, matrix products, fused blocks, what is saved, FLOPs and bytes."""
     from lstmgen.show import explaining
 
-    click.echo(explaining.explain(load_cell(cell, declarations), target))
+    loaded = load_cell(cell, declarations)
+    if as_json:
+        echo_json(explaining.as_json(loaded, target))
+    else:
+        click.echo(explaining.explain(loaded, target))
 
 
 commands.add_command(diff)
@@ -158,16 +171,14 @@ commands.add_command(verify)
 
 
 @commands.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, with a schema version.")
+@as_json
 def doctor(as_json: bool) -> None:
     """What is here: versions, CUDA device, C++ compiler, NVRTC."""
-    import json
-
     from lstmgen.cli import doctor as examination
 
     findings = examination.examine()
     if as_json:
-        click.echo(json.dumps(examination.as_json(findings), indent=2))
+        echo_json(examination.as_json(findings))
     else:
         click.echo(examination.as_text(findings))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lstmgen.cli.cells import complete_cell, declare, load_cell
+from lstmgen.cli.output import as_json
 from lstmgen.cli.targets import DeviceName, TargetCommand, TargetName
 from lstmgen.errors import UnavailableError, UsageError
 from lstmgen.targets.registry import DEFAULT
@@ -38,7 +39,7 @@ __all__ = ["verify"]
     help="Compare an implementation of your own with CELL: a function (params, x, state) -> "
     "(y, state) on NumPy arrays or torch tensors, or a torch module or its class.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON, with a schema version.")
+@as_json
 @declare
 def verify(
     subject: str,

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
 
-__all__ = ["describe"]
+__all__ = ["SCHEMA", "as_json", "describe"]
+
+SCHEMA = 1
+"""Version of the JSON form; it grows when a field changes its meaning or goes."""
+
 
 def describe(cell: Cell) -> str:
     """Equations with labels, states, inputs, output, parameters with shapes, sizes and source."""
@@ -28,6 +32,27 @@ def describe(cell: Cell) -> str:
         _section("Source", cell.source.splitlines()),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def as_json(cell: Cell) -> dict[str, object]:
+    """The same as plain data; a shape is a list of sizes, and empty for a scalar."""
+    sizes = cell.normal_form.sizes
+    return {
+        "schema": SCHEMA,
+        "name": cell.name,
+        "hash": cell.digest,
+        "equations": [
+            {"label": str(k), "equation": f"{eq.lhs} = {eq.rhs}"}
+            for k, eq in enumerate(cell.equations, start=1)
+        ],
+        "states": {s: [sizes[s]] for s in cell.states},
+        "inputs": {x: [sizes[x]] for x in cell.inputs},
+        "output": cell.output,
+        "parameters": {p: list(shape) for p, shape in cell.parameters.items()},
+        "sizes": dict(_sizes(cell)),
+        "read_as": list(map(str, getattr(cell, "symbols", ()))),
+        "source": cell.source,
+    }
 
 
 def _section(title: str, lines: list[str]) -> str:

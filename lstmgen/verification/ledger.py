@@ -91,7 +91,7 @@ class Ledger:
             yield
         except Stopped:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             text = f"{where}: {type(error).__name__}: {error}"
             self.fault(check, label, bound, text)
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from lstmgen import targets
 from lstmgen.cell import Cell
+from lstmgen.errors import VerificationError
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.targets.target import Runner, Target
 from lstmgen.verification.cases import (
@@ -157,7 +158,12 @@ class Verifier:
             return lambda text, done: progress(text, start + share * done)
 
         checks = self.derivation(part(0.0, 0.3))
-        report = self.check(runner, progress=part(0.3, 0.5))
+        try:
+            report = self.check(runner, progress=part(0.3, 0.5))
+        except SystemExit as error:
+            raise VerificationError(
+                f"the module {runner.name} exits ({error.code}) instead of computing"
+            ) from None
         if progress:
             progress("inspecting the module", 0.8)
         inspection = self.target.inspect(runner)
@@ -165,7 +171,7 @@ class Verifier:
             progress("done", 1.0)
         return replace(
             report,
-            checks=checks + report.checks + inspection.checks,
+            checks=checks + report.checks + _compared(report.checks) + inspection.checks,
             kernels=inspection.kernels,
             unchecked=inspection.unchecked,
             kernel_lines=inspection.lines,
@@ -180,3 +186,10 @@ class Verifier:
             checks,
             note=runner.note,
         )
+
+
+def _compared(checks: Sequence[Check]) -> tuple[Check, ...]:
+    """A failed line where no number of the module was compared with an expected one."""
+    if any(check.error is not None for check in checks):
+        return ()
+    return (Check("module", "", "its numbers", None, None, False, "nothing was compared"),)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -161,6 +162,34 @@ def test_show_prints_equations_shapes_and_source(capsys: pytest.CaptureFixture[s
         assert wanted in out
     states = out.partition("States\n")[2].partition("\n\n")[0].split()
     assert states == ["h", "(H)", "C", "(H)"]
+
+
+def test_data_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    def data(*arguments: str) -> dict[str, Any]:
+        code, out, err = outcome(capsys, *arguments, "--json")
+        assert (code, err) == (0, "")
+        found = json.loads(out)
+        assert found["schema"] == 1
+        return found
+
+    cells = data("list")["cells"]
+    assert [c["name"] for c in sorted(cells, key=lambda c: c["name"])] == list(names())
+    assert cells[0].keys() == {"name", "family", "paper", "summary"}
+    shown = data("show", "peephole")
+    assert shown["parameters"]["W_f"] == ["H", "H+H+D"]
+    fourth = {"label": "4", "equation": "C[t] = f[t]*C[t-1] + i[t]*C_tilde[t]"}
+    assert shown["equations"][3] == fourth
+    assert shown["states"] == {"h": ["H"], "C": ["H"]} and shown["sizes"]["D"] == "input size: x"
+    explained = data("explain", "rnn", "--target", "numpy")
+    assert explained["target"] == "numpy" and explained["costs"][0]["part"] == "forward"
+    text = outcome(capsys, "explain", "rnn", "--target", "numpy")[1]
+    titles = [section["title"] for section in explained["sections"]]
+    assert titles == re.findall(r"^(\S.*)$", text, re.MULTILINE)
+    assert data("explain", "rnn")["target"] is None
+    differs = data("diff", "lstm", "coupled")
+    assert differs["same"] is False and differs["sections"][1]["title"] == "Equations"
+    assert differs["sections"][1]["same"] == ["f", "C_tilde", "o", "h"]
+    assert data("diff", "lstm", "lstm")["same"] is True
 
 
 def test_show_reads_a_file(capsys: pytest.CaptureFixture[str], here: Path) -> None:
@@ -356,6 +385,24 @@ def test_verify_passes_and_prints_its_table(capsys: pytest.CaptureFixture[str]) 
     assert (code, err) == (0, "")
     assert "checks passed" in out
     assert "(δ1)" in out
+
+
+@pytest.mark.parametrize("statement", ["sys.exit(0)", "raise SystemExit"])
+@pytest.mark.parametrize("place", ["import", "forward", "init_params"])
+def test_verify_never_succeeds_without_a_comparison(
+    capsys: pytest.CaptureFixture[str], here: Path, statement: str, place: str
+) -> None:
+    outcome(capsys, "build", "rnn", "--target", "numpy")
+    path = Path("generated/rnn_numpy.py")
+    text = path.read_text()
+    if place == "import":
+        text += f"import sys\n{statement}\n"
+    else:
+        text += f"import sys\ndef {place}(*_, **__):\n    {statement}\n"
+    path.write_text(text)
+    code, out, err = outcome(capsys, "verify", str(path))
+    assert code == 1
+    assert "exits (" in err if place == "import" else "SystemExit" in out
 
 
 def test_verify_as_json(capsys: pytest.CaptureFixture[str]) -> None:

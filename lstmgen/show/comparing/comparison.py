@@ -13,8 +13,10 @@ from lstmgen.cell import Cell
 from lstmgen.show.comparing.correspondence import Correspondence, own_definitions, parameter_blocks
 from lstmgen.show.comparing.lines import Item, Lines
 
-__all__ = ["Comparison", "Section", "compare"]
+__all__ = ["SCHEMA", "Comparison", "Section", "compare"]
 
+SCHEMA = 1
+"""Version of the JSON form; it grows when a field changes its meaning or goes."""
 
 _WIDTH = 98
 
@@ -63,6 +65,27 @@ class Comparison:
     def same(self) -> bool:
         """Whether both compute the same; names, and how blocks form matrices, may differ."""
         return not any(section.differences for section in self.sections[:2])
+
+    def as_json(self) -> dict[str, object]:
+        """Plain data."""
+        return {
+            "schema": SCHEMA,
+            "first": self.first,
+            "second": self.second,
+            "same": self.same,
+            "renamed": [list(pair) for pair in self.renamed],
+            "sections": [
+                {
+                    "title": section.title,
+                    "same": list(section.same),
+                    "differences": [
+                        {"first": list(first), "second": list(second)}
+                        for first, second in section.differences
+                    ],
+                }
+                for section in self.sections
+            ],
+        }
 
     def __str__(self) -> str:
         head = [f"- {self.first}", f"+ {self.second}"]

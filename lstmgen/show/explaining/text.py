@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from lstmgen.cell import Cell
     from lstmgen.targets import Target
 
-__all__ = ["EXAMPLE", "explain"]
+__all__ = ["EXAMPLE", "SCHEMA", "as_json", "explain"]
+
+SCHEMA = 1
+"""Version of the JSON form; it grows when a field changes its meaning or goes."""
 
 EXAMPLE: Mapping[str, int] = {"T": 100, "B": 32, "H": 128}
 """Sizes at which the costs are given as numbers; every other size is taken as 128."""
@@ -25,6 +28,39 @@ def explain(cell: Cell, target: str | Target | None = None) -> str:
 
     With a target, also what that has to say of its module.
     """
+    return "\n\n".join(
+        "\n".join([title, *(f"  {line}".rstrip() for line in body)])
+        for title, body in _sections(cell, target).items()
+    )
+
+
+def as_json(cell: Cell, target: str | Target | None = None) -> dict[str, object]:
+    """The same as plain data; costs by the part of the program, as formulas in the sizes."""
+    kept, adjoints = kept_floats(cell.schedule)
+    return {
+        "schema": SCHEMA,
+        "cell": cell.name,
+        "target": None if target is None else targets.get(target).name,
+        "sections": [
+            {"title": title, "lines": lines} for title, lines in _sections(cell, target).items()
+        ],
+        "costs": [
+            {
+                "part": c.part,
+                "per": "step" if c.each_step else "sequence",
+                "flops_in_products": str(c.products),
+                "flops_elementwise": str(c.elementwise),
+                "bytes_in_float32": str(c.floats.scaled(_BYTES)),
+            }
+            for c in costs(cell.schedule)
+        ],
+        "kept_bytes_per_step": str(kept.scaled(_BYTES)),
+        "kept_bytes_per_step_by_backward": str(adjoints.scaled(_BYTES)),
+    }
+
+
+def _sections(cell: Cell, target: str | Target | None) -> dict[str, list[str]]:
+    """Lines by title."""
     sections = {
         f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
         "Derived gradients": str(cell.gradients).splitlines(),
@@ -33,10 +69,7 @@ def explain(cell: Cell, target: str | Target | None = None) -> str:
     }
     if target is not None:
         sections |= {name: list(body) for name, body in targets.get(target).explain(cell).items()}
-    return "\n\n".join(
-        "\n".join([title, *(f"  {line}".rstrip() for line in body)])
-        for title, body in sections.items()
-    )
+    return sections
 
 
 def _costs(cell: Cell) -> list[str]:
