@@ -8,11 +8,10 @@ from typing import Any
 
 import jinja2
 
+from lstmgen.targets.common.wrapping import WIDTH, wrapped
 from lstmgen.templates_folder import template_folder
 
 __all__ = ["set_into"]
-
-_WIDTH = 99
 
 
 def set_into(template: str, module: Any) -> str:
@@ -56,64 +55,21 @@ def _commented(line: Any, indent: int) -> str:
     """A line with its equations' labels behind it, or above it where the line is long."""
     code = str(line.code)
     comment = f"# {line.comment}" if line.labels else ""
-    if comment and indent + len(code) + 2 + len(comment) <= _WIDTH:
+    if comment and indent + len(code) + 2 + len(comment) <= WIDTH:
         return f"{code}  {comment}"
     margin = " " * indent
-    wrapped = _wrap(code, indent).replace("\n", f"\n{margin}")
-    return f"{comment}\n{margin}{wrapped}" if comment else wrapped
+    lines = wrapped(code, indent).replace("\n", f"\n{margin}")
+    return f"{comment}\n{margin}{lines}" if comment else lines
 
 
 def _targets(names: list[str], indent: int) -> str:
     """The variables of a loop as a tuple, over several lines if it is long."""
     line = ", ".join(names) + ("," if len(names) == 1 else "")
-    if indent + len(line) <= _WIDTH - 30:
+    if indent + len(line) <= WIDTH - 30:
         return f"({line})" if len(names) == 1 else line
     margin = " " * indent
-    filled = textwrap.wrap(line + ",", _WIDTH - indent - 4)
+    filled = textwrap.wrap(line + ",", WIDTH - indent - 4)
     return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
-
-
-def _wrap(code: str, indent: int) -> str:
-    """Code that is too long for a line, its longest parentheses opened: an argument per line."""
-    if indent + len(code) <= _WIDTH:
-        return code
-    start, end = max(_parentheses(code), key=lambda pair: pair[1] - pair[0], default=(0, 0))
-    arguments = _arguments(code[start + 1 : end])
-    if start == end or not arguments:
-        return code
-    if len(arguments) == 1 and code[start + 1] == "(" and code[end - 1] == ")":
-        # A call with a tuple: open both at once.
-        start, end = start + 1, end - 1
-        arguments = _arguments(code[start + 1 : end])
-    wrapped = (_wrap(a, indent + 4).replace("\n", "\n    ") for a in arguments)
-    inner = "".join(f"    {argument},\n" for argument in wrapped)
-    if len(arguments) == 1:
-        inner = inner.removesuffix(",\n") + "\n"
-    return f"{code[: start + 1]}\n{inner}{code[end:]}"
-
-
-def _parentheses(code: str) -> list[tuple[int, int]]:
-    """The positions of each pair of parentheses."""
-    stack: list[int] = []
-    pairs = []
-    for at, character in enumerate(code):
-        if character == "(":
-            stack.append(at)
-        elif character == ")":
-            pairs.append((stack.pop(), at))
-    return pairs
-
-
-def _arguments(code: str) -> list[str]:
-    """The parts between the commas that no bracket encloses."""
-    parts, depth = [""], 0
-    for character in code:
-        depth += (character in "([") - (character in ")]")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _tidy(text: str) -> str:
