@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lstmgen.algebra.expression import Value
 from lstmgen.cell import Cell
-from lstmgen.gradients.derivation import MatrixGradient
-from lstmgen.schedule.program import Outer, Reduction, WeightGradient
 from lstmgen.targets.common.extents import columns as column_slice
 from lstmgen.targets.common.interface import Interface
 from lstmgen.targets.common.lines import Line
+from lstmgen.targets.common.parameters import Block, Summed, parameter_gradients
 from lstmgen.targets.cupy.expressions import HELPERS
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.plan import Plan
@@ -72,10 +72,9 @@ class CupyModule:
         self.late = self._all_steps(self.plan.backward.after)
         self.operands: list[Line] = []
         self.outer: list[Line] = []
-        self._outer()
         self.sums: list[Line] = []
         self.needs_sums = False
-        self._sums()
+        self._parameters()
         self.inputs = tuple(self._input(x) for x in self.form.inputs)
 
     # Names of arrays
@@ -261,41 +260,41 @@ class CupyModule:
 
     # Gradients of the parameters
 
-    def _outer(self) -> None:
-        started: set[tuple[str, int]] = set()
-        for gradient in self.schedule.weight_gradients:
-            rows = sorted(gradient.rows, key=lambda r: self.plan.backward.adjoints.index(r.adjoint))
-            operand = self._operand(gradient)
-            names = tuple(row.adjoint for row in rows)
-            labels = tuple(dict.fromkeys(row.label for row in rows))
-            adjoints = self._adjoint_matrix(names)
-            self.outer.append(Line(f'outer = gemm("T", "N", {adjoints}, {operand})', labels))
-            sizes = tuple(self.schedule.sizes[name] for name in dict.fromkeys(names))
-            positions = list(dict.fromkeys(names))
-            for row in rows:
-                part = column_slice(sizes, positions.index(row.adjoint))
-                self.outer.append(self._store(row, part, started))
-        for derived in self.schedule.gradients.parameters:
-            if isinstance(derived, MatrixGradient):
-                for slot in range(len(derived.blocks)):
-                    if (derived.parameter, slot) not in started:
-                        target = self._target(derived.parameter, slot)
-                        self.outer.append(Line(f"{target} = 0", (derived.label,)))
+    def _parameters(self) -> None:
+        gradients = parameter_gradients(self.schedule, self.plan.backward.adjoints)
+        for product in gradients.products:
+            operand = self._operand(product.operand)
+            adjoints = self._adjoint_matrix(product.adjoints)
+            code = f'outer = gemm("T", "N", {adjoints}, {operand})'
+            self.outer.append(Line(code, product.labels))
+            sizes = tuple(self.schedule.sizes[name] for name in product.adjoints)
+            for block in product.blocks:
+                rows = column_slice(sizes, product.adjoints.index(block.outer.adjoint))
+                self.outer.append(self._store(block, rows))
+        for k, summed in enumerate(gradients.sums):
+            self._sum(k, summed)
+        for zero in gradients.zeros:
+            if zero.slot is None:
+                self.sums.append(Line(f'dparams["{zero.parameter}"][...] = 0', (zero.label,)))
+            else:
+                target = self._target(zero.parameter, zero.slot)
+                self.outer.append(Line(f"{target} = 0", (zero.label,)))
 
     def _target(self, weight: str, slot: int) -> str:
         columns = self.interface.columns(weight, slot)
         return f'dparams["{weight}"][' + (f":, {columns}]" if columns != ":" else "...]")
 
-    def _store(self, row: Outer, rows: str, started: set[tuple[str, int]]) -> Line:
-        target = self._target(row.weight, row.slot)
-        value = ("outer" if rows == ":" else f"outer[{rows}]") + (".T" if row.transposed else "")
-        again = (row.weight, row.slot) in started
-        started.add((row.weight, row.slot))
-        sign = ("-= " if row.negative else "+= ") if again else ("= -" if row.negative else "= ")
-        return Line(f"{target} {sign}{value}", (row.label,))
+    def _store(self, block: Block, rows: str) -> Line:
+        outer = block.outer
+        target = self._target(outer.weight, outer.slot)
+        value = ("outer" if rows == ":" else f"outer[{rows}]") + (".T" if outer.transposed else "")
+        if block.first:
+            sign = "= -" if outer.negative else "= "
+        else:
+            sign = "-= " if outer.negative else "+= "
+        return Line(f"{target} {sign}{value}", (outer.label,))
 
-    def _operand(self, gradient: WeightGradient) -> str:
-        value = gradient.operand
+    def _operand(self, value: Value) -> str:
         size = self.schedule.sizes[value.name]
         kernel = self.plan.backward.again_kernels.get(value.name)
         if kernel is None:
@@ -306,31 +305,23 @@ class CupyModule:
         self.operands.append(self._run(kernel))
         return f"{name}.reshape(T * B, {size})"
 
-    def _sums(self) -> None:
-        started: set[str] = set()
-        for k, reduction in enumerate(self.schedule.reductions):
-            scalar = reduction.parameter in self.form.scalars
-            kernel = self.plan.backward.summand_kernels.get(k)
-            if kernel is None:
-                self.needs_sums = True
-                name = str(getattr(reduction.value, "name", ""))
-                rows = self.plan.backward.adjoint_runs((name,))[0]
-                value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if scalar else "")
-            else:
-                size = reduction.size
-                self.sums.append(Line(f"summand = cp.empty((T, B, {size}), dtype)"))
-                self.sums.append(self._run(kernel))
-                value = "summand.sum()" if scalar else f"summand.reshape(T * B, {size}).sum(axis=0)"
-            self.sums.append(self._add_sum(reduction, value, started))
-        for gradient in self.schedule.gradients.parameters:
-            name = gradient.parameter
-            if not isinstance(gradient, MatrixGradient) and name not in started:
-                self.sums.append(Line(f'dparams["{name}"][...] = 0', (gradient.label,)))
-
-    def _add_sum(self, reduction: Reduction, value: str, started: set[str]) -> Line:
-        sign = "+=" if reduction.parameter in started else "="
-        started.add(reduction.parameter)
-        return Line(f'dparams["{reduction.parameter}"][...] {sign} {value}', (reduction.label,))
+    def _sum(self, k: int, summed: Summed) -> None:
+        """A sum; those of adjoints as they are come from the sums of all."""
+        kernel = self.plan.backward.summand_kernels.get(k)
+        if kernel is None:
+            assert summed.adjoint is not None, "other values have kernels"
+            self.needs_sums = True
+            rows = self.plan.backward.adjoint_runs((summed.adjoint,))[0]
+            value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if summed.scalar else "")
+        else:
+            size = summed.size
+            self.sums.append(Line(f"summand = cp.empty((T, B, {size}), dtype)"))
+            self.sums.append(self._run(kernel))
+            over_rows = f"summand.reshape(T * B, {size}).sum(axis=0)"
+            value = "summand.sum()" if summed.scalar else over_rows
+        sign = "=" if summed.first else "+="
+        code = f'dparams["{summed.parameter}"][...] {sign} {value}'
+        self.sums.append(Line(code, (summed.label,)))
 
     def _input(self, name: str) -> tuple[str, str]:
         """The name of an input and the array that holds its gradient."""
