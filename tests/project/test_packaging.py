@@ -162,6 +162,6 @@ def test_the_changelog_and_the_metadata_name_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"## {lstmgen.__version__}" in (ROOT / "CHANGELOG.md").read_text()
     assert project["scripts"] == {"lstmgen": "lstmgen.cli.root:main"}
-    assert {"cuda12", "cuda13", "cuda-check", "test", "lint"} <= set(
+    assert {"cuda12", "cuda13", "cuda-check", "test", "lint", "torch"} <= set(
         project["optional-dependencies"]
     )

@@ -1,0 +1,415 @@
+"""A recurrent layer of PyTorch for any cell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lstmgen.cell import Cell
+from lstmgen.torch.engines import Engine, prepare
+from lstmgen.torch.operators import recurrence
+from lstmgen.torch.sequences import Reversal, unpack
+from lstmgen.torch.sizes import Sizes, fed, sizes
+
+__all__ = ["Recurrent"]
+
+_DTYPES = (torch.float32, torch.float64)
+
+
+class Recurrent(nn.Module):
+    """Layers of one cell over sequences, as nn.LSTM, nn.GRU and nn.RNN are of theirs.
+
+        layer = lstmgen.torch.Recurrent("peephole", 64, 128, num_layers=2)
+        output, (h, C) = layer(x)
+
+    Parameters are those of the cell with the layer and the direction: `W_f_l0`, `W_f_l1_reverse`.
+    They start uniform in ±1/sqrt(hidden_size), as torch's layers do, and scalars at 1.
+
+    What computes it is chosen where the layer is made or moved to another device, the best that is
+    here for it, and `print(layer)` says which.  It computes in float32 or float64, under autocast
+    too.  Gradients are of first order.
+
+    Args:
+        cell: a built-in cell's name, a file that declares one, or a `lstmgen.Cell`.
+        input_size: the size of x; for a cell of several inputs that of those of free size, or a
+            dict with the size of each.
+        hidden_size: H.
+        num_layers: how many layers.  Of several inputs the first of free size takes the output of
+            the layer below, and all layers take the others as they are.
+        batch_first: x and output are (B, T, size), and restart (B, T).
+        dropout: the share of the outputs of every layer but the last that training drops.
+        bidirectional: a second direction with time reversed; its outputs come after the first's.
+        device, dtype: of the parameters; dtype is float32 or float64.
+        sizes: the cell's own sizes by their names, as P=32 for `lstm_projected`.
+
+    Raises:
+        LstmgenError: there is no such cell, or nothing here can compute it.
+        ValueError, TypeError: an argument does not fit; the message names it.
+    """
+
+    def __init__(
+        self,
+        cell: Cell | str | os.PathLike[str],
+        input_size: int | Mapping[str, int],
+        hidden_size: int,
+        num_layers: int = 1,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **sizes: int,
+    ) -> None:
+        super().__init__()
+        cell = _cell(cell)
+        dtype = dtype or torch.get_default_dtype()
+        if dtype not in _DTYPES:
+            raise TypeError(f"dtype: expected torch.float32 or torch.float64, got {dtype}")
+        if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
+            raise ValueError(f"num_layers: expected a whole number from 1, got {num_layers!r}")
+        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+            raise ValueError(f"dropout: expected a share from 0 to 1, got {dropout!r}")
+        self.cell = cell
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.batch_first, self.dropout, self.bidirectional = batch_first, dropout, bidirectional
+        self.sizes = sizes
+        self._directions = 2 if bidirectional else 1
+        self._fed = fed(cell)
+        self.layer_sizes = self._sizes()
+        self._widths = self.layer_sizes[0].widths
+        self._names: list[list[str]] = []
+        for layer, _, names in self.parameter_names():
+            shapes = self.layer_sizes[layer].parameters
+            for name, full in names.items():
+                empty = torch.empty(shapes[name], device=device, dtype=dtype)
+                self.register_parameter(full, nn.Parameter(empty))
+            self._names.append(list(names.values()))
+        self._engines: dict[str, Engine] = {}
+        self._keys: dict[str, str] = {}
+        self._choose()
+        self.reset_parameters()
+
+    def _sizes(self) -> list[Sizes]:
+        """The sizes of each layer."""
+        found = [sizes(self.cell, self.input_size, self.hidden_size, self.sizes)]
+        # Those above take outputs, and the other inputs as they are.
+        given = dict(zip(self.cell.inputs, found[0].inputs, strict=True))
+        given[self.cell.inputs[self._fed]] = found[0].widths[0] * self._directions
+        while len(found) < self.num_layers:
+            found.append(sizes(self.cell, given, self.hidden_size, self.sizes))
+        return found
+
+    def parameter_names(self) -> Iterator[tuple[int, bool, dict[str, str]]]:
+        """Of each layer and direction: its number, whether time is reversed, and the names.
+
+        The names are the cell's with the layer's own: {"W_f": "W_f_l1_reverse", ...}.
+        """
+        for layer in range(self.num_layers):
+            for direction in range(self._directions):
+                suffix = f"_l{layer}{'_reverse' * direction}"
+                yield layer, bool(direction), {p: p + suffix for p in self.cell.parameters}
+
+    def reset_parameters(self) -> None:
+        """Give the parameters the values that training starts from."""
+        bound = self.hidden_size**-0.5
+        for parameter in self.parameters():
+            if parameter.dim():
+                nn.init.uniform_(parameter, -bound, bound)
+            else:
+                nn.init.ones_(parameter)
+
+    def flatten_parameters(self) -> None:
+        """Nothing: it is there for programs that call it on torch's layers."""
+
+    # torch's own layers -------------------------------------------------------------------------
+
+    @classmethod
+    def from_torch(
+        cls, layer: nn.RNNBase, cell: Cell | str | os.PathLike[str] | None = None
+    ) -> Recurrent:
+        """A layer that starts with the weights of nn.LSTM, nn.GRU or nn.RNN (with tanh).
+
+        Two biases of torch's that are added become one, their sum; a gradient step then moves it
+        half as far as it moves the two together.  Without biases (bias=False) they are zero and not
+        trained.
+
+        Args:
+            layer: torch's layer.
+            cell: None for the cell that the layer has; else one that has more, as the peephole LSTM
+                for nn.LSTM.  What torch's lacks starts at zero, so that the output is the same at
+                first, which is checked.  What they have in common must have the names of `lstm`,
+                `gru_reset_after` or `rnn`.
+
+        Raises:
+            UsageError: nn.RNN with relu, or the cell's output is not that of the layer.
+            TypeError: it is no such layer, or not in float32 or float64.
+        """
+        from lstmgen.torch.convert import layer_from_torch
+
+        return layer_from_torch(layer, None if cell is None else _cell(cell))
+
+    def to_torch(self) -> nn.RNNBase:
+        """nn.LSTM, nn.GRU or nn.RNN with these weights, for the cells that torch has.
+
+        A bias goes to bias_ih, and bias_hh is zero; where all biases are zero and not trained, the
+        layer has none.
+
+        Raises:
+            UsageError: torch has no such layer.
+        """
+        from lstmgen.torch.convert import layer_to_torch
+
+        return layer_to_torch(self)
+
+    # Computing ----------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        x: Tensor | PackedSequence | Mapping[str, Tensor],
+        state: Tensor | Sequence[Tensor] | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        restart: Tensor | None = None,
+    ) -> tuple[Tensor | PackedSequence, Tensor | tuple[Tensor, ...]]:
+        """The output at every step and the last state.
+
+        Args:
+            x: (T, B, input_size), (B, T, input_size) with batch_first, (T, input_size) without a
+                batch, or a PackedSequence; a dict of such tensors for a cell of several inputs.
+            state: for each state in the order of `cell.states` a tensor (num_layers * directions,
+                B, size), without B where x has no batch; for one state just the tensor.  Zeros if
+                None.
+            lengths: whole numbers (B,): how many steps of each row count.  After them its output is
+                0 and its state stays; what x holds there does not matter.
+            restart: booleans, as x without its last axis: where True, the state before this step is
+                zero for this row, and no gradient passes.
+
+        Returns:
+            (output, state): output as x, of the size of the cell's output times directions; the
+            state after the last step, as the argument.
+
+        Raises:
+            ValueError, TypeError: an argument does not fit; the message names it.
+        """
+        packing = None
+        if isinstance(x, PackedSequence):
+            if lengths is not None:
+                raise ValueError("lengths: a PackedSequence has its own, so expected None")
+            x, packing = unpack(x)
+        by_batch = self.batch_first and packing is None
+        inputs, batched = self._arrange(x, by_batch)
+        T, B = inputs[0].shape[:2]
+        rows = packing.lengths if packing is not None else lengths
+        counts = None if rows is None else _lengths(rows, B, batched, inputs[0].device)
+        if restart is not None:
+            restart = _restart(restart, T, B, batched, self.batch_first, inputs[0].device)
+        initial = self._initial(state, B, batched, inputs[0])
+        if packing is not None:
+            restart = packing.sort(restart)
+            initial = [packing.sort(s) for s in initial]
+
+        output, last = self._stack(inputs, initial, counts, restart)
+
+        if packing is not None:
+            output, last = packing.pack(output), [packing.unsort(s) for s in last]
+        elif not batched:
+            output, last = output.squeeze(1), [s.squeeze(1) for s in last]
+        elif by_batch:
+            output = output.transpose(0, 1)
+        return output, last[0] if len(last) == 1 else tuple(last)
+
+    def _stack(
+        self,
+        inputs: list[Tensor],
+        initial: list[Tensor],
+        lengths: Tensor | None,
+        restart: Tensor | None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """All layers, with time first."""
+        key = self._keys[inputs[0].device.type]
+        ways = [(inputs, restart)]
+        if self.bidirectional:
+            reverse = Reversal(inputs[0].shape[0], lengths)
+            ways.append(([reverse(x) for x in inputs], reverse.restart(restart)))
+        states = [s.unbind() for s in initial]
+        lasts = []
+        output = inputs[self._fed]
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction, (given, borders) in enumerate(ways):
+                k = layer * self._directions + direction
+                if layer:
+                    below = reverse(output) if direction else output
+                    given = [below if n == self._fed else x for n, x in enumerate(given)]
+                y, last = recurrence(
+                    key,
+                    given,
+                    [s[k] for s in states],
+                    [getattr(self, name) for name in self._names[k]],
+                    lengths,
+                    borders,
+                    self._widths,
+                )
+                outputs.append(reverse(y) if direction else y)
+                lasts.append(last)
+            output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+            if self.dropout and layer < self.num_layers - 1:
+                output = nn.functional.dropout(output, self.dropout, self.training)
+        if len(lasts) == 1:
+            return output, [s.unsqueeze(0) for s in lasts[0]]
+        return output, [torch.stack(some) for some in zip(*lasts, strict=True)]
+
+    # Arguments ----------------------------------------------------------------------------------
+
+    def _arrange(self, x: Any, by_batch: bool) -> tuple[list[Tensor], bool]:
+        """The inputs in the cell's order as (T, B, size), and whether there was a batch."""
+        names = self.cell.inputs
+        if isinstance(x, Mapping):
+            for name in (*names, *x):
+                if name not in x or name not in names:
+                    raise ValueError(f"x: expected a dict of {', '.join(names)}, got {list(x)}")
+            inputs = [x[name] for name in names]
+        elif len(names) > 1:
+            raise TypeError(f"x: expected a dict of {', '.join(names)}, got {type(x).__name__}")
+        else:
+            inputs = [x]
+        weight = getattr(self, self._names[0][0])
+        if weight.dtype not in _DTYPES:
+            raise TypeError(
+                f"the layer's parameters are {weight.dtype}: it computes in torch.float32 and "
+                "torch.float64; layer.float() makes them so, and autocast is fine with that"
+            )
+        arranged: list[Tensor] = []
+        for name, size, value in zip(names, self.layer_sizes[0].inputs, inputs, strict=True):
+            label = "x" if len(names) == 1 else f"x[{name!r}]"
+            value = _fitting(label, value, weight)
+            if value.dim() not in (2, 3) or value.shape[-1] != size:
+                layout = f"(B, T, {size})" if by_batch else f"(T, B, {size})"
+                raise ValueError(
+                    f"{label}: expected {layout}, or (T, {size}), got {tuple(value.shape)}"
+                )
+            batched = value.dim() == 3
+            if not batched:
+                value = value.unsqueeze(1)
+            elif by_batch:
+                value = value.transpose(0, 1)
+            if arranged and value.shape[:2] != arranged[0].shape[:2]:
+                raise ValueError(
+                    f"{label}: expected as many steps and rows as x[{names[0]!r}] has, "
+                    f"{tuple(inputs[0].shape)}, got {tuple(inputs[len(arranged)].shape)}"
+                )
+            arranged.append(value)
+        return arranged, batched
+
+    def _initial(self, state: Any, B: int, batched: bool, like: Tensor) -> list[Tensor]:
+        """The states as (layers and directions, B, size); none for zeros."""
+        if state is None:
+            return []
+        names = self.cell.states
+        given = [state] if isinstance(state, Tensor) else state
+        if not isinstance(given, (list, tuple)) or len(given) != len(names):
+            many = isinstance(state, (list, tuple))
+            got = f"{len(state)} tensors" if many else type(state).__name__
+            wanted = "a tensor" if len(names) == 1 else f"a tuple of {', '.join(names)}"
+            raise TypeError(f"state: expected {wanted}, got {got}")
+        found = []
+        for name, width, value in zip(names, self._widths[1:], given, strict=True):
+            label = "state" if len(names) == 1 else f"state {name}"
+            value = _fitting(label, value, like)
+            rows = self.num_layers * self._directions
+            shape = (rows, B, width) if batched else (rows, width)
+            if tuple(value.shape) != shape:
+                raise ValueError(f"{label}: expected shape {shape}, got {tuple(value.shape)}")
+            found.append(value if batched else value.unsqueeze(1))
+        return found
+
+    # What computes it ---------------------------------------------------------------------------
+
+    def _choose(self) -> None:
+        """Prepare what computes on the parameters' device."""
+        device = getattr(self, self._names[0][0]).device.type
+        if device != "meta" and device not in self._engines:
+            self._engines[device] = prepare(self.cell, device)
+            self._keys[device] = self._engines[device].key
+
+    def _apply(self, *arguments: Any, **options: Any) -> Recurrent:
+        super()._apply(*arguments, **options)
+        self._choose()
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_engines": {}, "_keys": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._choose()
+
+    def extra_repr(self) -> str:
+        """The arguments that are not the defaults, and what computes the layer."""
+        device = getattr(self, self._names[0][0]).device.type
+        shown = [self.cell.name, str(self.input_size), str(self.hidden_size)]
+        for name, default in (
+            ("num_layers", 1),
+            ("batch_first", False),
+            ("dropout", 0.0),
+            ("bidirectional", False),
+        ):
+            if getattr(self, name) != default:
+                shown.append(f"{name}={getattr(self, name)}")
+        shown += [f"{name}={size}" for name, size in self.sizes.items()]
+        if device in self._engines:
+            shown.append(f"computed by {self._engines[device].target}")
+        return ", ".join(shown)
+
+
+def _cell(given: Cell | str | os.PathLike[str]) -> Cell:
+    if isinstance(given, Cell):
+        return given
+    from lstmgen.library.loading import load
+
+    return load(given)
+
+
+def _fitting(label: str, value: Any, like: Tensor) -> Tensor:
+    """A tensor of the dtype and device of another; autocast may change the dtype."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{label}: expected a tensor, got {type(value).__name__}")
+    if value.device != like.device:
+        raise ValueError(f"{label}: expected a tensor on {like.device}, got {value.device}")
+    if value.dtype != like.dtype:
+        if value.is_floating_point() and torch.is_autocast_enabled(value.device.type):
+            return value.to(like.dtype)
+        raise TypeError(
+            f"{label}: expected {like.dtype} like the layer's parameters, got {value.dtype}"
+        )
+    return value
+
+
+def _lengths(lengths: Any, B: int, batched: bool, device: torch.device) -> Tensor:
+    found = torch.as_tensor(lengths)
+    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+        raise TypeError(f"lengths: expected whole numbers, got {found.dtype}")
+    if not batched and found.dim() == 0:
+        found = found.unsqueeze(0)
+    if tuple(found.shape) != (B,):
+        raise ValueError(f"lengths: expected shape {(B,)}, got {tuple(found.shape)}")
+    return found.to(device, torch.int64)
+
+
+def _restart(
+    restart: Any, T: int, B: int, batched: bool, batch_first: bool, device: torch.device
+) -> Tensor:
+    if not isinstance(restart, Tensor) or restart.dtype != torch.bool:
+        got = restart.dtype if isinstance(restart, Tensor) else type(restart).__name__
+        raise TypeError(f"restart: expected a tensor of torch.bool, got {got}")
+    wanted = ((B, T) if batch_first else (T, B)) if batched else (T,)
+    if tuple(restart.shape) != wanted:
+        raise ValueError(f"restart: expected shape {wanted}, got {tuple(restart.shape)}")
+    restart = restart.to(device)
+    if not batched:
+        return restart.unsqueeze(1)
+    return restart.transpose(0, 1) if batch_first else restart

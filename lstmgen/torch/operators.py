@@ -1,0 +1,347 @@
+"""The operators lstmgen::forward and lstmgen::backward, and how autograd goes through them.
+
+    forward(key, inputs, state, params, lengths, restart, widths)
+        -> output at every step, last states, handle of the tape
+    backward(key, handle, inputs, state, params, lengths, restart, dy, dstate)
+        -> gradients of inputs, of state, of params
+
+An input is (T, B, D), a state (B, size), and `state` is empty for zeros; `widths` are the sizes of
+the output and of each state; `lengths` is (B,), `restart` (T, B).  `key` names an engine.
+
+Both have a shape function, so that programs with them are compiled and exported; a rule for
+autograd, so that gradients pass wherever they stand; and a rule for vmap, a loop over the samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.autograd import Function
+
+from lstmgen.torch import engines
+from lstmgen.torch.aliases import Groups, Maybe, Tensors
+
+__all__ = ["BACKWARD", "FORWARD", "recurrence"]
+
+
+_LIBRARY = torch.library.Library("lstmgen", "DEF")
+_LIBRARY.define(
+    "forward(str key, Tensor[] inputs, Tensor[] state, Tensor[] params, Tensor? lengths, "
+    "Tensor? restart, int[] widths, bool keep=True) -> (Tensor, Tensor[], Tensor)",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+_LIBRARY.define(
+    "backward(str key, Tensor handle, Tensor[] inputs, Tensor[] state, Tensor[] params, "
+    "Tensor? lengths, Tensor? restart, Tensor? dy, Tensor?[] dstate) "
+    "-> (Tensor[], Tensor[], Tensor[])",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+FORWARD = torch.ops.lstmgen.forward.default
+BACKWARD = torch.ops.lstmgen.backward.default
+
+
+def recurrence(
+    key: str,
+    inputs: Tensors,
+    state: Tensors,
+    params: Tensors,
+    lengths: Maybe,
+    restart: Maybe,
+    widths: Sequence[int],
+) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    """The output at every step and the last states, with gradients where they are wanted."""
+    wanted = _wanted(inputs, state, params)
+    function: Any = None
+    if not torch.compiler.is_compiling():
+        if _transformed():
+            function = _TransformedRecurrence
+        elif wanted:
+            function = _Recurrence  # as the operator's own rule does, without the way there
+    if function is not None:
+        y, _, *last = function.apply(
+            key, len(inputs), len(state), widths, lengths, restart, *inputs, *state, *params
+        )
+        return y, last
+    y, last, _ = FORWARD(key, inputs, state, params, lengths, restart, widths, wanted)
+    return y, last
+
+
+# What they compute, and in what shapes -----------------------------------------------------------
+
+
+def _forward(
+    key: str,
+    inputs: Tensors,
+    state: Tensors,
+    params: Tensors,
+    lengths: Maybe,
+    restart: Maybe,
+    widths: Sequence[int],
+    keep: bool = True,
+) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
+    return engines.find(key).forward(inputs, state, params, lengths, restart, keep)
+
+
+def _backward(key: str, *arguments: Any) -> tuple[list[torch.Tensor], ...]:
+    return engines.find(key).backward(*arguments)
+
+
+def _forward_shapes(
+    key: str,
+    inputs: Tensors,
+    state: Tensors,
+    params: Tensors,
+    lengths: Maybe,
+    restart: Maybe,
+    widths: Sequence[int],
+    keep: bool = True,
+) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
+    x = inputs[0]
+    T, B = x.shape[:2]
+    y = x.new_empty((T, B, widths[0]))
+    last = [x.new_empty((B, width)) for width in widths[1:]]
+    return y, last, torch.empty(1, dtype=torch.uint8, device="cpu")
+
+
+def _backward_shapes(
+    key: str,
+    handle: torch.Tensor,
+    inputs: Tensors,
+    state: Tensors,
+    params: Tensors,
+    *_: Any,
+) -> tuple[list[torch.Tensor], ...]:
+    return tuple([a.new_empty(a.shape) for a in group] for group in (inputs, state, params))
+
+
+# Gradients ---------------------------------------------------------------------------------------
+
+
+def _wanted(*groups: Sequence[Maybe]) -> bool:
+    """Whether a gradient is wanted of any of the tensors."""
+    return torch.is_grad_enabled() and any(
+        a is not None and a.requires_grad for group in groups for a in group
+    )
+
+
+def _transformed() -> bool:
+    """Whether a transform of torch.func is at work; it asks for another form of Function."""
+    return bool(torch._C._are_functorch_transforms_active())
+
+
+def _below(operator: Any, *arguments: Any) -> Any:
+    """Call an operator without its rule for autograd."""
+    with torch._C._AutoDispatchBelowAutograd():
+        return operator(*arguments)
+
+
+def _forward_with_gradients(
+    key: str,
+    inputs: Tensors,
+    state: Tensors,
+    params: Tensors,
+    lengths: Maybe,
+    restart: Maybe,
+    widths: Sequence[int],
+    keep: bool = True,
+) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.Tensor]:
+    if not _wanted(inputs, state, params):
+        return _below(FORWARD, key, inputs, state, params, lengths, restart, widths, keep)
+    # Within a transform of torch.func, this is called for one of its levels: no more of it here.
+    y, handle, *last = super(Function, _Recurrence).apply(
+        key, len(inputs), len(state), widths, lengths, restart, *inputs, *state, *params
+    )
+    return y, last, handle
+
+
+def _backward_with_gradients(
+    key: str,
+    handle: torch.Tensor,
+    inputs: Tensors,
+    state: Tensors,
+    params: Tensors,
+    lengths: Maybe,
+    restart: Maybe,
+    dy: Maybe,
+    dstate: Sequence[Maybe],
+) -> tuple[Tensors, Tensors, Tensors]:
+    groups = inputs, state, params
+    if not _wanted(*groups, (dy,), dstate):
+        return _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
+    found = _differentiable(key, handle, groups, lengths, restart, dy, dstate)
+    return _split(found, len(inputs), len(state))
+
+
+class _Recurrence(Function):
+    """lstmgen::forward with the gradients of inputs, state and params."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[torch.Tensor, ...]:
+        found = _run(*arguments)
+        _remember(ctx, arguments, found)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, dy: Maybe, _: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
+        return (*_NO_TENSORS, *_gradients(ctx, dy, dstate))
+
+
+class _TransformedRecurrence(Function):
+    """The same in the form that the transforms of torch.func ask for."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*arguments: Any) -> tuple[torch.Tensor, ...]:
+        return _run(*arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+        _remember(ctx, inputs, output)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Maybe, _: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
+        return (*_NO_TENSORS, *_gradients(ctx, dy, dstate))
+
+
+_NO_TENSORS = (None,) * 6  # key, n_inputs, n_state, widths, lengths, restart
+
+
+def _run(
+    key: str,
+    n_inputs: int,
+    n_state: int,
+    widths: Sequence[int],
+    lengths: Maybe,
+    restart: Maybe,
+    *tensors: torch.Tensor,
+) -> tuple[torch.Tensor, ...]:
+    groups = _split(tensors, n_inputs, n_state)
+    y, last, handle = _below(FORWARD, key, *groups, lengths, restart, widths, True)
+    return (y, handle, *last)
+
+
+def _remember(ctx: Any, arguments: Sequence[Any], found: Sequence[torch.Tensor]) -> None:
+    """Keep what the backward pass needs; autograd sees to it that nobody changes it meanwhile."""
+    key, n_inputs, n_state, widths, *tensors = arguments
+    handle = found[1]
+    ctx.mark_non_differentiable(handle)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(handle, *tensors)
+    ctx.described = key, n_inputs, n_state, widths
+    ctx.engine = engines.find(key)  # a graph may outlive its layer
+
+
+def _gradients(ctx: Any, dy: Maybe, dstate: Sequence[Maybe]) -> Tensors:
+    """The gradients of inputs, state and params, one after the other."""
+    key, n_inputs, n_state, widths = ctx.described
+    handle, lengths, restart, *tensors = ctx.saved_tensors
+    if None in dstate and any(d is not None for d in dstate):
+        x = tensors[0]
+        dstate = [
+            x.new_zeros((x.shape[1], width)) if d is None else d
+            for d, width in zip(dstate, widths[1:], strict=True)
+        ]
+    groups = _split(tensors, n_inputs, n_state)
+    if torch.is_grad_enabled():
+        return _differentiable(key, handle, groups, lengths, restart, dy, dstate)
+    found = _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
+    return [d for group in found for d in group]
+
+
+def _differentiable(
+    key: str,
+    handle: torch.Tensor,
+    groups: Groups,
+    lengths: Maybe,
+    restart: Maybe,
+    dy: Maybe,
+    dstate: Sequence[Maybe],
+) -> Tensors:
+    counts = [len(group) for group in groups[:2]]
+    tensors = [a for group in groups for a in group]
+    return _Gradients.apply(
+        key, *counts, len(dstate), handle, lengths, restart, dy, *dstate, *tensors
+    )
+
+
+class _Gradients(Function):
+    """lstmgen::backward, where its own derivative may be asked for: it is not derived yet."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        key: str,
+        n_inputs: int,
+        n_state: int,
+        n_dstate: int,
+        handle: torch.Tensor,
+        lengths: Maybe,
+        restart: Maybe,
+        dy: Maybe,
+        *others: Any,
+    ) -> tuple[torch.Tensor, ...]:
+        dstate, groups = others[:n_dstate], _split(others[n_dstate:], n_inputs, n_state)
+        found = _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
+        return tuple(d for group in found for d in group)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Nothing is kept."""
+
+    @staticmethod
+    def backward(ctx: Any, *_: Maybe) -> Any:
+        raise NotImplementedError(
+            "lstmgen derives gradients of first order; the gradient of a lstmgen.torch layer "
+            "cannot be differentiated again"
+        )
+
+
+def _split(tensors: Tensors, n_inputs: int, n_state: int) -> Groups:
+    """What belongs to inputs, to state and to params."""
+    n = n_inputs + n_state
+    return tensors[:n_inputs], tensors[n_inputs:n], tensors[n:]
+
+
+# vmap --------------------------------------------------------------------------------------------
+
+
+def _forward_over_samples(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
+    found = [FORWARD(*_sample(arguments, in_dims, k)) for k in range(info.batch_size)]
+    y, last, handles = zip(*found, strict=True)
+    handle = engines.find(arguments[0]).tapes.share(handles)
+    stacked = [torch.stack(states) for states in zip(*last, strict=True)]
+    return (
+        (torch.stack(y), stacked, torch.stack(handles) if handle is None else handle),
+        (0, [0] * len(stacked), 0),
+    )
+
+
+def _backward_over_samples(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
+    found = [BACKWARD(*_sample(arguments, in_dims, k)) for k in range(info.batch_size)]
+    stacked = tuple(
+        [torch.stack(gradients) for gradients in zip(*group, strict=True)]
+        for group in zip(*found, strict=True)
+    )
+    return stacked, tuple([0] * len(group) for group in stacked)
+
+
+def _sample(value: Any, dim: Any, k: int) -> Any:
+    """The k-th sample of tensors, in lists or alone, that have samples on an axis."""
+    if isinstance(value, (list, tuple)) and isinstance(dim, (list, tuple)):
+        return [_sample(v, d, k) for v, d in zip(value, dim, strict=True)]
+    return value if dim is None or not isinstance(value, torch.Tensor) else value.select(dim, k)
+
+
+for _name, _compute, _shapes, _differentiate, _over_samples in (
+    ("forward", _forward, _forward_shapes, _forward_with_gradients, _forward_over_samples),
+    ("backward", _backward, _backward_shapes, _backward_with_gradients, _backward_over_samples),
+):
+    for _device in ("CPU", "CUDA"):
+        _LIBRARY.impl(_name, _compute, _device)
+    _LIBRARY.impl(_name, _differentiate, "Autograd")
+    torch.library.register_fake(f"lstmgen::{_name}", _shapes, lib=_LIBRARY)
+    torch.library.register_vmap(f"lstmgen::{_name}", _over_samples, lib=_LIBRARY)
