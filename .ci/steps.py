@@ -3,10 +3,10 @@
 
     bash .ci/run
 
-In a temporary folder: the README's set-up commands, read out of README.md, the first also with the
-lowest versions that pyproject.toml admits, then ruff, mypy --strict and `lstmgen build --check` over
-generated/.  It stops at the first failure and says which step it
-was.  pytest's summary stands at the end once more.
+In a temporary folder: the README's set-up commands, read out of README.md, the first of them also
+with the lowest versions that pyproject.toml admits, then ruff, mypy --strict and `lstmgen build
+--check` over generated/.  It stops at the first failure and says which step it was.  pytest's
+summary stands at the end once more.
 """
 
 from __future__ import annotations

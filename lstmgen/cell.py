@@ -91,7 +91,8 @@ class Cell:
     def digest(self) -> str:
         """A hash of the equations, sizes and output: the identity of the cell."""
         form = self.normal_form
-        text = "\n".join([str(form), form.output, repr(sorted(form.sizes.items()))])
+        parts = [str(form), form.output, repr(sorted(form.sizes.items())), *form.scalar_inputs]
+        text = "\n".join(parts)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def latex(self, *, forward: bool = True, gradients: bool = True) -> str:

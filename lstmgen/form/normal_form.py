@@ -81,6 +81,7 @@ class NormalForm:
     scalars: tuple[str, ...]
     parameters: tuple[str, ...]  # all of them, in order of appearance
     sizes: dict[str, str] = field(hash=False)  # value -> size
+    scalar_inputs: tuple[str, ...] = ()  # of the inputs, those whose units are all equal
 
     @cached_property
     def by_name(self) -> dict[str, Definition]:
@@ -110,6 +111,11 @@ class NormalForm:
         return tuple(
             dict.fromkeys(self.sizes[x] for x in self.inputs if self.sizes[x] not in bound)
         )
+
+    @property
+    def input_extents(self) -> dict[str, str]:
+        """What each input has for a step and a row, as modules take it: a size, or "1"."""
+        return {x: "1" if x in self.scalar_inputs else self.sizes[x] for x in self.inputs}
 
     @property
     def extra_sizes(self) -> tuple[str, ...]:

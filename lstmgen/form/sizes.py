@@ -4,6 +4,9 @@ What is combined element-wise has one size; a matrix links the size of its resul
 vector it multiplies.  A state has the hidden size H unless it is declared otherwise, so has any
 other defined vector whose size nothing fixes; an input has a size of its own, D, unless it is
 combined element-wise with something else.
+
+An input that is one number for each row and step stands for a vector whose units are all equal: it
+has the size of what it is combined with, and modules take it with an extent of 1.
 """
 
 from __future__ import annotations
@@ -29,11 +32,12 @@ def infer(
     output: str,
     parameters: tuple[str, ...],
     scalars: frozenset[str],
+    scalar_inputs: frozenset[str],
     slots: Mapping[str, int],
     declared: Mapping[str, str],
 ) -> NormalForm:
     """The normal form with a size for everything; raises `EquationError` if sizes do not fit."""
-    solver = _Sizes(definitions, states, inputs, scalars, declared)
+    solver = _Sizes(definitions, states, inputs, scalars, scalar_inputs, declared)
     weights = solver.weights(slots)
     for weight in weights:
         if weight in solver.vectors:
@@ -55,6 +59,7 @@ def infer(
             **{x: solver.size(("value", x)) for x in inputs},
             **{d.name: solver.size(("value", d.name)) for d in definitions},
         },
+        scalar_inputs=tuple(x for x in inputs if x in scalar_inputs),
     )
 
 
@@ -67,13 +72,20 @@ class _Sizes:
         states: tuple[str, ...],
         inputs: tuple[str, ...],
         scalars: frozenset[str],
+        scalar_inputs: frozenset[str],
         declared: Mapping[str, str],
     ) -> None:
         self._parent: dict[_Key, _Key] = {}
         self._name: dict[_Key, str] = {}
         self.vectors: dict[str, str] = {}  # per-unit parameter -> where first used
         self._scalars = scalars
+        self._scalar_inputs = scalar_inputs
         for vector, size in declared.items():
+            if vector in scalar_inputs:
+                raise EquationError(
+                    f"{vector} is declared as a scalar, which has no size {size}; declare it with "
+                    "symbols(), or leave its size out"
+                )
             if hasattr(builtins, size):
                 raise EquationError(
                     f"the size of {vector} cannot be called {size}: that is a name of Python's, "
@@ -125,6 +137,12 @@ class _Sizes:
         if a == b:
             return
         if a in self._name and b in self._name and self._name[a] != self._name[b]:
+            scalar = next((k[1] for k in (first, second) if k[1] in self._scalar_inputs), None)
+            if scalar is not None:
+                raise EquationError(
+                    f"{where}: {scalar} is combined with vectors of size {self._name[a]} and with "
+                    f"vectors of size {self._name[b]}; use two inputs, one for each size"
+                )
             raise EquationError(
                 f"{where}: sizes do not fit, {_describe(first)} has size {self._name[a]} and "
                 f"{_describe(second)} has size {self._name[b]}; multiply by a matrix of the right "

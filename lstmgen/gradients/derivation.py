@@ -80,7 +80,10 @@ class VectorGradient:
 
 @dataclass(frozen=True, slots=True)
 class InputGradient:
-    """(δk): dL/dx_t; `name` is its name in later stages."""
+    """(δk): dL/dx_t; `name` is its name in later stages.
+
+    Of a scalar input it is the sum of the terms over the units.
+    """
 
     label: str
     name: str

@@ -16,6 +16,13 @@ def indexed_name(node: sympy.Basic) -> tuple[str, sympy.Expr] | None:
     return None
 
 
+def is_scalar(node: sympy.Basic) -> bool:
+    """Whether the vector is one of a single number, as `m[t]` with m from `scalars`."""
+    return isinstance(node, notation.At) and bool(
+        getattr(node.args[0], "is_scalar_parameter", False)
+    )
+
+
 def index_problem(name: str, offset: sympy.Expr) -> str:
     """What is wrong with an offset other than 0 and -1, and what to do."""
     problem = f"{name} has an index other than t or t-1"

@@ -161,7 +161,7 @@ class Name(Ordered, sympy.Symbol):  # type: ignore[misc]
 
 
 class ScalarName(Name):
-    """A parameter that is one number for the whole layer."""
+    """One number: as a parameter for the whole layer, as an input for each row and step."""
 
     __slots__ = ()
     is_scalar_parameter = True
@@ -340,7 +340,11 @@ def symbols(names: str) -> Any:
 
 
 def scalars(names: str) -> Any:
-    """Parameters that are one number for the whole layer, separated by spaces or commas."""
+    """Names of single numbers, separated by spaces or commas.
+
+    Without a time index, `alpha`, it is a parameter that is one number for the whole layer; with
+    one, `m[t]`, an input that is one number for each row and step, such as a mask or a time gap.
+    """
     return _names(names, ScalarName)
 
 

@@ -35,7 +35,7 @@ from lstmgen.form.normal_form import Definition, Names, NormalForm, normalize
 from lstmgen.form.sizes import infer
 from lstmgen.language import notation
 from lstmgen.language.evaluation_order import check_order
-from lstmgen.language.indexing import index_problem, indexed_name, where
+from lstmgen.language.indexing import index_problem, indexed_name, is_scalar, where
 from lstmgen.language.names import objection
 
 FUNCTION_NAMES = {
@@ -77,6 +77,7 @@ def read(
         output=output,
         parameters=tuple(reader.parameters),
         scalars=frozenset(reader.scalars),
+        scalar_inputs=frozenset(reader.scalar_inputs),
         slots={weight: count for weight, (count, _) in reader.slots.items()},
         declared=_declared(sizes or {}, defined, reader),
     )
@@ -119,6 +120,7 @@ class _Reader:
         self.uses: dict[str, dict[int, str]] = {}  # vector -> offset -> first equation
         self.parameters: dict[str, str] = {}  # -> first equation
         self.scalars: set[str] = set()
+        self.scalar_inputs: set[str] = set()
         self.slots: dict[str, tuple[int, str]] = {}  # matrix -> vectors it multiplies, where
         # An operand like r[t]*h[t-1] has no name yet: MatVec points at "#k" until it gets one.
         self.operands: dict[str, Expression] = {}
@@ -128,6 +130,11 @@ class _Reader:
         name = indexed_name(equation.lhs)
         assert name is not None
         self._check_name(name[0])
+        if is_scalar(equation.lhs):
+            raise self.refuse(
+                f"{name[0]} is declared as a scalar, and only inputs and parameters can be; "
+                "declare it with symbols()"
+            )
         return Definition(str(k), name[0], self._expression(equation.rhs))
 
     def inputs(self) -> tuple[str, ...]:
@@ -142,7 +149,7 @@ class _Reader:
 
     def _expression(self, node: sympy.Basic) -> Expression:
         if (indexed := indexed_name(node)) is not None:
-            return self._value(*indexed)
+            return self._value(*indexed, is_scalar(node))
         if isinstance(node, notation.MatrixProduct):
             return self._product(node)
         if isinstance(node, notation.Transpose):
@@ -171,10 +178,23 @@ class _Reader:
             "parameters, numbers, + - * / **, @ and the functions of lstmgen"
         )
 
-    def _value(self, name: str, offset: sympy.Expr) -> Value:
+    def _value(self, name: str, offset: sympy.Expr, scalar: bool) -> Value:
         self._check_name(name)
         if offset not in (0, -1):
             raise self.refuse(index_problem(name, offset))
+        if scalar and name in self._defined:
+            raise self.refuse(
+                f"{name} is declared as a scalar, but equation ({self._defined[name]}) defines "
+                f"{name}[t], and only inputs and parameters can be; declare it with symbols()"
+            )
+        if name in self.uses and scalar is not (name in self.scalar_inputs):
+            place = next(iter(self.uses[name].values()))
+            raise self.refuse(
+                f"{name} is a scalar in one place but not in the other (see {place}): declare it "
+                "once, with scalars() or with symbols()"
+            )
+        if scalar:
+            self.scalar_inputs.add(name)
         self.uses.setdefault(name, {}).setdefault(int(offset), self._where)
         return Value(name, int(offset))
 
@@ -226,6 +246,12 @@ class _Reader:
 
     def _operand(self, node: sympy.Expr) -> Value:
         expression = self._expression(node)
+        found = values(expression)
+        if found and all(v.name in self.scalar_inputs for v in found):
+            raise self.refuse(
+                f"@ multiplies {node}, which is one number for each row; write w * {node} with a "
+                "parameter w, which has one number for each unit"
+            )
         if isinstance(expression, Value):
             return expression
         if not any(isinstance(x, (Value, MatVec)) for x in walk(expression)):

@@ -15,7 +15,7 @@ SCHEMA = 1
 
 def describe(cell: Cell) -> str:
     """Equations with labels, states, inputs, output, parameters with shapes, sizes and source."""
-    sizes = cell.normal_form.sizes
+    sizes, extents = cell.normal_form.sizes, cell.normal_form.input_extents
     parts = [
         cell.name,
         _section(
@@ -23,7 +23,7 @@ def describe(cell: Cell) -> str:
             [f"({k}) {eq.lhs} = {eq.rhs}" for k, eq in enumerate(cell.equations, start=1)],
         ),
         _section("States", _table([(s, _shape((sizes[s],))) for s in cell.states])),
-        _section("Inputs", _table([(x, _shape((sizes[x],))) for x in cell.inputs])),
+        _section("Inputs", _table([(x, f"({n})") for x, n in extents.items()])),
         _section("Output", _table([(cell.output, _shape((sizes[cell.output],)))])),
         _section("Parameters", _table([(p, _shape(s)) for p, s in cell.parameters.items()])),
         _section("Sizes", _table(_sizes(cell))),
@@ -72,7 +72,8 @@ def _sizes(cell: Cell) -> list[tuple[str, str]]:
     """Every size symbol, with what it measures and the vectors that have it."""
     form = cell.normal_form
     # A label without a letter is an equation of the cell's, not one added by the normal form.
-    vectors = [*form.inputs, *(d.name for d in form.definitions if d.label == d.equation)]
+    inputs = [x for x in form.inputs if x not in form.scalar_inputs]
+    vectors = [*inputs, *(d.name for d in form.definitions if d.label == d.equation)]
     having: dict[str, list[str]] = {}
     for vector in vectors:
         having.setdefault(form.sizes[vector], []).append(vector)

@@ -247,6 +247,8 @@ def _parameters(
 def _extent(cell: Cell, value: str, settings: Settings) -> int:
     """The number of units of a value: an input's own size is D, every other is H."""
     form = cell.normal_form
+    if value in form.scalar_inputs:
+        return 1
     own = form.sizes[value] in form.input_sizes
     return settings.input_size if own else settings.hidden_size
 

@@ -91,10 +91,13 @@ class GradientEquations:
         """dL/ds_0: what reaches step 0, which is dstate itself when there are no steps."""
         return self._from_later(self.gradients.adjoint(gradient.state), 0, row, backward)
 
-    def input(self, gradient: InputGradient, t: int, row: int, backward: Backward) -> Vector:
-        """dL/dx_t for t from 1 to T."""
+    def input(self, gradient: InputGradient, t: int, row: int, backward: Backward) -> Operand:
+        """dL/dx_t for t from 1 to T; a number for a scalar input."""
         value = self._inputs[gradient.of](backward.frame(t, row))
-        return self._vector(value, gradient.of, backward)
+        units = self._vector(value, gradient.of, backward)
+        if gradient.of in self.gradients.form.scalar_inputs:
+            return self.arithmetic.context.fsum(units)
+        return units
 
     def parameter(self, gradient: MatrixGradient | VectorGradient, backward: Backward) -> Any:
         """dL/d parameter: a matrix, a vector or a number."""

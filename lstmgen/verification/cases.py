@@ -60,7 +60,7 @@ class Case:
     """One size and dtype; all arrays are C-contiguous and the inputs have `dtype`.
 
     Attributes:
-        inputs: by name, (T, B, size).
+        inputs: by name, (T, B, size), with size 1 for a scalar input.
         y: expected output, (T, B, size).
         states: expected states at every step, (T, B, size), by name.
         last: expected last states, by name.
@@ -163,7 +163,7 @@ class Cases:
         point = replace(
             point,
             inputs=[
-                [{name: [factor * unit for unit in v] for name, v in row.items()} for row in at_t]
+                [{name: _times(factor, v) for name, v in row.items()} for row in at_t]
                 for at_t in point.inputs
             ],
         )
@@ -228,7 +228,9 @@ class Cases:
         return Gradient(
             {g.parameter: _array(equations.parameter(g, solved)) for g in gradients.parameters},
             {
-                g.of: _array([[equations.input(g, t, row, solved) for row in rows] for t in steps])
+                g.of: _array(
+                    [[vector_of(equations.input(g, t, r, solved)) for r in rows] for t in steps]
+                )
                 for g in gradients.inputs
             },
             {
@@ -251,10 +253,21 @@ def _array(tree: Any, dtype: str = "float64") -> Array:
     return np.array(floats(tree), dtype=dtype)
 
 
+def _times(factor: Any, value: Any) -> Any:
+    return [factor * unit for unit in value] if isinstance(value, list) else factor * value
+
+
+def vector_of(value: Any) -> Any:
+    """A vector as it is, and a number as a vector of one unit."""
+    return value if isinstance(value, list) else [value]
+
+
 def _by_name(tree: Any, names: tuple[str, ...], dtype: str = "float64") -> Arrays:
     """[t][row][name] or [row][name] as an array for each name."""
 
     def pick(part: Any, name: str) -> Any:
-        return [pick(p, name) for p in part] if isinstance(part, list) else part[name]
+        if isinstance(part, list):
+            return [pick(p, name) for p in part]
+        return vector_of(part[name])
 
     return {name: _array(pick(tree, name), dtype) for name in names}

@@ -130,7 +130,7 @@ class ContractCheck:
         steps, rows, sizes = shape.T, shape.B, form.sizes
         return (
             parameters,
-            {x: np.zeros((steps, rows, size(sizes[x])), dtype) for x in form.inputs},
+            {x: np.zeros((steps, rows, size(n)), dtype) for x, n in form.input_extents.items()},
             {s: np.zeros((rows, size(sizes[s])), dtype) for s in form.states},
             np.zeros((steps, rows, size(sizes[form.output])), dtype),
         )
@@ -161,7 +161,7 @@ def input_size_argument(form: NormalForm, shape: Shape) -> int | dict[str, int]:
     With a single free size among several inputs, a number stands for it.
     """
     if len(form.inputs) == 1:
-        return shape.size(form.sizes[form.inputs[0]])
+        return shape.size(form.input_extents[form.inputs[0]])
     if len(form.input_sizes) == 1:
         return shape.size(form.input_sizes[0])
     free = [x for x in form.inputs if form.sizes[x] in form.input_sizes]

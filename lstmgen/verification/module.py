@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ MERGED = {
     "tape twice": "a second backward from the same tape gives the same gradients",
     "reuse": "with another tape's memory: the same results and gradients",
     "no tape": "forward(..., tape=False): the same results",
+    "scalar inputs": "as (T, B): the same results and gradients",
     "layout": "arrays in another order in memory: the same results and gradients",
 }
 """Checks that are shown as one line if they pass, and what they are then called."""
@@ -46,6 +48,7 @@ class ModuleCheck:
             self._reuse()
             self._without_tape()
             self._layout()
+            self._without_the_axis_of_one()
             self._defaults()
             self._untouched()
 
@@ -182,6 +185,22 @@ class ModuleCheck:
                 dy, dstate = s.strided_array(case.dy), s.strided(case.dstate)
                 found = self._module.backward(parameters, tape, dy, dstate)
                 s.gradients(check, found, case.gradients[SEEDS[-1]], case, self._where())
+
+    def _without_the_axis_of_one(self) -> None:
+        """What is one number for each row may be (T, B) too, and so is its gradient then."""
+        s, case, scalars = self._s, self._case, self._s.form.scalar_inputs
+        if not scalars:
+            return
+        check = self._called("scalar inputs")
+        narrow = {n: a[..., 0] if n in scalars else a for n, a in self._inputs.items()}
+        gradient = case.gradients[SEEDS[-1]]
+        flat = {n: a[..., 0] if n in scalars else a for n, a in gradient.inputs.items()}
+        with self._ledger.guard(check, s.output, case.bound, self._where("(T, B)")):
+            y, last, tape = self._forward(self._parameters, s.inputs(narrow), self._initial)
+            s.results(check, y, last, case, self._where("(T, B)"))
+            found = self._module.backward(self._parameters, tape, self._dy, self._dstate)
+            expected = replace(gradient, inputs=flat)
+            s.gradients(check, found, expected, case, self._where("(T, B)"))
 
     def _defaults(self) -> None:
         """A state that is left out is zero; without dy and dstate every gradient is zero."""

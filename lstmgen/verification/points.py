@@ -26,8 +26,10 @@ class Shape:
     others: tuple[tuple[str, int], ...] = ()
 
     def size(self, symbol: str) -> int:
-        """The number for a size symbol."""
-        return self.H if symbol == "H" else dict(self.others)[symbol]
+        """The number for a size symbol, or for "1"."""
+        if symbol in ("H", "1"):
+            return self.H if symbol == "H" else 1
+        return dict(self.others)[symbol]
 
     def __str__(self) -> str:
         return " ".join(
@@ -49,7 +51,7 @@ class Point:
 
     Attributes:
         parameters: a number, a vector, or a matrix as a list of rows, by name.
-        inputs: [t][row of the batch][name].
+        inputs: [t][row of the batch][name]; a scalar input is a number.
         initial: the states before the first step, [row][name].
         dy: the loss gradient of the output, [t][row].
         dstate: the loss gradient of the last states, [row][name].
@@ -117,7 +119,7 @@ class Source:
         return Point(
             shape,
             parameters,
-            [[self._vectors(form.inputs, shape, self.span.data) for _ in rows] for _ in steps],
+            [[self._inputs(shape) for _ in rows] for _ in steps],
             [self._vectors(form.states, shape, self.span.data) for _ in rows],
             [[self._vector(size(form.sizes[form.output])) for _ in rows] for _ in steps],
             [self._vectors(form.states, shape) for _ in rows],
@@ -130,6 +132,10 @@ class Source:
         if isinstance(like, dict):
             return {name: self.direction(part) for name, part in like.items()}
         return self._number("both")
+
+    def _inputs(self, shape: Shape) -> dict[str, Any]:
+        found: dict[str, Any] = self._vectors(self.form.inputs, shape, self.span.data)
+        return found | {x: found[x][0] for x in self.form.scalar_inputs}
 
     def _vectors(
         self, names: tuple[str, ...], shape: Shape, sign: str = "both"

@@ -152,7 +152,10 @@ class _Equations:
             size = parameter_shape(form, name, shape)
             scale = min(1.0, 2.0 / max(1, size[-1]) ** 0.5) if len(size) == 2 else 1.0
             given["params"][name] = draw(size, span.parameters, scale)
-        given["x"] = {x: rows(x, shape.T, sign=span.data) for x in form.inputs}
+        given["x"] = {
+            x: draw((shape.T, shape.B, shape.size(extent)), span.data)
+            for x, extent in form.input_extents.items()
+        }
         given["state"] = {s: rows(s, sign=span.data) for s in form.states}
         dy, dstate = rows(form.output, shape.T), {s: rows(s) for s in form.states}
 

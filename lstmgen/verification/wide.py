@@ -35,8 +35,13 @@ def enlarged(case: Case, form: NormalForm, times: int) -> Case:
     def vector(array: Array, symbol: str) -> Array:
         return np.take(array, order[symbol], axis=-1)
 
-    def vectors(arrays: Arrays) -> Arrays:
-        return {name: vector(array, form.sizes[name]) for name, array in arrays.items()}
+    def vectors(arrays: Arrays, of_scalar: float = 1) -> Arrays:
+        return {
+            name: np.multiply(array, of_scalar, dtype=array.dtype)
+            if name in form.scalar_inputs
+            else vector(array, form.sizes[name])
+            for name, array in arrays.items()
+        }
 
     def matrix(array: Array, rows: str, columns: tuple[str, ...]) -> Array:
         starts = np.cumsum([0, *(case.shape.size(symbol) for symbol in columns)])
@@ -68,7 +73,7 @@ def enlarged(case: Case, form: NormalForm, times: int) -> Case:
         gradients={
             seed: Gradient(
                 {n: parameter(n, a, 1, times) for n, a in gradient.parameters.items()},
-                vectors(gradient.inputs),
+                vectors(gradient.inputs, times),
                 vectors(gradient.initial),
             )
             for seed, gradient in case.gradients.items()

@@ -300,7 +300,7 @@ def test_errors_show_the_line_with_a_caret_under_the_place(
     ("declaration", "problem"),
     [
         ("beta scalar", "beta is declared but does not occur"),
-        ("x scalar", "x carries a time index"),
+        ("x matrix", "x carries a time index"),
         ("b magic", "expected NAME scalar"),
         ("b = sinh", "sinh is no known function"),
         ("b number", "no known number"),

@@ -47,7 +47,10 @@ class Builder(Products):
     def vector(self, spelling: Spelling) -> Any:
         """`h[t-1]` for a symbol with a time index."""
         assert spelling.time is not None
-        return notation.At(notation.Name(spelling.identifier), notation.t + spelling.time)
+        name = spelling.identifier
+        scalar = self._declared.kinds.get(name) == "scalar"
+        kind = notation.ScalarName if scalar else notation.Name
+        return notation.At(kind(name), notation.t + spelling.time)
 
     def build(self, node: Node) -> Built:
         """The expression of any node that is not a bare matrix or a concatenation."""

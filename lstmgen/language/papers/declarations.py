@@ -2,7 +2,7 @@ r"""Declarations that settle what the equations leave open.
 
 In the file, one a line, or on the command line:
 
-    % lstmgen: \alpha scalar      one number for the layer
+    % lstmgen: \alpha scalar      one number for the layer, or as m_t for each row and step
     % lstmgen: p vector           a parameter with one number per unit
     % lstmgen: \Theta matrix      a matrix
     % lstmgen: pi number          the constant pi or e

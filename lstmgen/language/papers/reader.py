@@ -121,6 +121,8 @@ def _symbols(cell: Cell, source: Source, roles: Roles) -> tuple[ReadSymbol, ...]
             shape = (form.sizes[name],)
             role = "state" if name in form.states else "value"
             role = "input" if name in form.inputs else role
+            if name in form.scalar_inputs:
+                shape, role = ("1",), "scalar input"
             role += " and output" if name == form.output else ""
         elif name in form.parameters:
             shape = form.shape(name)

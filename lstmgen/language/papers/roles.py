@@ -223,7 +223,7 @@ class Roles:
         for name, place in self._declared.places.items():
             known = name in self.seen or name in self._declared.functions
             kind = self._declared.kinds.get(name)
-            if known and not (kind and name in self.vectors):
+            if known and (kind in (None, "scalar") or name not in self.vectors):
                 continue
             problem = (
                 f"{name} carries a time index, so it cannot be a {kind}"

@@ -67,8 +67,9 @@ class Lines:
             ("inputs", form.inputs),
             ("output", (form.output,)),
         ):
-            keys = [f"{self._value(n)} {common_size(form, form.sizes[n])}" for n in names]
-            line = ", ".join(f"{n} ({form.sizes[n]})" for n in names)
+            extents = {n: form.input_extents.get(n, form.sizes[n]) for n in names}
+            keys = [f"{self._value(n)} {common_size(form, extents[n])}" for n in names]
+            line = ", ".join(f"{n} ({extents[n]})" for n in names)
             yield Item(what, " ".join(sorted(keys)), f"{what}: {line}")
 
     def equations(self) -> Iterator[Item]:

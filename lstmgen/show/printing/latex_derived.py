@@ -30,6 +30,7 @@ from lstmgen.form.normal_form import NormalForm
 from lstmgen.gradients.derivation import (
     Gradients,
     InitialGradient,
+    InputGradient,
     MatrixGradient,
     OuterProduct,
     VectorGradient,
@@ -231,7 +232,7 @@ def gradient_lines(gradients: Gradients) -> list[list[Line]]:
         )
     ]
     rest = [
-        Line(printer.value(i.name), _sum(printer, i.terms), _tag(i.label))
+        Line(printer.value(i.name), _input(i, gradients, printer), _tag(i.label))
         for i in gradients.inputs
     ]
     rest += [_initial(i, gradients, printer) for i in gradients.initial]
@@ -264,6 +265,13 @@ def _split(printer: DerivedPrinter, term: Expression) -> list[Piece]:
 def _sum(printer: DerivedPrinter, terms: Sequence[Expression]) -> str:
     pieces = [piece for term in terms for piece in _split(printer, term)]
     return signed(total(pieces)) if pieces else "0"
+
+
+def _input(gradient: InputGradient, gradients: Gradients, printer: DerivedPrinter) -> str:
+    if gradient.of not in gradients.form.scalar_inputs:
+        return _sum(printer, gradient.terms)
+    pieces = [piece for term in gradient.terms for piece in _split(printer, term)]
+    return signed(total([_over_units(piece) for piece in pieces])) if pieces else "0"
 
 
 def _initial(initial: InitialGradient, gradients: Gradients, printer: DerivedPrinter) -> Line:

@@ -53,8 +53,8 @@ def declarations(cell: Cell) -> Iterator[str]:
         for node in sympy.preorder_traversal(equation)
         if isinstance(node, sympy.NumberSymbol)
     }
-    for parameter in form.scalars:
-        yield f"{parameter} scalar"
+    for name in (*form.scalars, *form.scalar_inputs):
+        yield f"{name} scalar"
     for name in sorted(str(_CONSTANTS.get(type(c).__name__, "")) for c in constants):
         if name:
             yield f"{name.lstrip(chr(92))} number"

@@ -89,7 +89,10 @@ def gradients_text(gradients: Gradients) -> str:
             ).replace("+ -", "- ")
             lines.append(f"({gradient.label}) {name}[{slot}] = sum_t {right}")
     for inputs in gradients.inputs:
-        lines.append(f"({inputs.label}) {inputs.name}_t = {text(add(*inputs.terms))}")
+        right = text(add(*inputs.terms))
+        if inputs.of in gradients.form.scalar_inputs:
+            right = f"1^T·({right})"
+        lines.append(f"({inputs.label}) {inputs.name}_t = {right}")
     for initial in gradients.initial:
         later = gradients.adjoint(initial.state).later
         lines.append(f"({initial.label}) d_{initial.state}_0 = {text(add(*later))} at t = 1")

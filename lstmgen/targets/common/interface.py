@@ -122,6 +122,8 @@ class Interface:
             if self.free_inputs:
                 return f"{self.form.input_sizes[0]}, the size of {self.form.inputs[0]}."
             size = self.input_sizes[self.form.inputs[0]]
+            if self.form.scalar_inputs:
+                return f"the size of {self.form.inputs[0]}; here it must be 1."
             return f"the size of {self.form.inputs[0]}; here it must be the same as " + (
                 "hidden_size." if size == "H" else f"{size}."
             )
@@ -164,7 +166,7 @@ class Interface:
             first = {self.input_sizes[x]: x for x in self._inputs_of_an_int}
             known = [
                 f'"{x}": ' + (f'input_size.get("{first[size]}")' if size in first else size)
-                for x, size in self.input_sizes.items()
+                for x, size in self.form.input_extents.items()
                 if x in self._tied_inputs
             ]
             if known:
@@ -172,11 +174,18 @@ class Interface:
             lines.append(f'_check_names("input_size", input_size, {_tuple(self.form.inputs)})')
         ordered = [*self._inputs_of_an_int, *self._tied_inputs]
         for x in ordered:
-            size = self.input_sizes[x]
+            size = self.form.input_extents[x]
             label = f"input_size[{x!r}]" if several else "input_size"
             value = f'_size("{label}", ' + (f'input_size["{x}"])' if several else "input_size)")
             if x in self._inputs_of_an_int:
                 lines.append(f"{size} = {value}")
+                continue
+            if size == "1":
+                lines += [
+                    f"if {value} != 1:",
+                    f'    raise ValueError(f"{label}: {x} is one number for each row, "',
+                    f'                     f"so expected 1, got {{{label}}}")',
+                ]
                 continue
             lines += [
                 f"if {value} != {size}:",
@@ -194,6 +203,13 @@ class Interface:
     @property
     def input_sizes(self) -> dict[str, str]:
         return {x: self.form.sizes[x] for x in self.form.inputs}
+
+    def input_shape(self, name: str, *before: str) -> str:
+        """How an input is shaped after the axes `before`, in words."""
+        axes = ", ".join(before)
+        if name in self.form.scalar_inputs:
+            return f"({axes}, 1) or ({axes}{',' * (len(before) == 1)})"
+        return f"({axes}, {self.input_sizes[name]})"
 
     @property
     def shapes(self) -> dict[str, tuple[str, ...]]:
@@ -262,7 +278,8 @@ class Interface:
         """For each size that no parameter tells: an input ("x") or a state that does."""
         found = []
         for size in self.unknown_sizes:
-            inputs = [x for x, s in self.input_sizes.items() if s == size]
+            scalar = self.form.scalar_inputs
+            inputs = [x for x, s in self.input_sizes.items() if s == size and x not in scalar]
             states = [x for x, s in self.state_sizes.items() if s == size]
             found.append((size, "x", inputs[0]) if inputs else (size, "state", states[0]))
         return tuple(found)
