@@ -46,7 +46,7 @@ def as_json(cell: Cell) -> dict[str, object]:
             for k, eq in enumerate(cell.equations, start=1)
         ],
         "states": {s: [sizes[s]] for s in cell.states},
-        "inputs": {x: [sizes[x]] for x in cell.inputs},
+        "inputs": {x: [n] for x, n in cell.normal_form.input_extents.items()},
         "output": cell.output,
         "parameters": {p: list(shape) for p, shape in cell.parameters.items()},
         "sizes": dict(_sizes(cell)),

@@ -181,6 +181,24 @@ def test_functions_on_tensors() -> None:
     assert compare_with(lstmgen.load("lstm"), lambda *a: wrong_cells.lstm(*a)).ok
 
 
+def test_scalar_inputs() -> None:
+    def masked(p: Any, x: Any, state: Any, detach: bool = False) -> Any:
+        h, outputs = state["h"], []
+        for x_t, m_t in zip(x["x"], x["m"], strict=True):
+            new = torch.tanh(x_t @ p["W"].T)
+            h = m_t * new + (1 - m_t) * (h.detach() if detach else h)
+            outputs.append(h)
+        return torch.stack(outputs), {"h": h}
+
+    h, x, W = lstmgen.symbols("h x W")
+    m, t = lstmgen.scalars("m"), lstmgen.t
+    equation = lstmgen.Eq(h[t], m[t] * lstmgen.tanh(W @ [x[t]]) + (1 - m[t]) * h[t-1])
+    cell = lstmgen.Cell("masked", equation)
+    assert compare_with(cell, masked).ok
+    report = compare_with(cell, lambda p, x, state: masked(p, x, state, detach=True))
+    assert report.agreements[0].what.startswith("h[t-1] is detached wherever it is used: no grad")
+
+
 def test_what_makes_float32_inside_is_compared_in_float32() -> None:
     def single(p: Any, x: Any, state: Any) -> Any:
         y, last = on_tensors("")(p, x, state)

@@ -14,7 +14,7 @@ from lstmgen.gradients.derivation import derive
 from lstmgen.verification.adjoints import GradientEquations
 from lstmgen.verification.against.variants import Variant
 from lstmgen.verification.arithmetic import Arithmetic, PointError
-from lstmgen.verification.cases import Array, Arrays, Case, Gradient
+from lstmgen.verification.cases import Array, Arrays, Case, Gradient, vector_of
 from lstmgen.verification.equations import NormalFormEvaluator
 from lstmgen.verification.points import Point
 from lstmgen.verification.unrolling import Trajectory
@@ -63,7 +63,9 @@ class Evaluation:
         return Gradient(
             {g.parameter: _array(equations.parameter(g, solved)) for g in derived.parameters},
             {
-                g.of: _array([[equations.input(g, t, row, solved) for row in rows] for t in steps])
+                g.of: _array(
+                    [[vector_of(equations.input(g, t, r, solved)) for r in rows] for t in steps]
+                )
                 for g in derived.inputs
                 if g.of in form.inputs
             },
@@ -111,11 +113,15 @@ def _point(form: NormalForm, case: Case, arithmetic: Arithmetic) -> Point:
     def rows(arrays: Arrays, names: Iterable[str], at: tuple[int, ...]) -> dict[str, Any]:
         return {name: many(arrays[name][at]) for name in names}
 
+    def inputs(at: tuple[int, ...]) -> dict[str, Any]:
+        found = rows(case.inputs, form.inputs, at)
+        return found | {x: found[x][0] for x in form.scalar_inputs}
+
     steps, batch = range(case.shape.T), range(case.shape.B)
     return Point(
         case.shape,
         parameters={name: many(array) for name, array in case.parameters.items()},
-        inputs=[[rows(case.inputs, form.inputs, (t, b)) for b in batch] for t in steps],
+        inputs=[[inputs((t, b)) for b in batch] for t in steps],
         initial=[rows(case.initial, form.states, (b,)) for b in batch],
         dy=many(case.dy),
         dstate=[rows(case.dstate, form.states, (b,)) for b in batch],
