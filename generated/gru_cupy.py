@@ -84,7 +84,7 @@ template <int V> __device__ __forceinline__ void store(real* p, int left, const 
     if (v < left) p[v] = value.at[v];
   }
 }
-__device__ __forceinline__ real sigmoid(real a) { return real(1) / (real(1) + exp(-a)); }
+__device__ __forceinline__ real sigmoid(real a) { return 1 / (1 + exp(-a)); }
 
 // (1a) (1) (2a) (2) (3a)
 template <int V>

@@ -11,12 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    **dict.fromkeys(
-        (
-            "Abs Eq Max Min cos exp log relu scalars sigma sin softplus sqrt symbols t tanh"
-        ).split(),
-        "lstmgen.language.notation",
-    ),
+    **dict.fromkeys("Eq scalars symbols t".split(), "lstmgen.language.notation"),
     "Cell": "lstmgen.cell",
     "load": "lstmgen.library.loading",
     "render": "lstmgen.targets.rendering",
@@ -28,14 +23,22 @@ _HOME = {
     "UsageError": "lstmgen.errors",
     "VerificationError": "lstmgen.errors",
 }
-__all__ = [*sorted(_HOME), "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'lstmgen' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name == "__all__":
+        return [*sorted({*_HOME, *_functions()}), "__version__"]
+    if not name.startswith("_") and name in _functions():
+        return getattr(import_module("lstmgen.language.notation"), name)
+    raise AttributeError(f"module 'lstmgen' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(__getattr__("__all__"))
+
+
+def _functions() -> dict[str, Any]:
+    """The functions of equations: sigma, tanh, relu and all others of the table."""
+    return dict(import_module("lstmgen.algebra.functions").BY_NOTATION)

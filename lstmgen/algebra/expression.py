@@ -95,6 +95,9 @@ class Call:
 
 Expression = Number | Value | Parameter | MatVec | Add | Mul | Neg | Div | Pow | Call
 
+MASKED = "masked"
+"""The function that a derivative multiplies by what may be 0 beside something infinite."""
+
 ZERO = Number(Fraction(0))
 ONE = Number(Fraction(1))
 
@@ -133,13 +136,20 @@ def sub(left: Expression, right: Expression) -> Expression:
 
 
 def mul(*factors: Expression) -> Expression:
-    """Element-wise product in its order; signs move to the front, ones vanish, zero wins."""
+    """Element-wise product in its order; signs move to the front, ones vanish, zero wins.
+
+    A masked factor masks the whole product.
+    """
     flat: list[Expression] = []
+    masks: list[Expression] = []
     negative = False
     for factor in factors:
         if isinstance(factor, Neg):
             negative = not negative
             factor = factor.argument
+        while isinstance(factor, Call) and factor.function == MASKED:
+            mask, factor = factor.arguments
+            masks.append(mask)
         if isinstance(factor, Number) and factor.value < 0:
             negative = not negative
             factor = Number(-factor.value)
@@ -150,6 +160,8 @@ def mul(*factors: Expression) -> Expression:
         elif factor != ONE:
             flat.append(factor)
     product = Mul(tuple(flat)) if len(flat) > 1 else flat[0] if flat else ONE
+    for mask in reversed(masks):
+        product = Call(MASKED, (mask, product))
     return neg(product) if negative else product
 
 
@@ -159,7 +171,24 @@ def div(numerator: Expression, denominator: Expression) -> Expression:
         return numerator
     if isinstance(numerator, Neg):
         return neg(div(numerator.argument, denominator))
+    if isinstance(numerator, Call) and numerator.function == MASKED:
+        mask, value = numerator.arguments
+        return masked(mask, div(value, denominator))
     return Div(numerator, denominator)
+
+
+def masked(mask: Expression, value: Expression = ONE) -> Expression:
+    """mask * value, where a mask of 0 gives 0 even if the value is infinite."""
+    return mul(Call(MASKED, (mask, ONE)), value)
+
+
+def unmasked(call: Call) -> Expression:
+    """What `masked` made, as the plain product that it is where the value is finite."""
+    mask, value = call.arguments
+    if value == ONE:
+        return mask
+    factors = value.factors if isinstance(value, Mul) else (value,)
+    return Mul((*factors, mask))
 
 
 def power(base: Expression, exponent: Expression) -> Expression:

@@ -6,6 +6,8 @@ import itertools
 import keyword
 import re
 
+from lstmgen.algebra.functions import BY_WORD
+
 GREEK = frozenset(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi "
     "pi rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma "
@@ -14,10 +16,7 @@ GREEK = frozenset(
 ACCENTS = frozenset({"tilde", "hat", "bar", "dot", "vec", "overline", "mathcal"})
 _TIME = "t"
 # As \mathrm these would be read as the functions.
-_FUNCTIONS = frozenset(
-    "softplus sigmoid sigm sigma logistic tanh relu ReLU exp log ln max min sin cos abs sqrt"
-    .split()
-)
+_FUNCTIONS = frozenset(BY_WORD)
 _C_KEYWORDS = frozenset(
     """alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl
     concept const constexpr const_cast continue decltype default delete do double dynamic_cast else

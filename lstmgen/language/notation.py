@@ -17,24 +17,9 @@ from typing import Any
 
 import sympy
 
-__all__ = [
-    "Abs",
-    "Eq",
-    "Max",
-    "Min",
-    "cos",
-    "exp",
-    "log",
-    "relu",
-    "scalars",
-    "sigma",
-    "sin",
-    "softplus",
-    "sqrt",
-    "symbols",
-    "t",
-    "tanh",
-]
+from lstmgen.algebra.functions import BY_NOTATION, FUNCTIONS, Function
+
+__all__ = ["Eq", "scalars", "symbols", "t", *sorted(BY_NOTATION)]
 
 t = sympy.Symbol("t", integer=True)
 """The time step: `x[t]` is this step's, `h[t-1]` the previous one's."""
@@ -93,7 +78,7 @@ class Ordered:
         return self
 
     def __abs__(self) -> sympy.Expr:
-        return Abs(self)
+        return CLASSES["abs"](self)
 
     def __matmul__(self, other: Any) -> sympy.Expr:
         raise TypeError(
@@ -257,72 +242,29 @@ class _ElementWise(Ordered, sympy.Function):  # type: ignore[misc]
         return None
 
 
-class sigma(_ElementWise):
-    """The logistic function 1 / (1 + exp(-a))."""
-
-    nargs = 1
-
-
-class tanh(_ElementWise):
-    """Hyperbolic tangent."""
-
-    nargs = 1
-
-
-class relu(_ElementWise):
-    """max(0, a); its derivative at 0 is 0."""
-
-    nargs = 1
+def _function(entry: Function) -> Any:
+    """The function of the table as a class of SymPy functions."""
+    summary = f"{entry.summary}  {entry.note}".rstrip()
+    names: dict[str, Any] = {"__doc__": summary, "__module__": __name__}
+    if not entry.repeats:
+        least = entry.arity - len(entry.defaults)
+        names["nargs"] = tuple(range(least, entry.arity + 1))
+    kind: Any = type(_ElementWise)  # SymPy's own
+    return kind(entry.notation, (_ElementWise,), names)
 
 
-class exp(_ElementWise):
-    """Exponential."""
-
-    nargs = 1
-
-
-class log(_ElementWise):
-    """Natural logarithm."""
-
-    nargs = 1
+CLASSES: dict[str, Any] = {
+    entry.name: _function(entry) for entry in FUNCTIONS.values() if entry.is_offered
+}
+"""What cell files call, by the name in the table of functions."""
 
 
-class sqrt(_ElementWise):
-    """Square root."""
-
-    nargs = 1
-
-
-class softplus(_ElementWise):
-    """log(1 + exp(a))."""
-
-    nargs = 1
-
-
-class sin(_ElementWise):
-    """Sine."""
-
-    nargs = 1
-
-
-class cos(_ElementWise):
-    """Cosine."""
-
-    nargs = 1
-
-
-class Abs(_ElementWise):
-    """Absolute value; its derivative at 0 is 0."""
-
-    nargs = 1
-
-
-class Max(_ElementWise):
-    """The larger of two or more; where two are equal each gets half of the gradient."""
-
-
-class Min(_ElementWise):
-    """The smaller of two or more; where two are equal each gets half of the gradient."""
+def __getattr__(name: str) -> Any:
+    """The functions of the table, by their names in cell files."""
+    entry = BY_NOTATION.get(name)
+    if entry is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return CLASSES[entry.name]
 
 
 def Eq(left: Any, right: Any) -> sympy.Eq:

@@ -29,7 +29,7 @@ from lstmgen.algebra.expression import (
     values,
     walk,
 )
-from lstmgen.algebra.functions import FUNCTIONS
+from lstmgen.algebra.functions import BY_NOTATION
 from lstmgen.errors import EquationError
 from lstmgen.form.normal_form import Definition, Names, NormalForm, normalize
 from lstmgen.form.sizes import infer
@@ -37,14 +37,6 @@ from lstmgen.language import notation
 from lstmgen.language.evaluation_order import check_order
 from lstmgen.language.indexing import index_problem, indexed_name, is_scalar, where
 from lstmgen.language.names import objection
-
-FUNCTION_NAMES = {
-    "Abs": "abs",
-    "Max": "max",
-    "Min": "min",
-    "sigmoid": "sigma",
-    **{f.name: f.name for f in FUNCTIONS.values() if f.rule is not None},
-}
 
 
 def read(
@@ -85,7 +77,7 @@ def read(
 
 def function_name(node: sympy.Basic) -> str:
     """The name in `FUNCTIONS` of the function that a SymPy node applies."""
-    return FUNCTION_NAMES[type(node).__name__]
+    return BY_NOTATION[type(node).__name__].name
 
 
 def _left_sides(equations: Sequence[sympy.Basic]) -> dict[str, int]:
@@ -295,26 +287,25 @@ class _Reader:
 
     def _call(self, node: sympy.Basic) -> Expression:
         written = type(node).__name__
-        name = FUNCTION_NAMES.get(written)
-        if name is None and isinstance(node, AppliedUndef):
+        entry = BY_NOTATION.get(written)
+        if entry is None and isinstance(node, AppliedUndef):
             raise self.refuse(
                 f"{node} is a function of its argument, not a vector at a time step; write "
                 f"{written}[t]"
             )
-        if name is None:
-            known = ", ".join(sorted({*FUNCTION_NAMES} - {"abs", "max", "min"}))
+        if entry is None:
+            known = ", ".join(sorted(f.notation for f in {*BY_NOTATION.values()}))
             raise self.refuse(f"the function {written} has no known derivative; known are {known}")
         arguments = [self._expression(argument) for argument in node.args]
-        if name in ("max", "min") and len(arguments) > 2:
+        if entry.repeats:
             result = arguments[0]
             for argument in arguments[1:]:
-                result = Call(name, (result, argument))
+                result = Call(entry.name, (result, argument))
             return result
-        if len(arguments) != FUNCTIONS[name].arity:
-            raise self.refuse(
-                f"{written} takes {FUNCTIONS[name].arity} argument(s), not {len(arguments)}"
-            )
-        return Call(name, tuple(arguments))
+        try:
+            return Call(entry.name, entry.complete(arguments, Number))
+        except TypeError as error:
+            raise self.refuse(f"{written} {error}") from None
 
 
 def _states(reader: _Reader, defined: Mapping[str, int], output: str) -> tuple[str, ...]:

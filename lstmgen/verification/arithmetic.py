@@ -12,6 +12,8 @@ from typing import Any
 
 import mpmath
 
+from lstmgen.algebra.functions import FUNCTIONS, Function
+
 Real = Any  # an mpmath mpf of the arithmetic's context; mpmath has no types
 Vector = list[Real]
 Matrix = list[Vector]
@@ -45,24 +47,9 @@ class Arithmetic:
         self.digits = digits
         self.zero: Real = self.context.mpf(0)
         self.one: Real = self.context.mpf(1)
-        self._half: Real = self.one / 2
         self._largest: Real = self.context.mpf(LARGEST)
         self.functions: dict[str, Callable[..., Real]] = {
-            "sigma": self._sigma,
-            "tanh": self.context.tanh,
-            "relu": self._relu,
-            "exp": self._exp,
-            "log": self._log,
-            "sqrt": self._sqrt,
-            "softplus": self._softplus,
-            "sin": self.context.sin,
-            "cos": self.context.cos,
-            "abs": self._abs,
-            "max": self._max,
-            "min": self._min,
-            "positive": lambda a: self.one if a > 0 else self.zero,
-            "step": lambda a: self.one if a > 0 else (self.zero if a < 0 else self._half),
-            "sign": lambda a: self.context.sign(a),
+            entry.name: self._function(entry) for entry in FUNCTIONS.values()
         }
         self.watch()
 
@@ -157,43 +144,28 @@ class Arithmetic:
             raise PointError("an exponential out of range")
         return a
 
-    def _exp(self, a: Real) -> Real:
-        return self.context.exp(self._exponent(a))
+    def _function(self, entry: Function) -> Callable[..., Real]:
+        """The function by its definition, with a watch on its kinks and its domain."""
+        context, exact, kinks, domain = self.context, entry.exact, entry.kinks, entry.domain
+        if entry.name == "exp":
+            return lambda a: context.exp(self._exponent(a))
 
-    def _sigma(self, a: Real) -> Real:
-        tail = self.context.exp(-abs(a))
-        return (self.one if a > 0 else tail) / (self.one + tail)
+        def evaluate(*given: Real) -> Real:
+            arguments = entry.complete(given, self.number)
+            if kinks is not None:
+                for distance in kinks(context, *arguments):
+                    self._near_kink(abs(distance))
+            if domain is not None:
+                distance = domain(context, *arguments)
+                self._near_edge(distance)
+                if distance < 0:
+                    raise PointError(f"{entry.notation} of a number outside its domain")
+            try:
+                value = exact(context, *arguments)
+            except (ValueError, OverflowError) as error:
+                raise PointError(f"{entry.notation} out of range") from error
+            if not abs(value) < context.inf:
+                raise PointError(f"{entry.notation} of a number at the border of its domain")
+            return value
 
-    def _softplus(self, a: Real) -> Real:
-        tail = self.context.log(self.one + self.context.exp(-abs(a)))
-        return a + tail if a > 0 else tail
-
-    def _relu(self, a: Real) -> Real:
-        self._near_kink(abs(a))
-        return a if a > 0 else self.zero
-
-    def _abs(self, a: Real) -> Real:
-        self._near_kink(abs(a))
-        return abs(a)
-
-    def _max(self, *a: Real) -> Real:
-        first, second = sorted(a)[-2:]
-        self._near_kink(second - first)
-        return second
-
-    def _min(self, *a: Real) -> Real:
-        first, second = sorted(a)[:2]
-        self._near_kink(second - first)
-        return first
-
-    def _log(self, a: Real) -> Real:
-        self._near_edge(a)
-        if a <= 0:
-            raise PointError("the logarithm of a number that is not positive")
-        return self.context.log(a)
-
-    def _sqrt(self, a: Real) -> Real:
-        self._near_edge(a)
-        if a < 0:
-            raise PointError("the square root of a negative number")
-        return self.context.sqrt(a)
+        return evaluate

@@ -9,10 +9,12 @@ independent high-precision reference: N. Higham, "Accuracy and Stability of Nume
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import sympy
 
+from lstmgen.algebra.functions import BY_NOTATION
 from lstmgen.cell import Cell
 from lstmgen.language import notation
 from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector
@@ -20,8 +22,6 @@ from lstmgen.verification.points import Point
 from lstmgen.verification.unrolling import Frame, Shift, Trajectory, finish, unroll
 
 Evaluator = Callable[[Frame], Operand]
-
-_SPELLINGS = {"Abs": "abs", "Max": "max", "Min": "min", "sigmoid": "sigma"}
 
 
 class Reference:
@@ -79,9 +79,13 @@ class Reference:
             return self._quotient(node)
         if isinstance(node, sympy.Pow) and not isinstance(node, sympy.exp):
             return self._power(node.base, node.exp)
-        name = _SPELLINGS.get(type(node).__name__, type(node).__name__)
-        function = arithmetic.functions[name]
+        entry = BY_NOTATION[type(node).__name__]
+        function = arithmetic.functions[entry.name]
         arguments = [self._compile(argument) for argument in node.args]
+        if entry.repeats:
+            return lambda frame: reduce(
+                lambda a, b: arithmetic.each(function, a, b), [a(frame) for a in arguments]
+            )
         return lambda frame: arithmetic.each(function, *(a(frame) for a in arguments))
 
     def _constant(self, node: Any) -> Any:

@@ -174,6 +174,8 @@ FUNCTIONS = {
     "sin": mpmath.sin,
     "cos": mpmath.cos,
     "positive": lambda a: mpmath.mpf(a > 0),
+    "nonzero": lambda a: mpmath.mpf(a != 0),
+    "masked": lambda mask, a: mask * a if mask else mpmath.mpf(0),
     "step": lambda a: (mpmath.sign(a) + 1) / 2,
     "sign": mpmath.sign,
 }

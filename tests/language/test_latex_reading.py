@@ -302,7 +302,7 @@ def test_errors_show_the_line_with_a_caret_under_the_place(
         ("beta scalar", "beta is declared but does not occur"),
         ("x matrix", "x carries a time index"),
         ("b magic", "expected NAME scalar"),
-        ("b = sinh", "sinh is no known function"),
+        ("b = softsign", "softsign is no known function"),
         ("b number", "no known number"),
         ("+ scalar", "is no name"),
         ("x size", "expected NAME scalar"),

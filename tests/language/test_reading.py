@@ -91,8 +91,8 @@ REFUSALS = {
         "Eq(h[t], W @ [h[t-1], x[t]] + b)",
     ),
     "a function of SymPy": Refusal(
-        "Eq(h[t], sympy.erf(b + h[t-1] + x[t]))",
-        ("equation (1), h[t] = erf(", "erf has no known derivative", "known are Abs, Max"),
+        "Eq(h[t], sympy.gamma(b + h[t-1] + x[t]))",
+        ("equation (1), h[t] = gamma(", "gamma has no known derivative", "known are Abs, Max"),
         "Eq(h[t], tanh(b + h[t-1] + x[t]))",
     ),
     "a function that is none": Refusal(

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from lstmgen.algebra.derivative import derivative
 from lstmgen.algebra.expression import (
+    MASKED,
     ONE,
     Add,
     Call,
@@ -23,6 +24,7 @@ from lstmgen.algebra.expression import (
     Value,
     neg,
     transform,
+    unmasked,
     walk,
 )
 from lstmgen.show.drawing.geometry import Note
@@ -79,6 +81,8 @@ def _unary(node: Node) -> Text:
         return (*node.symbol, Run("\u2032"))
     if found == neg(ONE):
         return upright(MINUS)
+    if isinstance(found, Call) and found.function == MASKED:
+        found = unmasked(found)
     text = formula(found)
     compound = isinstance(found, Add | Neg | Div | Mul)
     return (*upright(TIMES), *(upright("(") if compound else ()), *text,

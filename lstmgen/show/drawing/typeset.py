@@ -22,7 +22,9 @@ from lstmgen.algebra.expression import (
     Parameter,
     Pow,
     Value,
+    unmasked,
 )
+from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW, precedence
 from lstmgen.language.names import ACCENTS, GREEK
 
@@ -59,12 +61,6 @@ _GREEK = dict(
         strict=True,
     )
 )
-_FUNCTIONS = {
-    "sigma": "σ",
-    "positive": "1>0",
-    "step": "step",
-    "sign": "sign",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +133,8 @@ def _letters(word: str) -> tuple[str, int, bool]:
 
 def function(name: str) -> Text:
     """A function's name inside a box or a circle."""
-    return (Run(_FUNCTIONS.get(name, name), italic=False),)
+    entry = FUNCTIONS.get(name)
+    return (Run(entry.label if entry and entry.label else name, italic=False),)
 
 
 def formula(expression: Expression) -> Text:
@@ -171,6 +168,8 @@ def formula(expression: Expression) -> Text:
             return (*_at(MUL, above), *upright("/"), *_at(POW, below))
         case Pow(base, exponent):
             return (*_at(ATOM, base), *(_raised(r) for r in formula(exponent)))
+        case Call("masked"):
+            return formula(unmasked(expression))
         case Call(name, arguments):
             runs = (*function(name), *upright("("))
             for k, argument in enumerate(arguments):

@@ -24,6 +24,7 @@ from lstmgen.algebra.expression import (
     Value,
     matvecs,
     shifted,
+    unmasked,
 )
 from lstmgen.algebra.precedence import ADD, MUL
 from lstmgen.form.normal_form import NormalForm
@@ -118,6 +119,8 @@ class DerivedPrinter:
                 if isinstance(base, Call):
                     applied = (base.function, [self.piece(a) for a in base.arguments])
                 return power(self.piece(base), self.piece(exponent), call=applied)
+            case Call("masked"):
+                return self.piece(unmasked(expression))
             case Call(function, arguments):
                 return call(function, [self.piece(a) for a in arguments])
 

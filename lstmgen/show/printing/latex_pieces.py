@@ -19,7 +19,6 @@ from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW
 BREAK = "\x01"
 _NESTED = re.compile(r"\\frac\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\\frac")
 _UPRIGHT, _SPACE = r"\mathrm", r"\,"
-_POWER_ON_NAME = ("tanh", "sigma", "sin", "cos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def power(
     group = raised if len(raised) == 1 else f"{{{raised}}}"
     scalar = base.scalar and exponent.scalar
     plain = exponent.is_number and not exponent.negative
-    if call is not None and plain and call[0] in _POWER_ON_NAME:
+    if call is not None and plain and FUNCTIONS[call[0]].power_on_name:
         inner = ", ".join(signed(a) for a in call[1])
         return Piece(f"{FUNCTIONS[call[0]].latex}^{group}{wrapped(inner)}", POW, scalar)
     bare = base.level == ATOM and plain and not base.negative and not base.is_number
@@ -162,11 +161,11 @@ def call(function: str, arguments: Sequence[Piece]) -> Piece:
     """A function of the table, applied."""
     scalar = all(a.scalar for a in arguments)
     inner = ", ".join(signed(a) for a in arguments)
-    if function == "sqrt":
-        return Piece(rf"\sqrt{{{unbroken(inner)}}}", ATOM, scalar)
-    if function == "abs":
-        return Piece(rf"\lvert {inner} \rvert", ATOM, scalar)
-    return Piece(FUNCTIONS[function].latex + wrapped(inner), ATOM, scalar)
+    entry = FUNCTIONS[function]
+    if entry.around is not None:
+        left, right = entry.around
+        return Piece(f"{left}{unbroken(inner)}{right}", ATOM, scalar)
+    return Piece(entry.latex + wrapped(inner), ATOM, scalar)
 
 
 def matrix_product(weight: str, operands: Sequence[Piece], *, bare: bool) -> Piece:

@@ -18,6 +18,7 @@ from lstmgen.algebra.expression import (
     Value,
     add,
     shifted,
+    unmasked,
 )
 from lstmgen.algebra.precedence import ATOM, MUL, POW, precedence
 
@@ -32,7 +33,7 @@ def text(expression: Expression) -> str:
     """One line of Unicode-free text."""
     match expression:
         case Number(value):
-            return str(value)
+            return str(value) if value.denominator < 10**6 else f"{float(value):.6g}..."
         case Value(name, 0):
             return f"{name}_t"
         case Value(name, shift):
@@ -52,6 +53,8 @@ def text(expression: Expression) -> str:
             return f"{_at(MUL, numerator)} / {_at(POW, denominator)}"
         case Pow(base, exponent):
             return f"{_at(ATOM, base)}^{_at(ATOM, exponent)}"
+        case Call("masked"):
+            return text(unmasked(expression))
         case Call(function, arguments):
             return f"{function}({', '.join(map(text, arguments))})"
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.language.names import GREEK
 from lstmgen.show.printing.latex_pieces import BREAK
 
@@ -24,7 +25,9 @@ __all__ = ["equation", "mathml"]
 _TOKEN = re.compile(rf"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|{BREAK}|\S")
 _ROOM = 22.0  # letters; a piece that is wider may be broken inside its parentheses
 
-_NAMES = "tanh sin cos exp log max min".split()
+_NAMES = frozenset(
+    f.latex[1:] for f in FUNCTIONS.values() if f.around is None and f.latex[1:].isalpha()
+)
 _UPRIGHT_GREEK = frozenset("Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split())
 _LETTERS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε",

@@ -18,8 +18,9 @@ import mpmath
 import numpy as np
 import numpy.typing as npt
 
+from lstmgen.algebra.functions import FUNCTIONS as TABLE
 from lstmgen.cuda import on_cpu
-from lstmgen.targets.cupy.expressions import HELPERS
+from lstmgen.targets.cupy.expressions import FUNCTIONS
 from lstmgen.targets.cupy.kernel import Access, Kernel
 from lstmgen.targets.target import Files
 from lstmgen.verification.arithmetic import Arithmetic
@@ -31,13 +32,14 @@ Array = npt.NDArray[Any]
 _STATEMENT = re.compile(r"const real (\w+) = (.*);")
 _LIBRARY: dict[str, Any] = {
     "real": lambda a: a,
+    "atan": np.arctan,
     "pow": np.power,
     "fabs": np.abs,
     "fmax": np.maximum,
     "fmin": np.minimum,
     **{
         name: getattr(np, name)
-        for name in ("exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tanh")
+        for name in "exp log log1p expm1 sqrt sin cos tanh sinh cosh".split()
     },
 }
 """The functions that CUDA has, and the conversion to `real`."""
@@ -118,18 +120,19 @@ def _helpers() -> dict[str, Any]:
     """The functions that a kernel's text brings along, from their definitions."""
     exact = Arithmetic(15, mpmath.fp).functions
     found = {}
-    for name, text in HELPERS.items():
-        match = re.match(r"real (\w+)\(", text)
-        assert match is not None, text
-        found[match[1]] = _vectorized(exact[name])
+    for name, function in exact.items():
+        arity = TABLE[name].arity
+        called = FUNCTIONS.call(name, ["0"] * arity).partition("(")[0]
+        if called not in _LIBRARY:
+            found[called] = _vectorized(function, arity)
     return found
 
 
-def _vectorized(function: Any) -> Any:
-    made = np.frompyfunc(function, 1, 1)
+def _vectorized(function: Any, arity: int) -> Any:
+    made = np.frompyfunc(function, arity, 1)
 
-    def evaluate(argument: Any) -> Any:
-        dtype = np.asarray(argument).dtype
-        return np.asarray(made(argument)).astype(dtype)
+    def evaluate(*arguments: Any) -> Any:
+        dtype = np.result_type(*arguments)
+        return np.asarray(made(*arguments)).astype(dtype)
 
     return evaluate

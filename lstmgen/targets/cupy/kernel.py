@@ -9,13 +9,13 @@ from lstmgen.algebra.expression import Call, Expression, Parameter, Pow, Value, 
 from lstmgen.form.normal_form import Definition
 from lstmgen.targets.common.interface import Identifiers
 from lstmgen.targets.common.lines import Line
-from lstmgen.targets.cupy.expressions import Cuda
+from lstmgen.targets.cupy.expressions import FUNCTIONS, Cuda
 
 C_RESERVED = frozenset(
-    """real REAL WIDE V v j row rows left whole Pack load store sigmoid softplus positive step sign
-    exp log tanh sqrt fabs fmax fmin sin cos pow log1p threadIdx blockIdx blockDim gridDim abs max
-    min t y0 y1 yn j0 j1 jn gamma erf expm1 floor ceil round fma isnan rsqrt""".split()
-)
+    """real REAL WIDE V v j row rows left whole Pack load store exp log tanh sqrt fabs fmax fmin sin
+    cos pow log1p threadIdx blockIdx blockDim gridDim abs max min t y0 y1 yn j0 j1 jn gamma erf
+    expm1 floor ceil round fma isnan rsqrt""".split()
+) | FUNCTIONS.identifiers
 
 
 _WIDTH = 92

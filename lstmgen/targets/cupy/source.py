@@ -11,7 +11,7 @@ from lstmgen.targets.common.extents import columns as column_slice
 from lstmgen.targets.common.interface import Interface
 from lstmgen.targets.common.lines import Line
 from lstmgen.targets.common.parameters import Block, Summed, parameter_gradients
-from lstmgen.targets.cupy.expressions import HELPERS
+from lstmgen.targets.cupy.expressions import FUNCTIONS
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.resources import MODULE_OPTIONS
@@ -55,7 +55,7 @@ class CupyModule:
         self.plan = Plan(cell.schedule)
         self.kernels = self.plan.kernels
         used = {f for k in self.kernels for f in k.functions}
-        self.helpers = tuple(text for name, text in HELPERS.items() if name in used)
+        self.helpers = FUNCTIONS.definitions(used)
         arrays = self.plan.arrays
         forward = ("state", "product", "value")
         self.tape = tuple(a for k, a in arrays.items() if k.split()[0] in forward)

@@ -1,4 +1,4 @@
-"""Expressions as Python with NumPy functions; the module that uses `sigma` defines `_sigma`."""
+"""Expressions as Python with NumPy functions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,9 @@ from lstmgen.algebra.expression import (
     Pow,
     Value,
 )
+from lstmgen.algebra.functions import Function
 from lstmgen.algebra.precedence import ATOM, MUL, POW, precedence
-
-_FUNCTIONS = {
-    "tanh": "np.tanh({})",
-    "exp": "np.exp({})",
-    "log": "np.log({})",
-    "sqrt": "np.sqrt({})",
-    "abs": "np.abs({})",
-    "sin": "np.sin({})",
-    "cos": "np.cos({})",
-    "max": "np.maximum({}, {})",
-    "min": "np.minimum({}, {})",
-    "relu": "np.maximum({}, 0)",
-    "softplus": "np.logaddexp({}, 0)",
-    "sigma": "_sigma({})",
-}
+from lstmgen.targets.common.functions import Language
 
 
 class Python:
@@ -60,7 +47,7 @@ class Python:
             case Pow(base, exponent):
                 return f"{self.at(ATOM, base)} ** {self.at(ATOM, exponent)}"
             case Call(function, arguments):
-                return _FUNCTIONS[function].format(*map(self.text, arguments))
+                return FUNCTIONS.call(function, map(self.text, arguments))
 
     def at(self, level: int, expression: Expression) -> str:
         """The expression, in parentheses if it binds less tightly than `level`."""
@@ -71,3 +58,20 @@ class Python:
         if isinstance(term, Neg):
             return " - " + self.at(MUL, term.argument)
         return " + " + self.text(term)
+
+
+def _name(function: Function) -> str:
+    return f"_{function.name}"
+
+
+def _define(function: Function, value: Expression) -> str:
+    code = Python(lambda leaf: leaf.name if not isinstance(leaf, MatVec) else "").text(value)
+    return (
+        f"def {_name(function)}({', '.join(function.arguments)}):\n"
+        f'    """{function.summary}"""\n'
+        f"    return {code}\n"
+    )
+
+
+FUNCTIONS = Language(lambda function: function.numpy, _name, _define)
+"""The functions as modules call them, and the definitions that a module needs for them."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lstmgen.algebra.expression import (
     ONE,
     Add,
+    Call,
     Div,
     Expression,
     Mul,
@@ -20,6 +21,7 @@ from lstmgen.algebra.expression import (
     Value,
     add,
     div,
+    masked,
     mul,
     neg,
     values,
@@ -72,6 +74,9 @@ def _terms(
         case Div(numerator, denominator):
             inner = _terms(numerator, is_source, known)
             return tuple(Term(div(t.factor, denominator), t.source) for t in inner)
+        case Call("masked", (mask, value)):
+            inner = _terms(value, is_source, known)
+            return tuple(Term(masked(mask, t.factor), t.source) for t in inner)
         case Mul(factors):
             for k, factor in enumerate(factors):
                 if any(is_source(v) or v in known for v in values(factor)):

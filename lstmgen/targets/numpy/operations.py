@@ -27,6 +27,8 @@ from lstmgen.algebra.expression import (
     Pow,
     Value,
 )
+from lstmgen.algebra.functions import FUNCTIONS as TABLE
+from lstmgen.errors import EquationError
 
 TEMPORARY = "temporary"
 
@@ -103,6 +105,11 @@ _UFUNCS: dict[str, tuple[str, tuple[Number, ...]]] = {
     "sin": ("sin", ()),
     "cos": ("cos", ()),
     "sign": ("sign", ()),
+    "sinh": ("sinh", ()),
+    "cosh": ("cosh", ()),
+    "arctan": ("arctan", ()),
+    "expm1": ("expm1", ()),
+    "log1p": ("log1p", ()),
     "max": ("maximum", ()),
     "min": ("minimum", ()),
     "relu": ("maximum", (Number(Fraction(0)),)),
@@ -235,6 +242,11 @@ class Lowering:
     def _call(
         self, function: str, arguments: tuple[Expression, ...], out: View | None
     ) -> Operand:
+        if function == "masked":
+            return self._compute(Mul(arguments), out)
+        entry = TABLE[function]
+        if entry.composed is not None:
+            return self._compute(entry.composed(*arguments), out)
         inputs = [self._evaluate(argument) for argument in arguments]
         argument = arguments[0]
         if isinstance(argument, Value) and argument.name in self._scaled:
@@ -245,6 +257,10 @@ class Lowering:
             half = self._emit("tanh", (half,), out)
             half = self._emit("multiply", (half, _HALF), out)
             return self._emit("add", (half, _HALF), out)
+        if function == "nonzero":
+            return self._emit("sign", (self._emit("absolute", inputs, out),), out)
+        if function not in _UFUNCS:
+            raise EquationError(f"the function {function} cannot be built for numpy yet")
         ufunc, more = _UFUNCS[function]
         return self._emit(ufunc, (*inputs, *more), out)
 

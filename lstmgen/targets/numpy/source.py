@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lstmgen.algebra.functions import used
 from lstmgen.cell import Cell
 from lstmgen.targets.common.interface import Identifiers, Interface
 from lstmgen.targets.numpy.backward import Backward
 from lstmgen.targets.numpy.backward_lines import BackwardSource
+from lstmgen.targets.numpy.expressions import FUNCTIONS as HELPERS
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.forward_lines import ForwardSource
 from lstmgen.targets.numpy.operations import FUNCTIONS
@@ -45,10 +47,18 @@ class NumpyModule:
         return any("_product(" in b.expression for b in bound)
 
     @property
+    def helpers(self) -> tuple[str, ...]:
+        """The definitions of the functions that `step` calls and NumPy does not have."""
+        found = HELPERS.definitions(used(d.value for d in self.interface.form.definitions))
+        return tuple(text for text in found if not text.startswith("def _sigma("))
+
+    @property
     def uses_sigma(self) -> bool:
         """Whether `step`, or a bias, needs sigma as a function."""
         lines = (*self.step.lines, *self.forward.packs, *self.forward.ahead, *self.forward.behind)
-        return any("_sigma(" in line.code for line in lines)
+        return any("_sigma(" in line.code for line in lines) or any(
+            "_sigma(" in helper for helper in self.helpers
+        )
 
 
 def numpy_module(cell: Cell, recompute: str = "none") -> NumpyModule:

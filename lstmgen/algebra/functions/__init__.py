@@ -1,0 +1,93 @@
+"""The functions that equations may use: one entry each, which everything else reads.
+
+docs/adding-a-function.md says how to add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lstmgen.algebra.expression import (
+    ONE,
+    Call,
+    Expression,
+    Number,
+    Parameter,
+    masked,
+    mul,
+    power,
+    sub,
+    walk,
+)
+from lstmgen.algebra.functions.composed import COMPOSED, SLOPES
+from lstmgen.algebra.functions.entry import Function, Text, call
+from lstmgen.algebra.functions.kinked import KINKED, MASKS
+from lstmgen.algebra.functions.smooth import SMOOTH
+
+__all__ = [
+    "BY_COMMAND",
+    "BY_NOTATION",
+    "BY_WORD",
+    "FUNCTIONS",
+    "Function",
+    "Text",
+    "call",
+    "composition",
+    "partials",
+    "power_partials",
+    "used",
+]
+
+FUNCTIONS: dict[str, Function] = {f.name: f for f in (*SMOOTH, *KINKED, *COMPOSED, *SLOPES, *MASKS)}
+"""Every function, by its name in expressions."""
+
+BY_NOTATION: dict[str, Function] = {
+    name: f for f in FUNCTIONS.values() if f.is_offered for name in (f.notation, *f.aliases)
+}
+"""The functions of cell files, by their names there; SymPy's own have the same names."""
+
+BY_WORD: dict[str, Function] = {
+    word: f
+    for f in FUNCTIONS.values()
+    if f.is_offered
+    for word in (f.name, f.notation, *f.aliases, *f.words)
+}
+r"""The functions that papers and plain text name, by the word: "sigmoid", "ReLU", "LeakyReLU"."""
+
+BY_COMMAND: dict[str, Function] = {
+    command: f for f in FUNCTIONS.values() if f.is_offered for command in f.commands
+}
+r"""The functions that LaTeX has commands for, by the command without its backslash: "tanh"."""
+
+
+def partials(call: Call, value: Expression) -> tuple[Expression, ...]:
+    """The partial derivative of `call` by each argument, written in `value` where that is known."""
+    rule = FUNCTIONS[call.function].rule
+    assert rule is not None, call.function
+    return rule(value, call.arguments)
+
+
+def power_partials(
+    base: Expression, exponent: Expression, value: Expression
+) -> tuple[Expression, Expression]:
+    """The partial derivatives of base ** exponent by base and by exponent.
+
+    By the exponent it is 0 where the base is, although the logarithm is infinite there.
+    """
+    lowered = Number(exponent.value - 1) if isinstance(exponent, Number) else sub(exponent, ONE)
+    by_exponent = mul(value, call("log", base))
+    if not isinstance(base, Number):
+        by_exponent = masked(call("nonzero", base), by_exponent)
+    return mul(exponent, power(base, lowered)), by_exponent
+
+
+def composition(function: Function) -> Expression | None:
+    """A composed function of parameters that are named like its arguments."""
+    if function.composed is None:
+        return None
+    return function.composed(*map(Parameter, function.arguments))
+
+
+def used(expressions: Iterable[Expression]) -> set[str]:
+    """The functions that expressions call."""
+    return {n.function for e in expressions for n in walk(e) if isinstance(n, Call)}

@@ -1,0 +1,127 @@
+"""What the table knows of one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from lstmgen.algebra.expression import Call, Expression
+
+Real = Any  # an mpmath mpf; mpmath has no types
+Context = Any  # an mpmath context, at whose digits a function is evaluated
+Arguments = tuple[Expression, ...]
+T = TypeVar("T")
+Rule = Callable[[Expression, Arguments], tuple[Expression, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A function in a target's language.
+
+    Attributes:
+        call: its call, with `{}` for each argument.
+        helper: the definition that the call needs, or "" if the language has it.
+        uses: the functions of the table whose helpers this one calls.
+    """
+
+    call: str
+    helper: str = ""
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An element-wise function: all that any part of lstmgen knows about it.
+
+    It is either primitive, with a text for every language, or `composed` of other functions; then
+    each target makes its text from these.
+
+    Attributes:
+        name: in expressions, and in the texts that a cell is shown as.
+        arguments: their names.
+        summary: its definition in a line.
+        latex: how LaTeX writes its name.
+        exact: its definition, evaluated in an mpmath context: (context, *arguments) -> value.
+            Written apart from `composed` and `rule`, because these are verified against it.
+        rule: from the value of a call and its arguments to a partial derivative for each argument;
+            None for a function that occurs in derivatives only.  Where it can, it is written in the
+            value: that is how papers print it, and the forward pass has it at hand.
+        composed: the function of its arguments in terms of others; None if it is primitive.
+        numpy, c: its text in Python with NumPy, and in what C11 with <tgmath.h> and CUDA C++ have
+            in common, for the type `real`.
+        note: what a user should know besides.
+        python: its name in cell files, if other than `name`.
+        aliases: other names in cell files; SymPy's own functions are taken by them.
+        words: how papers write it, without backslash; `name` and `python` are understood anyway.
+        commands: LaTeX commands that stand for it, without backslash.
+        label: how drawings write it, if other than `name`.
+        around: what LaTeX puts around the argument instead of a name and parentheses.
+        operations: what an evaluation is worth in additions, roughly.
+        power_on_name: whether a power stands on the name: tanh^2(a).
+        defaults: of the last arguments, which may be left out.
+        repeats: whether it takes more than two arguments, one after the other: max(max(a, b), c).
+        kinks: numbers that are zero where it has a kink.
+        domain: a number that is positive inside the domain and zero at its border.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    summary: str
+    latex: str
+    exact: Callable[..., Real]
+    rule: Rule | None = None
+    composed: Callable[..., Expression] | None = None
+    numpy: Text | None = None
+    c: Text | None = None
+    note: str = ""
+    python: str = ""
+    aliases: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    label: str = ""
+    around: tuple[str, str] | None = None
+    operations: int = 10
+    power_on_name: bool = False
+    defaults: tuple[Fraction, ...] = ()
+    repeats: bool = False
+    kinks: Callable[..., tuple[Real, ...]] | None = None
+    domain: Callable[..., Real] | None = None
+
+    def __post_init__(self) -> None:
+        if self.composed is None and (self.numpy is None or self.c is None):
+            raise TypeError(f"{self.name} is not composed of others and lacks a text")
+
+    @property
+    def arity(self) -> int:
+        """The number of its arguments."""
+        return len(self.arguments)
+
+    def complete(self, given: Sequence[T], number: Callable[[Fraction], T]) -> tuple[T, ...]:
+        """The arguments of a call, with the defaults for those that are left out.
+
+        Raises `TypeError` for too few or too many.
+        """
+        missing = self.arity - len(given)
+        if not 0 <= missing <= len(self.defaults):
+            least = self.arity - len(self.defaults)
+            counts = str(self.arity) if least == self.arity else f"{least} to {self.arity}"
+            raise TypeError(f"takes {counts} argument(s), not {len(given)}")
+        return (*given, *map(number, self.defaults[len(self.defaults) - missing :]))
+
+    @property
+    def notation(self) -> str:
+        """Its name in cell files."""
+        return self.python or self.name
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether equations may use it; the others occur in derivatives only."""
+        return self.rule is not None
+
+
+def call(name: str, *arguments: Expression) -> Call:
+    """A call of the function `name` of the table."""
+    return Call(name, arguments)
+

@@ -1,0 +1,163 @@
+"""The functions with a kink or a jump, and those that occur in derivatives only.
+
+At a kink a derivative is what PyTorch takes: 0 for relu and abs, one half for each side of a tie of
+max and min.
+"""
+
+from __future__ import annotations
+
+from lstmgen.algebra.expression import ZERO, Expression, masked, sub
+from lstmgen.algebra.functions.entry import Context, Function, Real, Text, call
+
+
+def _step(m: Context, a: Real) -> Real:
+    return m.one if a > 0 else (m.zero if a < 0 else m.one / 2)
+
+
+def _first(a: Expression, b: Expression) -> Expression:
+    """1 where a > b, one half where they are equal."""
+    return masked(call("step", sub(a, b)))
+
+
+KINKED = (
+    Function(
+        "relu",
+        ("a",),
+        "max(0, a).",
+        r"\operatorname{relu}",
+        lambda m, a: a if a > 0 else m.zero,
+        lambda y, a: (masked(call("positive", y)),),
+        numpy=Text("np.maximum({}, 0)"),
+        c=Text("relu({})", "real relu(real a) { return a < 0 ? 0 : a; }"),
+        words=("ReLU",),
+        kinks=lambda m, a: (a,),
+        note="The derivative at 0 is 0.",
+        operations=1,
+    ),
+    Function(
+        "abs",
+        ("a",),
+        "Absolute value.",
+        r"\lvert",
+        lambda m, a: abs(a),
+        lambda y, a: (masked(call("sign", a[0])),),
+        numpy=Text("np.abs({})"),
+        c=Text("fabs({})"),
+        python="Abs",
+        around=(r"\lvert ", r" \rvert"),
+        kinks=lambda m, a: (a,),
+        note="The derivative at 0 is 0.",
+        operations=1,
+    ),
+    Function(
+        "max",
+        ("a", "b"),
+        "The larger of two or more.",
+        r"\max",
+        lambda m, a, b: max(a, b),
+        lambda y, a: (_first(a[0], a[1]), _first(a[1], a[0])),
+        numpy=Text("np.maximum({}, {})"),
+        # Unlike fmax it hands on a NaN.
+        c=Text(
+            "maximum({}, {})",
+            "real maximum(real a, real b) { return a > b || a != a ? a : b; }",
+        ),
+        python="Max",
+        commands=("max",),
+        repeats=True,
+        kinks=lambda m, a, b: (a - b,),
+        note="Where two are equal each gets half of the gradient.",
+        operations=1,
+    ),
+    Function(
+        "min",
+        ("a", "b"),
+        "The smaller of two or more.",
+        r"\min",
+        lambda m, a, b: min(a, b),
+        lambda y, a: (_first(a[1], a[0]), _first(a[0], a[1])),
+        numpy=Text("np.minimum({}, {})"),
+        c=Text(
+            "minimum({}, {})",
+            "real minimum(real a, real b) { return a < b || a != a ? a : b; }",
+        ),
+        python="Min",
+        commands=("min",),
+        repeats=True,
+        kinks=lambda m, a, b: (a - b,),
+        note="Where two are equal each gets half of the gradient.",
+        operations=1,
+    ),
+    Function(
+        "sign",
+        ("a",),
+        "1, 0 or -1.",
+        r"\operatorname{sign}",
+        lambda m, a: m.sign(a),
+        lambda y, a: (ZERO,),
+        numpy=Text("np.sign({})"),
+        c=Text(
+            "sign({})",
+            "real sign(real a) { return a != a ? a : (real)((a > 0) - (a < 0)); }",
+        ),
+        words=("sgn",),
+        commands=("sgn",),
+        kinks=lambda m, a: (a,),
+        note="The derivative is 0.",
+        operations=1,
+    ),
+)
+
+MASKS = (
+    Function(
+        "positive",
+        ("a",),
+        "1 where a > 0, else 0.",
+        r"\mathbf{1}_{>0}",
+        lambda m, a: m.one if a > 0 else m.zero,
+        numpy=Text("np.heaviside({}, 0)"),
+        c=Text("positive({})", "real positive(real a) { return a > 0; }"),
+        label="1>0",
+        operations=1,
+    ),
+    Function(
+        "step",
+        ("a",),
+        "0, one half at 0, 1.",
+        r"\operatorname{step}",
+        _step,
+        numpy=Text("np.heaviside({}, 0.5)"),
+        c=Text("step({})", "real step(real a) { return (real)((a > 0) + (a >= 0)) / 2; }"),
+        operations=1,
+    ),
+    Function(
+        "nonzero",
+        ("a",),
+        "0 at 0, else 1.",
+        r"\mathbf{1}_{\neq 0}",
+        lambda m, a: m.one if a else m.zero,
+        numpy=Text("np.sign(np.abs({}))"),
+        c=Text("nonzero({})", "real nonzero(real a) { return a != 0; }"),
+        label="1≠0",
+        operations=1,
+    ),
+    Function(
+        "masked",
+        ("mask", "a"),
+        "mask * a, and 0 where the mask is 0, even if a is infinite there.",
+        "",  # written as the product that it is
+        lambda m, mask, a: mask * a if mask else m.zero,
+        numpy=Text(
+            "_masked({}, {})",
+            '''def _masked(mask, a):
+    """mask * a, and 0 where the mask is 0, even if a is infinite there."""
+    return mask * np.where(mask == 0, 0, a)
+''',
+        ),
+        c=Text(
+            "masked({}, {})",
+            "real masked(real mask, real a) { return mask == 0 ? 0 : mask * a; }",
+        ),
+        operations=1,
+    ),
+)
