@@ -12,6 +12,9 @@ from lstmgen.cli.targets import TargetCommand, TargetName
 from lstmgen.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lstmgen.targets.building import Prepared
     from lstmgen.targets.writing import Outcome
 
 __all__ = ["build"]
@@ -86,6 +89,7 @@ def build(
         for cell in loaded
         for target in wanted
     ]
+    _check_apart(prepared, [name for name in cells for _ in wanted])
     if check:
         return _compared(outcome for one in prepared for outcome in one.compare())
     if not no_verify:
@@ -97,10 +101,26 @@ def build(
     return 0
 
 
+def _check_apart(prepared: list[Prepared], names: list[str]) -> None:
+    """Refuse two cells that would be written to one file."""
+    places: dict[Path, tuple[str, bytes]] = {}
+    for one, name in zip(prepared, names, strict=True):
+        for path, content in one.paths().items():
+            first, written = places.setdefault(path, (name, content))
+            if written != content:
+                raise UsageError(
+                    f"{first} and {name} would both be written to {path}; give one of the cells "
+                    "another name, or build them into two folders with -o"
+                )
+
+
 def _compared(outcomes: Iterable[Outcome]) -> int:
     """Show what differs; the exit code."""
     differing = count = 0
     for outcome in outcomes:
+        if outcome.action == "not compared":
+            click.echo(outcome.difference, err=True)
+            continue
         count += 1
         if outcome.action == "differs":
             differing += 1

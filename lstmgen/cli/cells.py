@@ -26,11 +26,24 @@ declare = click.option(
 
 
 def load_cell(cell: str, declarations: tuple[str, ...] = ()) -> Cell:
-    """The cell of that name or file; what a cell file prints goes to stderr."""
+    """The cell of that name or file; what a cell file prints goes to stderr.
+
+    An equation that does nothing is worth a warning there, too.
+    """
     from lstmgen.library.loading import load
 
     with contextlib.redirect_stdout(sys.stderr):
-        return load(cell, declarations=declarations)
+        loaded = load(cell, declarations=declarations)
+    for definition in loaded.normal_form.unread:
+        if definition.label == definition.equation:  # and not one that the normal form added
+            equation = loaded.equations[int(definition.equation) - 1]
+            click.echo(
+                f"lstmgen: warning: equation ({definition.equation}), {equation.lhs} = "
+                f"{equation.rhs}: nothing depends on {definition.name}[t]; is an equation missing "
+                "that uses it?",
+                err=True,
+            )
+    return loaded
 
 
 def complete_cell(

@@ -131,10 +131,13 @@ _ALWAYS = (
     package("sympy", "reading equations"),
     package("mpmath", "verification at 50 digits"),
     package("jinja2", "generating modules"),
+    package("click", "the command line"),
+    package("lark", "reading equations in LaTeX and plain text"),
 )
 """What lstmgen itself needs."""
 
 _BESIDES = (
+    package("cairosvg", "`lstmgen draw -o cell.png`", 'pip install "lstmgen[draw]"'),
     replace(
         package("torch", "weights to and from PyTorch; the benchmarks, which compare with it"),
         name="PyTorch",

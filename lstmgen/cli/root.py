@@ -128,17 +128,20 @@ def show(cell: str, as_json: bool, declarations: tuple[str, ...]) -> None:
 
 @commands.command()
 @click.argument("cell", shell_complete=complete_cell)
-@click.option("--forward", "only", flag_value="forward", help="Only the cell's own equations.")
-@click.option("--gradients", "only", flag_value="gradients", help="Only the derived gradients.")
+@click.option("--forward", is_flag=True, help="The cell's own equations.  [default: both]")
+@click.option("--gradients", is_flag=True, help="The derived gradients.  [default: both]")
 @click.option("--standalone", is_flag=True, help="A whole document, ready for pdflatex.")
 @declare
-def latex(cell: str, only: str | None, standalone: bool, declarations: tuple[str, ...]) -> None:
+def latex(
+    cell: str, forward: bool, gradients: bool, standalone: bool, declarations: tuple[str, ...]
+) -> None:
     """The equations and their gradients as LaTeX."""
     from lstmgen.show.printing import latex as printer
 
     write = printer.standalone if standalone else printer.document_body
     loaded = load_cell(cell, declarations)
-    text = write(loaded, forward=only != "gradients", gradients=only != "forward")
+    both = forward == gradients
+    text = write(loaded, forward=forward or both, gradients=gradients or both)
     click.echo(text.rstrip("\n"))
 
 

@@ -27,6 +27,7 @@ from lstmgen.algebra.expression import (
     matvecs,
     rebuild,
     transform,
+    values,
     walk,
 )
 from lstmgen.notebook import plain_text
@@ -111,6 +112,17 @@ class NormalForm:
         return tuple(
             dict.fromkeys(self.sizes[x] for x in self.inputs if self.sizes[x] not in bound)
         )
+
+    @property
+    def unread(self) -> tuple[Definition, ...]:
+        """The definitions on which no state and no output depends: they do nothing."""
+        read: set[str] = set()
+        for definition in reversed(self.definitions):
+            if definition.name in (*self.states, self.output, *read):
+                read |= {value.name for value in values(definition.value)}
+                read |= {product.operand.name for product in definition.products}
+        kept = {*read, *self.states, self.output}
+        return tuple(d for d in self.definitions if d.name not in kept)
 
     @property
     def input_extents(self) -> dict[str, str]:

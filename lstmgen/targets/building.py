@@ -159,7 +159,7 @@ def check_folder(
     """Compare every module in a directory with what belongs there.
 
     Those of `KEPT` must be there, for the built-in targets.  A module of a cell that is not built
-    in cannot be compared, and is reported as a difference.  By default this is for all targets.
+    in cannot be compared, which is said.  By default this is for all targets.
     """
     from lstmgen.library.loading import load, names
 
@@ -175,8 +175,8 @@ def check_folder(
             path = folder / module_name(name, target)
             yield Outcome(
                 path,
-                "differs",
-                f"{path}: {name} is not a built-in cell; "
+                "not compared",
+                f"{path}: not compared, {name} is not a built-in cell; "
                 f"check it with: lstmgen build {name}.py --target {target} --check",
             )
 

@@ -21,9 +21,10 @@ class Outcome:
 
     Attributes:
         path: the file.
-        action: "written", "updated", "unchanged"; where files are compared, "unchanged" or
-            "differs".
-        difference: for "differs" what is wrong, with a short unified diff where there is a file.
+        action: "written", "updated", "unchanged"; where files are compared, "unchanged",
+            "differs", or "not compared".
+        difference: for "not compared" why; for "differs" what is wrong, with a short unified diff
+            where there is a file.
     """
 
     path: Path

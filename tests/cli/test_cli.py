@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -566,3 +567,62 @@ def test_explain_shows_the_layout_and_the_calls_of_the_numpy_module(
     for line in re.findall(r"^    (\w+\(.*?)  \(", calls, re.MULTILINE):
         assert line in text
     assert "  4 * H:5 * H  C\n" in out
+
+
+# What use showed --------------------------------------------------------------------------------
+
+
+def test_latex_with_both_flags_gives_both(capsys: pytest.CaptureFixture[str]) -> None:
+    _, whole, _ = outcome(capsys, "latex", "rnn")
+    _, both, _ = outcome(capsys, "latex", "rnn", "--forward", "--gradients")
+    assert both == whole and r"\delta" in both and r"h_t &= \tanh" in both
+
+
+def test_two_cells_for_one_file_are_refused_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    Path("a-b.txt").write_text("h_t = tanh(W x_t + U h_{t-1})")
+    Path("a_b.txt").write_text("h_t = sigma(W x_t + U h_{t-1})")
+    code, out, err = outcome(capsys, "build", "a-b.txt", "a_b.txt", "--target", "numpy")
+    assert (code, out) == (2, "")
+    assert err.startswith("lstmgen: a-b.txt and a_b.txt would both be written to generated")
+    assert not Path("generated").exists()
+    assert outcome(capsys, "build", "a-b.txt", "a-b.txt", "--target", "numpy")[0] == 0
+
+
+def test_an_equation_that_does_nothing_is_worth_a_warning(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    Path("idle.txt").write_text(
+        "r_t = sigma(V x_t)\ns_t = r_t * r_t\nz_t = sigma(R x_t)\nh_t = tanh(z_t + U h_{t-1})"
+    )
+    code, out, err = outcome(capsys, "show", "idle.txt")
+    assert code == 0 and "warning" not in out
+    assert [line.partition(": nothing")[0] for line in err.splitlines()] == [
+        "lstmgen: warning: equation (1), r[t] = sigma(V @ [x[t]])",
+        "lstmgen: warning: equation (2), s[t] = r[t]*r[t]",
+    ]
+    assert outcome(capsys, "show", "lstm")[2] == ""
+
+
+def test_a_module_of_a_cell_of_ones_own_is_not_counted_by_check(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    for name in ("rnn", "lstm", "peephole", "coupled", "gru", "gru_reset_after"):
+        assert main(["build", name, "--target", "numpy", "--no-verify"]) == 0
+    assert main(["build", "leaky.py", "--target", "numpy"]) == 0
+    capsys.readouterr()
+    code, _, err = outcome(capsys, "build", "--check", "--target", "numpy")
+    assert code == 0
+    assert "leaky_numpy.py: not compared, leaky is not a built-in cell; check it with" in err
+    assert err.endswith("lstmgen: 6 modules are up to date\n")
+
+
+def test_doctor_names_every_package_that_lstmgen_needs_or_can_use(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["draw"]]
+    _, out, _ = outcome(capsys, "doctor", "--json")
+    found = {finding["name"].lower() for finding in json.loads(out)["findings"]}
+    assert {re.split("[<>=]", name)[0] for name in needed} <= found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import re
 import time
 from pathlib import Path
 
@@ -405,3 +406,13 @@ def test_the_two_declarations_of_the_documentation_are_one_cell(tmp_path: Path) 
         block = text.partition(f"```{language}\n")[2].partition("```")[0]
         (tmp_path / f"gated.{suffix}").write_text(block, encoding="utf-8")
     assert load(tmp_path / "gated.tex").digest == load(tmp_path / "gated.py").digest
+
+
+def test_output_and_sizes_of_the_documentation(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "declaring.md").read_text(encoding="utf-8")
+    (source,) = (
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "sizes=" in block
+    )
+    (tmp_path / "projected.py").write_text(source, encoding="utf-8")
+    cell = load(tmp_path / "projected.py")
+    assert cell.output == "r" and cell.parameters == {"W": ("H", "P+D"), "V": ("P", "H")}
