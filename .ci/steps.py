@@ -4,9 +4,10 @@
     bash .ci/run
 
 In a temporary folder: the README's set-up commands, read out of README.md, the first of them also
-with the lowest versions that pyproject.toml admits, then ruff, mypy --strict and `lstmgen build
---check` over generated/.  It stops at the first failure and says which step it was.  pytest's
-summary stands at the end once more.
+with the lowest versions that pyproject.toml admits; the tests that were skipped for want of PyTorch
+and onnxruntime again, where these are; then ruff, mypy --strict and `lstmgen build --check` over
+generated/.  It stops at the first failure and says which step it was.  pytest's summary stands at
+the end once more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ import tempfile
 import time
 import tomllib
 from pathlib import Path
+from xml.etree import ElementTree
+
+TORCH = "torch==2.13.0"
+"""What lstmgen.torch is tested with; a newer one may be a build for CUDA, of gigabytes."""
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,22 +54,57 @@ def main() -> int:
 
 def steps(folder: Path) -> str:
     """All steps in order; pytest's summary line."""
-    product, tests, oldest = folder / "product", folder / "tests", folder / "oldest"
-    for clone in (product, tests, oldest):
+    names = ("product", "tests", "oldest", "references")
+    product, tests, oldest, references = (folder / name for name in names)
+    for clone in (product, tests, oldest, references):
         step("git", "clone", "--quiet", str(ROOT), str(clone), cwd=folder)
     use, test = setup_command(product, "use"), setup_command(tests, "test")
     step("sh", "-c", use, cwd=product)
     step("sh", "-c", use, cwd=product)  # it works a second time
     unchanged(product)
     with_lowest_versions(oldest, use)
-    summary = pytest_summary(step("sh", "-c", test, cwd=tests))
+    report = folder / "tests.xml"
+    lines = step("env", f"PYTEST_ADDOPTS={junit(report)}", "sh", "-c", test, cwd=tests)
+    summary = pytest_summary(lines)
     unchanged(tests)
+    more = with_references(references, skipped_files(report))
     inside = f"{tests}/.venv/bin"
     step(f"{inside}/python", "-m", "pip", "install", "--quiet", ".[lint]", cwd=tests)
     step(f"{inside}/ruff", "check", cwd=tests)
     step(f"{inside}/mypy", "--strict", "lstmgen/", cwd=tests)
     step(f"{inside}/lstmgen", "build", "--check", "-o", "generated", cwd=tests)
-    return summary
+    return f"{summary}; with PyTorch and onnxruntime: {more}"
+
+
+def with_references(clone: Path, files: list[str]) -> str:
+    """The tests that were skipped for want of a package, where all packages are."""
+    if not files:
+        raise LookupError("no test was skipped for want of PyTorch: is it in the extra `test` now?")
+    step("python3", "-m", "venv", ".venv", cwd=clone)
+    step(".venv/bin/pip", "install", "--quiet", ".[test,references]", TORCH, cwd=clone)
+    report = clone.parent / "references.xml"
+    lines = step(".venv/bin/pytest", *shlex.split(junit(report)), *files, cwd=clone)
+    again = skipped_files(report)
+    if again:
+        raise LookupError(f"skipped for want of a package all the same: {', '.join(again)}")
+    unchanged(clone)
+    return pytest_summary(lines)
+
+
+def junit(report: Path) -> str:
+    """pytest's options to write a report that names the files of tests."""
+    return f"--junitxml={report} -o junit_family=xunit1"
+
+
+def skipped_files(report: Path) -> list[str]:
+    """The files with tests that were skipped, but for want of a GPU."""
+    found = []
+    for test in ElementTree.parse(report).iter("testcase"):
+        for skipped in test.iter("skipped"):
+            reason = f"{skipped.get('message')} {skipped.text}"
+            if not re.search(r"CuPy is not installed|no CUDA device", reason):
+                found.append(str(test.get("file")))
+    return sorted(set(found))
 
 
 def with_lowest_versions(clone: Path, use: str) -> None:

@@ -179,7 +179,8 @@ class Recurrent(nn.Module):
 
         Args:
             x: (T, B, input_size), (B, T, input_size) with batch_first, (T, input_size) without a
-                batch, or a PackedSequence; a dict of such tensors for a cell of several inputs.
+                batch, or a PackedSequence; a dict of such tensors for a cell of several inputs, in
+                which one that is a number for each row and step may lack the last axis.
             state: for each state in the order of `cell.states` a tensor (num_layers * directions,
                 B, size), without B where x has no batch; for one state just the tensor.  Zeros if
                 None.
@@ -283,17 +284,20 @@ class Recurrent(nn.Module):
                 f"the layer's parameters are {weight.dtype}: it computes in torch.float32 and "
                 "torch.float64; layer.float() makes them so, and autocast is fine with that"
             )
+        sizes = self.layer_sizes[0].inputs
+        axes = max(getattr(value, "ndim", 0) for value in inputs)
         arranged: list[Tensor] = []
-        for name, size, value in zip(names, self.layer_sizes[0].inputs, inputs, strict=True):
+        for name, size, value in zip(names, sizes, inputs, strict=True):
             label = "x" if len(names) == 1 else f"x[{name!r}]"
             value = _fitting(label, value, weight)
-            if value.dim() not in (2, 3) or value.shape[-1] != size:
+            if size == 1 and value.dim() == axes - 1 and len(names) > 1:
+                value = value.unsqueeze(-1)  # one number for each row and step
+            if value.dim() not in (2, 3) or value.dim() != axes or value.shape[-1] != size:
                 layout = f"(B, T, {size})" if by_batch else f"(T, B, {size})"
                 raise ValueError(
                     f"{label}: expected {layout}, or (T, {size}), got {tuple(value.shape)}"
                 )
-            batched = value.dim() == 3
-            if not batched:
+            if axes == 2:
                 value = value.unsqueeze(1)
             elif by_batch:
                 value = value.transpose(0, 1)
@@ -303,7 +307,7 @@ class Recurrent(nn.Module):
                     f"{tuple(inputs[0].shape)}, got {tuple(inputs[len(arranged)].shape)}"
                 )
             arranged.append(value)
-        return arranged, batched
+        return arranged, axes == 3
 
     def _initial(self, state: Any, B: int, batched: bool, like: Tensor) -> list[Tensor]:
         """The states as (layers and directions, B, size); none for zeros."""

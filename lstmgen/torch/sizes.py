@@ -28,10 +28,15 @@ class Sizes:
 
 
 def fed(cell: Cell) -> int:
-    """Which input takes the output of the layer below: the first whose size is its own."""
+    """Which input takes the output of the layer below: the first whose size is its own.
+
+    Where none has, the first that is a vector.
+    """
     form = cell.normal_form
-    free = [k for k, x in enumerate(form.inputs) if form.sizes[x] in form.input_sizes]
-    return free[0] if free else 0
+    extents = [form.input_extents[x] for x in form.inputs]
+    free = [k for k, size in enumerate(extents) if size in form.input_sizes]
+    vectors = [k for k, size in enumerate(extents) if size != "1"]
+    return (*free, *vectors, 0)[0]
 
 
 def sizes(
@@ -61,7 +66,7 @@ def sizes(
                 + (f"the sizes {', '.join(form.extra_sizes)}" if form.extra_sizes else "no size")
                 + f" of its own, and {name} is none of them"
             )
-    known = {"H": _size("hidden_size", hidden_size)}
+    known = {"1": 1, "H": _size("hidden_size", hidden_size)}
     for name in form.extra_sizes:
         if name not in own:
             raise TypeError(f"{name}: {cell.name} has a size {name} of its own; give {name}=...")
@@ -75,20 +80,20 @@ def sizes(
     several = len(form.inputs) > 1
     for x in form.inputs:
         label = f"input_size[{x!r}]" if several else "input_size"
-        symbol = form.sizes[x]
+        symbol = form.input_extents[x]
         value = given.get(x)
         if not isinstance(input_size, Mapping) and (not several or symbol in form.input_sizes):
             value = input_size
         if value is None and symbol not in known:
             raise ValueError(f"{label}: the size of {x} is missing")
         if value is not None and known.setdefault(symbol, _size(label, value)) != value:
+            kind = "one number" if symbol == "1" else f"combined with vectors of size {symbol}"
             raise ValueError(
-                f"{label}: {x} of {cell.name} is combined with vectors of size {symbol}, "
-                f"so expected {known[symbol]}, got {value}"
+                f"{label}: {x} of {cell.name} is {kind}, so expected {known[symbol]}, got {value}"
             )
     return Sizes(
         known=known,
-        inputs=tuple(known[form.sizes[x]] for x in form.inputs),
+        inputs=tuple(known[form.input_extents[x]] for x in form.inputs),
         parameters={
             p: tuple(sum(known[s] for s in extent.split("+")) for extent in shape)
             for p, shape in cell.parameters.items()

@@ -78,6 +78,45 @@ def test_a_version_that_is_not_the_lowest_fails(
     assert (tmp_path / "lowest.txt").read_text() == "click==8.2\n"
 
 
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.a" name="test_fine" file="tests/a.py" />
+<testcase classname="tests.b" name="test_gpu" file="tests/b.py">
+<skipped message="CuPy is not installed (lstmgen[cuda12])">conftest.py:1</skipped></testcase>
+{more}</testsuite></testsuites>"""
+SKIPPED = """<testcase classname="" name="tests.c" file="tests/c.py">
+<skipped message="collection skipped">('c.py', 3, 'PyTorch is not here')</skipped></testcase>"""
+
+
+def test_what_was_skipped_for_want_of_a_package_runs_where_it_is(
+    ci: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(REPORT.format(more=""))
+    assert ci.skipped_files(report) == []
+    report.write_text(REPORT.format(more=SKIPPED))
+    assert ci.skipped_files(report) == ["tests/c.py"]
+
+    monkeypatch.setattr(ci, "unchanged", lambda clone: None)
+    with pytest.raises(LookupError, match="no test was skipped for want of PyTorch"):
+        ci.with_references(tmp_path / "clone", [])
+    for more, right in (("", True), (SKIPPED, False)):
+        ran = []
+
+        def step(*command, cwd, more=more, ran=ran):
+            ran.append(command)
+            (tmp_path / "references.xml").write_text(REPORT.format(more=more))
+            return ["== 3 passed in 1.00s =="]
+
+        monkeypatch.setattr(ci, "step", step)
+        if right:
+            found = ci.with_references(tmp_path / "clone", ["tests/c.py"])
+            assert found == "3 passed in 1.00s"
+        else:
+            with pytest.raises(LookupError, match=r"skipped for want of .* tests/c\.py"):
+                ci.with_references(tmp_path / "clone", ["tests/c.py"])
+        assert ran[1][-2:] == (".[test,references]", ci.TORCH) and ran[2][-1] == "tests/c.py"
+
+
 def test_a_changed_clone_is_a_failure(ci: ModuleType, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     ci.unchanged(tmp_path)

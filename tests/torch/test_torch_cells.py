@@ -7,7 +7,7 @@ import pytest
 from torch_layers import B, Recurrent, T, as_state, flat, initial, inputs, layer, torch
 
 import lstmgen
-from lstmgen import Cell, Eq, load, symbols, t, tanh
+from lstmgen import Cell, Eq, load, scalars, symbols, t, tanh
 from lstmgen.library.loading import built_in_names
 
 
@@ -115,6 +115,31 @@ def test_a_cell_from_a_file_and_from_python(tmp_path) -> None:
     x = inputs(made[0])
     for other in made[1:]:
         assert all(torch.equal(a, b) for a, b in zip(made[0](x)[0], other(x)[0], strict=True))
+
+
+def test_inputs_of_one_number() -> None:
+    h, x, W, b = symbols("h x W b")
+    m = scalars("m")
+    cell = Cell("held", Eq(h[t], m[t] * tanh(W @ [h[t - 1], x[t]] + b) + (1 - m[t]) * h[t - 1]))
+    made = layer(cell, num_layers=2, bidirectional=True, batch_first=True)
+    given = inputs(made, B, T)
+    flat_m = {**given, "m": given["m"].squeeze(-1)}
+    assert given["m"].shape == (B, T, 1) and given["x"].shape == (B, T, 2)
+    output = made(given)[0]
+    assert torch.equal(output, made(flat_m)[0])
+    row = {name: a[1] for name, a in flat_m.items()}
+    torch.testing.assert_close(made(row)[0], output[1])
+
+    def compute(m, x):
+        return made({"m": m, "x": x})[0]
+
+    torch.autograd.gradcheck(compute, (given["m"], given["x"]))
+    with pytest.raises(ValueError, match=r"x\['x'\]: expected as many steps and rows as x\['m'\]"):
+        made({**given, "m": given["m"][:, :1]})
+    with pytest.raises(ValueError, match="m of held is one number, so expected 1, got 2"):
+        Recurrent(cell, {"x": 2, "m": 2}, 5)
+    with pytest.raises(TypeError, match="x: expected a dict of m, x, got Tensor"):
+        made(given["x"])
 
 
 def test_parameters_start_as_torchs_do() -> None:
