@@ -66,7 +66,8 @@ def build(
     from lstmgen.targets import building
 
     if not cells and not check:
-        raise UsageError("build needs a CELL, for example: lstmgen build lstm --target numpy")
+        example = f"lstmgen build lstm --target {registry.DEFAULT}"
+        raise UsageError(f"build needs a CELL, for example: {example}")
     if not targets and not check:
         raise UsageError(f"build needs --target {' or --target '.join(registry.names())}")
     chosen = {

@@ -12,7 +12,6 @@ import linecache
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import mpmath
@@ -24,7 +23,7 @@ from lstmgen.errors import UnavailableError
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.targets.target import Runner
 from lstmgen.verification.arithmetic import Arithmetic, PointError
-from lstmgen.verification.labels import Label, Labels
+from lstmgen.verification.labels import Label, Labels, spans
 from lstmgen.verification.points import RANGES, Range, Shape, shape_for
 from lstmgen.verification.reference import Reference
 from lstmgen.verification.unrolling import Frame
@@ -38,6 +37,9 @@ BOUND = 1e-7
 """Of an error, relative to the largest value of its array."""
 
 _SIZES = ((4, 3, 5, 2), (2, 1, 1, 3))  # T, B, H, D: unequal ones, and single units
+_SIZES_OF_MANY = ((2, 2, 3, 1),)
+_MANY = 60  # equations, from which on there is time for few numbers
+_DIRECTIONS = 24  # at most; more arrays share them
 _STEP = 2.0**-15  # of the differences: their error is that to the fourth, and 1e-16 over it
 _WEIGHTS = {2: -1 / 12, 1: 2 / 3, -1: -2 / 3, -2: 1 / 12}  # central, of the fourth order
 _MARGIN = 4e-3  # from kinks and poles, so that no difference is taken across one
@@ -50,7 +52,8 @@ _SHARE = 1e-3  # of the largest value of its kind that an array counts as at lea
 def check_module(cell: Cell, runner: Runner) -> tuple[str, ...]:
     """What is wrong with a module, an equation at a time; nothing if it agrees with its cell."""
     labels, equations = Labels(cell, cell.gradients), _Equations(cell)
-    for sizes in _SIZES:
+    many = len(cell.equations) > _MANY
+    for sizes in _SIZES_OF_MANY if many else _SIZES:
         try:
             case = equations.case(shape_for(cell.normal_form, *sizes))
         except PointError as error:
@@ -103,7 +106,8 @@ class _Case:
     Attributes:
         given: parameters, inputs (T, B, size) and initial states (B, size), by group and name.
         states: at every step, (T, B, size).
-        directions: for each array that is given; `slopes` are the loss's derivatives along them,
+        directions: for each array that is given.
+        slopes: of the loss along the directions of some arrays at a time, named by group and name:
             for dy alone and for dstate alone.
     """
 
@@ -114,7 +118,7 @@ class _Case:
     y: Array
     states: Arrays
     directions: dict[str, Arrays]
-    slopes: dict[tuple[str, str], tuple[float, float]]
+    slopes: dict[tuple[tuple[str, str], ...], tuple[float, float]]
 
 
 class _Equations:
@@ -169,17 +173,19 @@ class _Equations:
             for group, arrays in given.items()
         }
         named = [(group, name) for group, arrays in given.items() for name in arrays]
+        together = [tuple(named[k::_DIRECTIONS]) for k in range(min(_DIRECTIONS, len(named)))]
         moved: dict[str, Arrays] = {group: {} for group in given}
         for group, name in named:
-            by = [_STEP * k * ((group, name) == which) for which in named for k in _WEIGHTS]
+            by = [_STEP * k * ((group, name) in those) for those in together for k in _WEIGHTS]
             array, direction = given[group][name], directions[group][name]
             moved[group][name] = array[..., None] + direction[..., None] * np.array(by)
-        found, after = self._run(shape, moved, len(named) * len(_WEIGHTS))
-        losses = np.zeros((2, len(named) * len(_WEIGHTS)))
+        samples = len(together) * len(_WEIGHTS)
+        found, after = self._run(shape, moved, samples)
+        losses = np.zeros((2, samples))
         losses[0] = np.einsum("tbhs,tbh->s", found, dy)
         for name in form.states:
             losses[1] += np.einsum("bhs,bh->s", after[name][-1], dstate[name])
-        by_y, by_state = _differences(losses.reshape(2, len(named), len(_WEIGHTS)))
+        by_y, by_state = _differences(losses.reshape(2, len(together), len(_WEIGHTS)))
         return _Case(
             shape,
             given,
@@ -188,7 +194,7 @@ class _Equations:
             y[..., 0],
             {name: array[..., 0] for name, array in states.items()},
             directions,
-            dict(zip(named, zip(by_y.tolist(), by_state.tolist(), strict=True), strict=True)),
+            dict(zip(together, zip(by_y.tolist(), by_state.tolist(), strict=True), strict=True)),
         )
 
     def _run(
@@ -285,9 +291,9 @@ class _Comparison:
             dparams, dx, dstate0 = self._module.backward(params, tape, **given)
             groups = {"params": dparams, "x": self._by_input(dx), "state": dstate0}
             how = " and ".join(given)
-            for (group, name), slopes in self._case.slopes.items():
+            for those, slopes in self._case.slopes.items():
                 true = sum(slopes) if which is None else slopes[which]
-                found = list(self._slope(group, name, groups[group][name], true, dtype, how))
+                found = list(self._slope(those, groups, true, dtype, how))
                 wrong = wrong or bool(found)
                 yield from found
             if wrong:
@@ -337,26 +343,33 @@ class _Comparison:
             )
 
     def _slope(
-        self, group: str, name: str, got: Any, true: float, dtype: str, how: str
+        self,
+        those: tuple[tuple[str, str], ...],
+        groups: dict[str, Any],
+        true: float,
+        dtype: str,
+        how: str,
     ) -> Iterator[str]:
-        """A gradient times its direction against the derivative along that."""
+        """Gradients times their directions against the derivative along these."""
         tables = {"params": "parameters", "x": "inputs", "state": "initial"}
-        label = getattr(self._labels, tables[group])[name]
-        direction = self._case.directions[group][name]
-        found, problem = self._host(got, direction.shape, dtype)
-        text = f"({label.label}) {label.text}: the gradient of {group}[{name!r}] for {how}"
-        if problem:
-            yield f"{text} {problem}"
-            return
-        if dtype != "float64":
-            return
-        along = float(np.sum(found * direction))
+        labels = [getattr(self._labels, tables[group])[name] for group, name in those]
+        about = labels[0].text if len(labels) == 1 else f"{len(labels)} equations"
+        equations = f"({spans(label.label for label in labels)}) {about}"
+        along, largest = 0.0, abs(true)
+        for group, name in those:
+            direction = self._case.directions[group][name]
+            found, problem = self._host(groups[group][name], direction.shape, dtype)
+            if problem:
+                yield f"{equations}: the gradient of {group}[{name!r}] for {how} {problem}"
+                return
+            along += float(np.sum(found * direction))
+            largest = max(largest, float(np.max(np.abs(found * direction), initial=0.0)))
         size = max(abs(s) for slopes in self._case.slopes.values() for s in slopes)
-        scale = max(float(np.max(np.abs(found * direction))), abs(true), _SHARE * size)
-        if not (isfinite(along) and abs(along - true) <= BOUND * scale):
+        if dtype == "float64" and not abs(along - true) <= BOUND * max(largest, _SHARE * size):
+            names = " and ".join(f"{group}[{name!r}]" for group, name in those)
             yield (
-                f"{text}, times a direction, is {along:.9g}, and by differences of the equations "
-                f"{true:.9g}"
+                f"{equations}: the gradient of {names} for {how}, times a direction, is "
+                f"{along:.9g}, and by differences of the equations {true:.9g}"
             )
 
     def _host(self, got: Any, shape: tuple[int, ...], dtype: str) -> tuple[Array, str]:

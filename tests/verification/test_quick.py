@@ -50,9 +50,9 @@ def test_it_takes_less_than_half_a_second(target: str, name: str) -> None:
     texts = files(cell, found)
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         assert found.quick_check(cell, texts) == ()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.5
 
 
@@ -137,6 +137,25 @@ def test_nothing_wrong_is_written(
     assert list(tmp_path.iterdir()) == []
     assert main(["build", "lstm", "--target", "numpy", "--no-verify"]) == 0
     assert (tmp_path / "generated" / "lstm_numpy.py").exists()
+
+
+def test_many_equations_take_little_time_and_share_directions() -> None:
+    t, sigma, symbols = lstmgen.t, lstmgen.sigma, lstmgen.symbols
+    h, x = symbols("h x")
+    gates = [symbols(f"g{k} W{k} b{k}") for k in range(100)]
+    equations = [lstmgen.Eq(g[t], sigma(W @ [h[t - 1], x[t]] + b)) for g, W, b in gates]
+    mean = sum(g[t] for g, _, _ in gates[1:]) + gates[0][0][t]
+    cell = Cell("many", *equations, lstmgen.Eq(h[t], mean / 100))
+    found = targets.get("numpy")
+    texts = files(cell, found)
+    start = time.process_time()
+    assert found.quick_check(cell, texts) == ()
+    assert time.process_time() - start < 1.5  # half a second where nothing else runs
+    ((name, text),) = texts.items()
+    wrong = text.replace('dparams["b57"]', 'dparams["b58"]')
+    assert wrong != text
+    (first, *_) = found.quick_check(cell, {name: wrong})
+    assert "equations: the gradient of params['" in first and "'b57'" in str(first)
 
 
 def test_what_is_on_disk_already_is_not_verified_again(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_cell_of_the_post_passes_verification_on_the_cpu(name: str, nvrtc_here
     assert "orders forward, reverse, shuffle, starve" in str(
         [check.what for check in report.checks if check.check == "repeat float64"]
     )
-    architectures = {(build.dtype, build.architecture) for build in report.kernels}
+    architectures = {(use["dtype"], use["architecture"]) for use in report.kernels}
     assert len(architectures) == 8
     assert all(build.kernels for build in report.kernels)
 
