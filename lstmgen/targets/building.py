@@ -105,9 +105,9 @@ def prepare(
     if as_on_disk:
         header = read_header(read(folder / module_name(cell.name, found.name)) or b"")
         said = header.options if header and header.target == found.name else {}
-        known = {option.name for option in found.options}
         given = {name: value for name, value in options.items() if value is not None}
-        options = {**{name: value for name, value in said.items() if name in known}, **given}
+        options = {o.name: said[o.name] for o in found.options if said.get(o.name) in o.values}
+        options |= given
     return Prepared(cell, found, folder, files_of(cell, found, **options))
 
 

@@ -72,8 +72,8 @@ def write_all(
             os.replace(temporary[path], path.resolve())  # through a link, to what it names
             done.append(path)
     except BaseException as error:
-        for path in done:
-            _take_back(path, present[path])
+        for earlier in done:
+            _take_back(earlier, present[earlier])
         if isinstance(error, OSError):
             raise UsageError(f"{path} cannot be written: {error.strerror}") from None
         raise

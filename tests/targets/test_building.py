@@ -16,9 +16,10 @@ from lstmgen.errors import UsageError
 from lstmgen.library.loading import names
 from lstmgen.targets import building
 from lstmgen.targets.building import KEPT, check_folder, is_generated
+from lstmgen.targets.common.header import header_line, read_header
 from lstmgen.targets.registry import BUILT_IN
 from lstmgen.targets.target import module_name
-from lstmgen.targets.writing import Outcome
+from lstmgen.targets.writing import Outcome, write_all
 
 
 def build(*arguments: object, **options: object) -> Outcome:
@@ -122,6 +123,49 @@ def test_an_interruption_leaves_nothing_behind(
     with pytest.raises(KeyboardInterrupt):
         build(load("rnn"), "numpy", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_files_are_written_all_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("module.py", "kernels.c", "notes.txt")]
+    paths[0].write_bytes(b"old")
+    wanted = {path: path.name.encode() for path in paths}
+    replace, done = os.replace, []
+
+    def failing(source: Path, target: Path) -> None:
+        if len(done) == 2:
+            raise OSError(28, "No space left on device")
+        done.append(Path(target).name)
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", failing)
+        with pytest.raises(UsageError, match=r"module\.py cannot be written: No space left"):
+            write_all(wanted, is_ours=lambda content: True)
+    assert done == ["notes.txt", "kernels.c"], "the module itself comes last"
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == {paths[0]: b"old"}
+    with pytest.raises(UsageError, match=r"module\.py was not written by lstmgen"):
+        write_all(wanted, is_ours=lambda content: False)
+    assert [path.name for path in tmp_path.iterdir()] == ["module.py"]
+    outcomes = write_all(wanted, is_ours=lambda content: content == b"old")
+    assert [o.action for o in outcomes] == ["updated", "written", "written"]
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == wanted
+    paths[1].write_bytes(b"other")
+    outcomes = write_all(wanted, is_ours=lambda content: True)
+    assert [o.action for o in outcomes] == ["unchanged", "updated", "unchanged"]
+
+
+def test_a_header_is_read_back() -> None:
+    line = header_line("my_cell", "metal", {"recompute": "all", "unroll": "4"})
+    assert " with --recompute all and --unroll 4." in line
+    for start in ('"""', "/* ", "// ", "# ", "/*"):
+        found = read_header(f"{start}{line}\n".encode())
+        assert found is not None
+        assert (found.cell, found.target) == ("my_cell", "metal")
+        assert found.version == lstmgen.__version__
+        assert found.options == {"recompute": "all", "unroll": "4"}
+    assert read_header(f"see {line}".encode()) is None
 
 
 def test_places_that_cannot_hold_a_module(tmp_path: Path) -> None:
