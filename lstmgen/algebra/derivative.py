@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lstmgen.algebra.expression import (
     ONE,
     ZERO,
@@ -16,47 +18,64 @@ from lstmgen.algebra.expression import (
     Value,
     add,
     div,
+    masked,
     mul,
     neg,
     sub,
 )
-from lstmgen.algebra.functions import partials, power_partials
+from lstmgen.algebra.functions import partials, power_partials, vanishes
 
 
 def derivative(
-    expression: Expression, by: Value | Parameter, value: Expression | None = None
+    expression: Expression,
+    by: Value | Parameter,
+    value: Expression | None = None,
+    vanishing: Collection[Expression] = (),
 ) -> Expression:
     """d expression / d by, element-wise, with factors and terms in the order of the expression.
 
     `value` is a name for the whole expression, if it has one: the derivative of an activation is
     then written in it, as f_t (1 - f_t).  Matrix products are constants here.
+
+    A factor that is 0 over whole ranges, like relu or one of the `vanishing` values, masks what it
+    multiplies: nothing depends on that where it is 0, even if the derivative of what stands around
+    the product is infinite there, as in sqrt(k relu(a)).
     """
+
+    def of(part: Expression) -> Expression:
+        return derivative(part, by, vanishing=vanishing)
+
+    def as_factor(part: Expression) -> Expression:
+        return masked(part) if vanishes(part, vanishing) else part
+
     own = value if value is not None else expression
     match expression:
         case Add(terms):
-            return _positive_first([derivative(term, by) for term in terms])
+            return _positive_first([of(term) for term in terms])
         case Neg(argument):
-            return neg(derivative(argument, by))
+            return neg(of(argument))
         case Mul(factors):
             return _positive_first(
                 [
-                    mul(*factors[:k], slope, *factors[k + 1 :])
+                    mul(*map(as_factor, factors[:k]), slope, *map(as_factor, factors[k + 1 :]))
                     for k, factor in enumerate(factors)
-                    if (slope := derivative(factor, by)) != ZERO
+                    if (slope := of(factor)) != ZERO
                 ]
             )
         case Div(above, below):
-            by_above = div(derivative(above, by), below)
-            by_below = derivative(below, by)
-            return sub(by_above, ZERO if by_below == ZERO else div(mul(own, by_below), below))
+            by_above, by_below = div(of(above), below), of(below)
+            if by_below == ZERO:
+                return by_above
+            whole = masked(own) if vanishes(above, vanishing) else own
+            return sub(by_above, div(mul(whole, by_below), below))
         case Pow(base, exponent):
-            slopes = [derivative(part, by) for part in (base, exponent)]
+            slopes = [of(part) for part in (base, exponent)]
             if slopes == [ZERO, ZERO]:
                 return ZERO
             rules = power_partials(base, exponent, own)
             return add(*(mul(rule, s) for rule, s in zip(rules, slopes, strict=True)))
         case Call(_, arguments):
-            slopes = [derivative(argument, by) for argument in arguments]
+            slopes = [of(argument) for argument in arguments]
             if all(slope == ZERO for slope in slopes):
                 return ZERO
             return add(

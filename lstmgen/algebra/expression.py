@@ -187,8 +187,16 @@ def unmasked(call: Call) -> Expression:
     mask, value = call.arguments
     if value == ONE:
         return mask
-    factors = value.factors if isinstance(value, Mul) else (value,)
-    return Mul((*factors, mask))
+    return mul(value, mask)
+
+
+def without_masks(expression: Expression) -> Expression:
+    """The expression with plain products for masked ones: the same where everything is finite."""
+
+    def change(node: Expression) -> Expression:
+        return unmasked(node) if isinstance(node, Call) and node.function == MASKED else node
+
+    return transform(expression, change)
 
 
 def power(base: Expression, exponent: Expression) -> Expression:

@@ -24,7 +24,9 @@ from lstmgen.algebra.expression import (
     neg,
     parameters,
     values,
+    without_masks,
 )
+from lstmgen.algebra.functions import is_singular, vanishes
 from lstmgen.form.normal_form import Definition, Names, NormalForm
 from lstmgen.notebook import plain_text
 
@@ -146,13 +148,25 @@ def derive(form: NormalForm) -> Gradients:
     outer: dict[str, list[list[OuterProduct]]] = {
         w: [[] for _ in weight.columns] for w, weight in form.weights.items()
     }
+    vanishing: set[Value] = set()
+    for d in form.definitions:
+        if vanishes(d.value, vanishing):
+            vanishing |= {Value(d.name), Value(d.name, -1)}
+    finite = not any(is_singular(d.value) for d in form.definitions)
+
+    def term(delta: Value, definition: Definition, by: Value | Parameter) -> Expression:
+        own = Value(definition.name)
+        found = mul(delta, derivative(definition.value, by, own, vanishing))
+        # Where no derivative can be infinite, 0 need not be told from 0 times infinity.
+        return without_masks(found) if finite else found
+
     sums: dict[str, list[Expression]] = {p: [] for p in form.parameters if p not in form.weights}
 
     for definition in form.definitions:
         delta = Value(adjoint[definition.name])
         used: dict[Value, list[Expression]] = {}
         for value in values(definition.value):
-            used.setdefault(value, []).append(_term(delta, definition, value))
+            used.setdefault(value, []).append(term(delta, definition, value))
         for product, negative in _signed_products(definition.value):
             back = MatVec(product.weight, product.slot, not product.transposed, delta)
             used.setdefault(product.operand, []).append(neg(back) if negative else back)
@@ -162,7 +176,7 @@ def derive(form: NormalForm) -> Gradients:
         for value, terms in used.items():
             (here if value.shift == 0 else later)[value.name] += terms
         for parameter in parameters(definition.value):
-            sums[parameter].append(_term(delta, definition, Parameter(parameter)))
+            sums[parameter].append(term(delta, definition, Parameter(parameter)))
 
     labels = (f"δ{k}" for k in range(1, 1 << 30))
     return Gradients(
@@ -189,11 +203,6 @@ def derive(form: NormalForm) -> Gradients:
         initial=tuple(InitialGradient(next(labels), s) for s in form.states),
         form=form,
     )
-
-
-def _term(delta: Value, definition: Definition, by: Value | Parameter) -> Expression:
-    slope = derivative(definition.value, by, Value(definition.name))
-    return mul(delta, slope)
 
 
 def _signed_products(value: Expression) -> list[tuple[MatVec, bool]]:

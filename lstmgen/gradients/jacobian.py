@@ -30,6 +30,7 @@ from lstmgen.algebra.expression import (
     mul,
     values,
     walk,
+    without_masks,
 )
 from lstmgen.form.normal_form import Definition, Names, NormalForm
 from lstmgen.notebook import plain_text
@@ -199,7 +200,9 @@ class _Columns:
         direct: list[Expression] = []
         products: list[Term] = []
         for value in values(definition.value):
-            slope = derivative(definition.value, value, Value(definition.name))
+            slope = without_masks(
+                derivative(definition.value, value, Value(definition.name))
+            )
             if slope == ZERO:
                 continue
             if value.shift == 0:

@@ -18,7 +18,7 @@ from lstmgen.gradients.derivation import (
     OuterProduct,
     VectorGradient,
 )
-from lstmgen.verification.arithmetic import Arithmetic, Matrix, Operand, Real, Vector
+from lstmgen.verification.arithmetic import Arithmetic, Limits, Matrix, Operand, Real, Vector
 from lstmgen.verification.equations import Compiler
 from lstmgen.verification.points import Point
 from lstmgen.verification.unrolling import Frame, Trajectory, Values, finish
@@ -56,7 +56,7 @@ class GradientEquations:
     """Evaluates derived gradient equations at the digits of `arithmetic`."""
 
     def __init__(self, gradients: Gradients, arithmetic: Arithmetic) -> None:
-        self.arithmetic = arithmetic
+        self.arithmetic = arithmetic = Limits(arithmetic.digits, arithmetic.context)
         self.gradients = gradients
         self._sizes = gradients.form.sizes
         compiler = Compiler(gradients.form, arithmetic)

@@ -22,9 +22,16 @@ Operand = Any  # Real or Vector
 LARGEST = 1e6
 """Values beyond this are out of range: a rounding error would be large next to anything else."""
 
+LARGEST_EXPONENT = 1e6
+"""Exponentials beyond this are not evaluated: 1 / (1 + exp(1e6)) still is."""
+
 
 class PointError(ArithmeticError):
     """The equations cannot be evaluated at this point: outside a domain, or out of range."""
+
+
+class IndefiniteError(PointError):
+    """A derived equation gives 0 times infinity: it is wrong there, whatever the point."""
 
 
 class Arithmetic:
@@ -37,6 +44,7 @@ class Arithmetic:
             or min.
         tie: whether there was an argument right at a kink.
         edge: the same to a pole or to the border of a domain (division, log, sqrt, powers).
+        border: whether there was an argument right at a border, as sqrt(relu(a)) has where a < 0.
     """
 
     def __init__(self, digits: int, context: Any = None) -> None:
@@ -58,6 +66,7 @@ class Arithmetic:
         self.kink: Real = self.context.inf
         self.tie = False
         self.edge: Real = self.context.inf
+        self.border = False
 
     def number(self, value: Any) -> Real:
         """`value` (an int, a float, a Fraction, a decimal string) at full precision."""
@@ -97,25 +106,26 @@ class Arithmetic:
         """above / below, of numbers."""
         self._near_edge(abs(below))
         if not below:
-            raise PointError("division by zero")
+            return self._pole(above * self.context.inf)
         return above / below
 
     def power(self, base: Real, exponent: Real) -> Real:
-        """base ** exponent, of numbers; a fractional exponent wants a positive base."""
+        """base ** exponent, of numbers; a fractional exponent wants a base that is not negative."""
         if exponent == int(exponent):
             if exponent < 0:
                 return self.quotient(self.one, base ** int(-exponent))
             return base ** int(exponent)
-        self._near_edge(base)
-        if base <= 0:
-            raise PointError("a fractional power of a number that is not positive")
-        return self._ranged(self.context.power(base, exponent))
+        return self.varying_power(base, exponent)
 
     def varying_power(self, base: Real, exponent: Real) -> Real:
-        """base ** exponent where the exponent is no constant: defined for positive bases."""
+        """base ** exponent where the exponent is no whole number: for bases from 0 on."""
+        if base < 0:
+            raise PointError("a fractional or varying power of a negative number")
         self._near_edge(base)
-        if base <= 0:
-            raise PointError("a varying power of a number that is not positive")
+        if not base:
+            if exponent > 0:
+                return self.zero
+            return self._pole(self.context.inf) if exponent < 0 else self.one
         return self._ranged(self.context.exp(self._exponent(exponent * self.context.log(base))))
 
     def in_range(self, vector: Vector) -> Vector:
@@ -130,7 +140,9 @@ class Arithmetic:
         return value
 
     def _near_edge(self, distance: Real) -> None:
-        if distance < self.edge:
+        if not distance:
+            self.border = True
+        elif distance < self.edge:
             self.edge = distance
 
     def _near_kink(self, distance: Real) -> None:
@@ -140,7 +152,7 @@ class Arithmetic:
             self.kink = distance
 
     def _exponent(self, a: Real) -> Real:
-        if a > 1000:
+        if a > LARGEST_EXPONENT:
             raise PointError("an exponential out of range")
         return a
 
@@ -149,6 +161,8 @@ class Arithmetic:
         context, exact, kinks, domain = self.context, entry.exact, entry.kinks, entry.domain
         if entry.name == "exp":
             return lambda a: context.exp(self._exponent(a))
+        if kinks is None and domain is None and not entry.defaults:
+            return lambda *arguments: exact(context, *arguments)
 
         def evaluate(*given: Real) -> Real:
             arguments = entry.complete(given, self.number)
@@ -157,15 +171,33 @@ class Arithmetic:
                     self._near_kink(abs(distance))
             if domain is not None:
                 distance = domain(context, *arguments)
-                self._near_edge(distance)
                 if distance < 0:
                     raise PointError(f"{entry.notation} of a number outside its domain")
-            try:
-                value = exact(context, *arguments)
-            except (ValueError, OverflowError) as error:
-                raise PointError(f"{entry.notation} out of range") from error
-            if not abs(value) < context.inf:
-                raise PointError(f"{entry.notation} of a number at the border of its domain")
-            return value
+                self._near_edge(distance)
+                if not distance and entry.pole:
+                    return self._pole(entry.pole * context.inf)
+            return exact(context, *arguments)
 
         return evaluate
+
+    def _pole(self, limit: Real) -> Real:
+        """The value where a function or a quotient has a pole, of which `limit` is the limit."""
+        raise PointError("a pole: a division by zero, or the logarithm of zero")
+
+
+class Limits(Arithmetic):
+    """The same for derivatives: they are infinite at a pole.
+
+    A mask hides what is infinite; 0 times infinity is not a number, and `in_range` refuses it.
+    """
+
+    def in_range(self, vector: Vector) -> Vector:
+        for value in vector:
+            if self.context.isnan(value):
+                raise IndefiniteError("0 times infinity")
+            if abs(value) < self.context.inf:
+                self._ranged(value)
+        return vector
+
+    def _pole(self, limit: Real) -> Real:
+        return limit

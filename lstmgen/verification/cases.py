@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmgen.cell import Cell
+from lstmgen.errors import VerificationError
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.gradients.derivation import VectorGradient
 from lstmgen.verification.adjoints import Backward, GradientEquations
-from lstmgen.verification.arithmetic import Arithmetic, PointError
+from lstmgen.verification.arithmetic import Arithmetic, IndefiniteError, PointError
 from lstmgen.verification.equations import NormalFormEvaluator
 from lstmgen.verification.points import Point, Shape, find_point, shape_for
 from lstmgen.verification.reference import Reference
@@ -146,12 +147,28 @@ class Cases:
 
     def make(self, shape: Shape, dtype: str) -> Case:
         """The case of this size; raises `VerificationError` where the cell cannot be evaluated."""
+        case: Case | None = None
         for attempt in range(_REDRAWS):
             point, true = self._point(shape, dtype, attempt)
-            solved = self._solve(point)
+            try:
+                solved = self._solve(point)
+                found = self._case(point, true, solved, dtype)
+            except IndefiniteError as error:
+                raise VerificationError(
+                    f"the derived gradients of {self._form.name} cannot be evaluated at {shape}, "
+                    f"where its equations can: {error}"
+                ) from error
+            except PointError:
+                continue
+            case = found
             if all(map(self._well_conditioned, solved)):
                 break
-        return self._case(point, true, solved, dtype)
+        if case is None:
+            raise VerificationError(
+                f"the gradients of {self._form.name} are infinite or out of range at all "
+                f"{_REDRAWS} random points of {shape}"
+            )
+        return case
 
     def make_large(self, dtype: str) -> Case | None:
         """A small case with inputs far beyond the range of exp; gradients are not expected of it.
@@ -206,6 +223,8 @@ class Cases:
     ) -> Case:
         form, shape = self._form, point.shape
         found = [self._gradient(backward) for backward in solved]
+        if not all(map(_is_finite, found)):
+            raise PointError("an infinite gradient")
         if found:
             found.append(found[0] + found[1])
         return Case(
@@ -238,6 +257,11 @@ class Cases:
                 for g in gradients.initial
             },
         )
+
+
+def _is_finite(gradient: Gradient) -> bool:
+    groups = (gradient.parameters, gradient.inputs, gradient.initial)
+    return all(np.all(np.isfinite(array)) for group in groups for array in group.values())
 
 
 def _zeros(tree: Any, zero: Any) -> Any:

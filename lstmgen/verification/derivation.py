@@ -39,6 +39,7 @@ STEP = "1e-50"
 DERIVATION_BOUND = 1e-25
 NORMAL_FORM_BOUND = 1e-50
 _MARGIN = 1e-6  # from kinks and poles: far more than the step
+_STEEP = 1e3  # a difference quotient beyond this may be that of an infinite derivative
 _MANY = 40
 """Definitions beyond which equations are checked one by one with single units, as the work grows
 with the square of their number; together they are still checked with several."""
@@ -94,6 +95,7 @@ class _Derivation:
             self._reference.run,
             margin=_MARGIN,
         )
+        self._at_border = self._arithmetic.border
         self._direction = Source(self._form, self._arithmetic, random.Random(seed)).direction
         self._values = self._normal.run(self._point)
         self._backward = Backward.start(self._point, self._values)
@@ -104,6 +106,8 @@ class _Derivation:
         for adjoint in self._gradients.adjoints:
             self._advance(adjoint.label)
             self._differentiate_value(adjoint)
+        if self._at_border:
+            self._mark_infinite()
         for adjoint in self._gradients.adjoints:
             yield self._guarded(self._labels.adjoints[adjoint.of], self._adjoint, adjoint)
         for parameter in self._gradients.parameters:
@@ -167,7 +171,11 @@ class _Derivation:
             for unit in range(size):
                 added = [self._step if k == unit else zero for k in range(size)]
                 shift = {(t, adjoint.of): [added] * shape.B}
-                moved = evaluator.run(self._point, shift=shift, known=known, first=t)
+                try:
+                    moved = evaluator.run(self._point, shift=shift, known=known, first=t)
+                except PointError:  # beyond a border
+                    slopes.append([self._arithmetic.context.inf] * shape.B)
+                    continue
                 losses_moved = self._losses(self._point, moved)
                 slopes.append(
                     [(b - a) / self._step for a, b in zip(base, losses_moved, strict=True)]
@@ -175,6 +183,24 @@ class _Derivation:
             for row in range(shape.B):
                 vector = [slope[row] for slope in slopes]
                 self._backward.adjoints[t][row][adjoint.name] = vector
+
+    def _mark_infinite(self) -> None:
+        """Adjoints that their equations say are infinite: a difference is large there, no more.
+
+        sqrt(r) has an infinite derivative by r where r = relu(a) is 0.
+        """
+        shape = self._point.shape
+        for t in range(shape.T, 0, -1):
+            for adjoint in self._gradients.adjoints:
+                for row in range(shape.B):
+                    true = self._backward.adjoints[t][row][adjoint.name]
+                    try:
+                        found = self._equations.adjoint(adjoint, t, row, self._backward)
+                    except PointError:
+                        continue  # its own line will say so
+                    for unit, (a, b) in enumerate(zip(true, found, strict=True)):
+                        if abs(b) == self._arithmetic.context.inf and abs(a) > _STEEP:
+                            true[unit] = b
 
     def _adjoint(self, adjoint: Adjoint) -> tuple[float, str]:
         shape = self._point.shape
@@ -277,14 +303,15 @@ def _leaves(tree: Any) -> Iterator[Real]:
 
 def _worst(true: dict[str, list[Real]], found: dict[str, list[Real]]) -> tuple[float, str]:
     """The largest difference relative to the largest true value, and where it is."""
-    scale = max((abs(value) for vector in true.values() for value in vector), default=0)
+    finite = [abs(value) for vector in true.values() for value in vector if abs(value) < inf]
     worst, detail = -1, ""
     for where, vector in true.items():
         for unit, (a, b) in enumerate(zip(vector, found[where], strict=True)):
-            if abs(a - b) > worst:
-                worst = abs(a - b)
+            difference = 0 if a == b else abs(a - b)  # the same infinity is no difference
+            if difference > worst:
+                worst = difference
                 detail = f"{where}, unit {unit}: {_show(b)} where {_show(a)} is true"
-    return _relative(max(worst, 0), scale), detail
+    return _relative(max(worst, 0), max(finite, default=0)), detail
 
 
 def _relative(difference: Real, scale: Real) -> float:

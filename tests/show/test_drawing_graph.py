@@ -46,7 +46,6 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sin": math.sin,
     "cos": math.cos,
     "positive": lambda a: float(a > 0),
-    "masked": lambda mask, a: mask * a if mask else 0.0,
     "step": lambda a: float(a > 0),
     "sign": lambda a: math.copysign(1.0, a),
 }

@@ -5,14 +5,20 @@ docs/adding-a-function.md says how to add one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from fractions import Fraction
 
 from lstmgen.algebra.expression import (
     ONE,
+    ZERO,
     Call,
+    Div,
     Expression,
+    Mul,
+    Neg,
     Number,
     Parameter,
+    Pow,
     masked,
     mul,
     power,
@@ -33,9 +39,11 @@ __all__ = [
     "Text",
     "call",
     "composition",
+    "is_singular",
     "partials",
     "power_partials",
     "used",
+    "vanishes",
 ]
 
 FUNCTIONS: dict[str, Function] = {f.name: f for f in (*SMOOTH, *KINKED, *COMPOSED, *SLOPES, *MASKS)}
@@ -79,6 +87,35 @@ def power_partials(
     if not isinstance(base, Number):
         by_exponent = masked(call("nonzero", base), by_exponent)
     return mul(exponent, power(base, lowered)), by_exponent
+
+
+def is_singular(expression: Expression) -> bool:
+    """Whether a derivative of the expression can be infinite at a point where it is finite."""
+    for node in walk(expression):
+        match node:
+            case Call(function) if FUNCTIONS[function].singular:
+                return True
+            case Div(_, below) if not isinstance(below, Number):
+                return True
+            case Pow(_, exponent):
+                number = exponent.value if isinstance(exponent, Number) else Fraction(-1)
+                if number < 1 or number.denominator != 1:
+                    return True
+    return False
+
+
+def vanishes(expression: Expression, also: Collection[Expression] = ()) -> bool:
+    """Whether the expression is 0 over whole ranges, as relu is, or one of `also`."""
+    match expression:
+        case Call("max" | "min" | "clip", arguments):
+            return ZERO in arguments
+        case Call(function):
+            return FUNCTIONS[function].vanishes
+        case Mul(factors):
+            return any(vanishes(factor, also) for factor in factors)
+        case Neg(inner) | Div(inner, _) | Pow(inner, _):
+            return vanishes(inner, also)
+    return expression in also
 
 
 def composition(function: Function) -> Expression | None:

@@ -63,7 +63,10 @@ class Function:
         defaults: of the last arguments, which may be left out.
         repeats: whether it takes more than two arguments, one after the other: max(max(a, b), c).
         kinks: numbers that are zero where it has a kink.
+        singular: whether its derivative can be infinite where the function is finite.
+        vanishes: whether it is 0 over whole ranges, where nothing depends on what it multiplies.
         domain: a number that is positive inside the domain and zero at its border.
+        pole: the sign of an infinite value at that border; 0 where the value is finite.
     """
 
     name: str
@@ -87,7 +90,10 @@ class Function:
     defaults: tuple[Fraction, ...] = ()
     repeats: bool = False
     kinks: Callable[..., tuple[Real, ...]] | None = None
+    singular: bool = False
+    vanishes: bool = False
     domain: Callable[..., Real] | None = None
+    pole: int = 0
 
     def __post_init__(self) -> None:
         if self.composed is None and (self.numpy is None or self.c is None):

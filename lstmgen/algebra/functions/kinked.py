@@ -30,6 +30,7 @@ KINKED = (
         numpy=Text("np.maximum({}, 0)"),
         c=Text("relu({})", "real relu(real a) { return a < 0 ? 0 : a; }"),
         words=("ReLU",),
+        vanishes=True,
         kinks=lambda m, a: (a,),
         note="The derivative at 0 is 0.",
         operations=1,

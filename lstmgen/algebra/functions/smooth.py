@@ -83,7 +83,9 @@ SMOOTH = (
         c=Text("log({})"),
         words=("ln",),
         commands=("log", "ln"),
+        singular=True,
         domain=lambda m, a: a,
+        pole=-1,
     ),
     Function(
         "sqrt",
@@ -95,6 +97,7 @@ SMOOTH = (
         numpy=Text("np.sqrt({})"),
         c=Text("sqrt({})"),
         around=(r"\sqrt{", "}"),
+        singular=True,
         domain=lambda m, a: a,
     ),
     Function(
@@ -190,7 +193,9 @@ SMOOTH = (
         lambda y, a: (div(ONE, add(ONE, a[0])),),
         numpy=Text("np.log1p({})"),
         c=Text("log1p({})"),
+        singular=True,
         domain=lambda m, a: 1 + a,
+        pole=-1,
     ),
     Function(
         "erf",

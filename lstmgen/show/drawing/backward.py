@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from lstmgen.algebra.derivative import derivative
 from lstmgen.algebra.expression import (
-    MASKED,
     ONE,
     Add,
     Call,
@@ -24,8 +23,8 @@ from lstmgen.algebra.expression import (
     Value,
     neg,
     transform,
-    unmasked,
     walk,
+    without_masks,
 )
 from lstmgen.show.drawing.geometry import Note
 from lstmgen.show.drawing.graph import Graph, Kind, Node
@@ -48,7 +47,7 @@ def slope(node: Node, source: str) -> Expression:
     A layer's matrices are not part of it.
     """
     assert node.value is not None
-    return derivative(node.value, Value(source))
+    return without_masks(derivative(node.value, Value(source)))
 
 
 def backward_graph(graph: Graph) -> Graph:
@@ -81,8 +80,6 @@ def _unary(node: Node) -> Text:
         return (*node.symbol, Run("\u2032"))
     if found == neg(ONE):
         return upright(MINUS)
-    if isinstance(found, Call) and found.function == MASKED:
-        found = unmasked(found)
     text = formula(found)
     compound = isinstance(found, Add | Neg | Div | Mul)
     return (*upright(TIMES), *(upright("(") if compound else ()), *text,

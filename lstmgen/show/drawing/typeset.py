@@ -22,7 +22,6 @@ from lstmgen.algebra.expression import (
     Parameter,
     Pow,
     Value,
-    unmasked,
 )
 from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW, precedence
@@ -168,8 +167,6 @@ def formula(expression: Expression) -> Text:
             return (*_at(MUL, above), *upright("/"), *_at(POW, below))
         case Pow(base, exponent):
             return (*_at(ATOM, base), *(_raised(r) for r in formula(exponent)))
-        case Call("masked"):
-            return formula(unmasked(expression))
         case Call(name, arguments):
             runs = (*function(name), *upright("("))
             for k, argument in enumerate(arguments):
