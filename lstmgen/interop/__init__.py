@@ -1,4 +1,4 @@
-"""Weights to and from PyTorch, Keras and ONNX, for the built-in cells that these have too.
+"""Weights to and from PyTorch, Keras, ONNX and Flax, for the built-in cells that these have too.
 
     params = from_torch("lstm", layer.state_dict())      dict of NumPy arrays for a module
     layer.load_state_dict(as tensors(to_torch("lstm", params)))
@@ -9,6 +9,7 @@ All arrays are NumPy's and keep their dtype; none of the frameworks is imported.
 
 from __future__ import annotations
 
+from lstmgen.interop.flax import from_flax, to_flax
 from lstmgen.interop.keras import from_keras, to_keras
 from lstmgen.interop.layouts import Layout
 from lstmgen.interop.onnx import from_onnx, to_onnx
@@ -17,10 +18,12 @@ from lstmgen.interop.stacks import supported
 
 __all__ = [
     "Layout",
+    "from_flax",
     "from_keras",
     "from_onnx",
     "from_torch",
     "supported",
+    "to_flax",
     "to_keras",
     "to_onnx",
     "to_torch",

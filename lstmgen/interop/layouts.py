@@ -1,7 +1,7 @@
-"""How PyTorch, Keras and ONNX lay weights out, and where the same numbers are in a cell: all data.
+"""How PyTorch, Keras, ONNX and Flax lay weights out, and where they are in a cell: all data.
 
 A framework stacks the matrices of its gates.  Gates are named as PyTorch does: i, f, g (candidate),
-o for an LSTM, r, z, n (candidate) for a GRU, h for a plain network.  In all three frameworks a
+o for an LSTM, r, z, n (candidate) for a GRU, h for a plain network.  In all these frameworks a
 GRU's z keeps the old state, h_t = (1 - z_t) n_t + z_t h_{t-1}.
 """
 
@@ -54,7 +54,7 @@ class Layout:
     """How one framework lays out one kind of cell.
 
     Attributes:
-        framework: "torch", "keras" or "onnx".
+        framework: "torch", "keras", "onnx" or "flax".
         kind: "rnn"; "lstm", "peephole", "coupled" (f = 1 - i), "projected"; "gru reset before" or
             "gru reset after" (the product with the recurrent matrix).
         operator: the layer or operator.
@@ -97,6 +97,9 @@ LAYOUTS = (
     Layout("onnx", "coupled", "LSTM", _ONNX_LSTM, {"input_forget": 1}, peepholes=_P),
     Layout("onnx", "gru reset before", "GRU", ("z", "r", "n"), _RESET_BEFORE),
     Layout("onnx", "gru reset after", "GRU", ("z", "r", "n"), _RESET_AFTER),
+    Layout("flax", "rnn", "flax SimpleCell", ("h",)),
+    Layout("flax", "lstm", "flax LSTMCell", _TORCH_LSTM),
+    Layout("flax", "gru reset after", "flax GRUCell", ("r", "z", "n")),
 )
 
 

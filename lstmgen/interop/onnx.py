@@ -9,7 +9,7 @@ import numpy as np
 
 from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
-from lstmgen.interop.stacks import Array, Stacks, as_array, converter
+from lstmgen.interop.stacks import Array, Stacks, as_array, converter, without_biases
 
 __all__ = ["from_onnx", "to_onnx"]
 
@@ -52,7 +52,8 @@ def to_onnx(
 
     The inverse of `from_onnx`; `supported("onnx")` has the attributes that the operator needs.  The
     second of two biases is zero, and so is what the operator does not read.  With `like`, earlier
-    weights, biases are split as there: what was not changed since comes back bit for bit.
+    weights, biases are split as there: what was not changed since comes back bit for bit; without
+    B there, there is none.
 
     Args:
         cell: as for `from_onnx`.
@@ -64,13 +65,13 @@ def to_onnx(
         UsageError: the cell is none of these, or params are not its parameters.
     """
     earlier = None if like is None else _stacks(like, direction)
-    found = converter(cell, "onnx").stacks(params, earlier)
-    assert found.bias is not None and found.recurrent_bias is not None, "stacks() makes both"
-    arrays = {
-        "W": found.kernel,
-        "R": found.recurrent,
-        "B": np.concatenate([found.bias, found.recurrent_bias]),
-    }
+    made = converter(cell, "onnx")
+    found = made.stacks(params, earlier)
+    if earlier is not None and earlier.bias is None:
+        found = without_biases(found, made)
+    arrays = {"W": found.kernel, "R": found.recurrent}
+    if found.bias is not None and found.recurrent_bias is not None:
+        arrays["B"] = np.concatenate([found.bias, found.recurrent_bias])
     if found.peepholes is not None:
         arrays["P"] = found.peepholes
     return {name: np.ascontiguousarray(array[None]) for name, array in arrays.items()}

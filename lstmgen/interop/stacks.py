@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
 from lstmgen.interop.layouts import CELLS, LAYOUTS, CellLayout, Gate, Layout
 
-__all__ = ["Array", "Converter", "Stacks", "as_array", "converter", "supported"]
+__all__ = ["Array", "Converter", "Stacks", "as_array", "converter", "supported", "without_biases"]
 
 Array = npt.NDArray[Any]
 
@@ -78,6 +78,12 @@ def as_array(what: str, value: Any) -> Array:
         value = value.detach().cpu()
     elif hasattr(value, "get") and hasattr(value, "dtype"):
         value = value.get()
+    dtype = str(getattr(value, "dtype", "")).rpartition(".")[2]
+    if "float" in dtype and dtype not in ("float32", "float64"):
+        raise UsageError(
+            f"{what}: expected float32 or float64, got {dtype}; convert it first, for example "
+            "with layer.float() in PyTorch or array.astype('float32')"
+        )
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
@@ -258,17 +264,39 @@ class Converter:
                 f"the parameters are {', '.join(wanted)}, not {', '.join(map(str, parameters))}"
             )
         arrays = {p: as_array(f"params[{p!r}]", parameters[p]) for p in wanted}
-        sizes: dict[str, int] = {}
-        for p in sorted(wanted, key=lambda p: any("+" in s for s in wanted[p])):
-            array = arrays[p]
+        for p, array in arrays.items():
             if array.ndim != len(wanted[p]):
                 raise self._error(f"{p} has shape {array.shape}, not ({', '.join(wanted[p])})")
-            for symbols, extent in zip(wanted[p], array.shape, strict=True):
-                *known, last = sorted(symbols.split("+"), key=lambda s: s not in sizes)
-                rest = extent - sum(sizes.get(s, 0) for s in known)
-                if sizes.setdefault(last, rest) != rest or rest < 0:
-                    raise self._error(f"{p} has shape {array.shape}, not ({', '.join(wanted[p])})")
+        sizes = self._sizes(arrays)
+        for p, array in arrays.items():
+            shape = tuple(sum(sizes[s] for s in symbols.split("+")) for symbols in wanted[p])
+            if array.shape != shape:
+                raise self._error(
+                    f"{p} has shape {array.shape}, not ({', '.join(wanted[p])}) = {shape}"
+                )
         return arrays
+
+    def _sizes(self, arrays: Mapping[str, Array]) -> dict[str, int]:
+        """Each size as most of the parameters have it, so that the odd one out is to blame."""
+        sizes: dict[str, int] = {}
+        axes = [
+            (symbols.split("+"), extent)
+            for p, shape in self.cell.parameters.items()
+            for symbols, extent in zip(shape, arrays[p].shape, strict=True)
+        ]
+        while True:
+            votes: dict[str, list[int]] = {}
+            for symbols, extent in axes:
+                unknown = [s for s in symbols if s not in sizes]
+                if len(unknown) == 1:
+                    rest = extent - sum(sizes.get(s, 0) for s in symbols)
+                    votes.setdefault(unknown[0], []).append(rest)
+            if not votes:
+                return sizes
+            # Those that stand alone before those that are what another leaves.
+            alone = {s for symbols, _ in axes if len(symbols) == 1 for s in symbols} & {*votes}
+            for size in sorted(alone or votes):
+                sizes[size] = max(votes[size], key=votes[size].count)
 
     def _check(self, what: str, array: Array, shape: tuple[int | None, ...]) -> None:
         fits = len(array.shape) == len(shape) and all(
@@ -280,6 +308,21 @@ class Converter:
 
     def _error(self, problem: str) -> UsageError:
         return UsageError(f"{self.layout.operator} and the cell {self.cell.name}: {problem}")
+
+
+def without_biases(stacks: Stacks, converter: Converter) -> Stacks:
+    """The stacks of a layer without biases.
+
+    Raises:
+        UsageError: a bias is not zero.
+    """
+    for array in (stacks.bias, stacks.recurrent_bias):
+        if array is not None and np.any(array):
+            raise UsageError(
+                f"{converter.layout.operator} and the cell {converter.cell.name}: the layer is to "
+                "have no bias, and those of the cell are not all zero"
+            )
+    return replace(stacks, bias=None, recurrent_bias=None)
 
 
 def _split_like(like: Stacks, at: slice, total: Array) -> tuple[Array, Array]:

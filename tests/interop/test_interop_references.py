@@ -1,4 +1,4 @@
-"""PyTorch and onnxruntime compute with converted weights what the modules of the cells compute.
+"""PyTorch, onnxruntime, Flax and Keras compute with converted weights what the modules of the cells compute.
 
 Skipped, with a line that says so, where the packages are not installed:
 pip install '.[references]'.
@@ -169,3 +169,67 @@ def test_onnx_weights_with_two_biases_give_the_same(name: str) -> None:
     params = interop.from_onnx(name, weights)
     y, _, _ = lstmgen.compile(cell, "numpy").forward(params, x)
     np.testing.assert_allclose(y, expected[:, 0], rtol=0, atol=2e-6)
+
+
+# Flax and Keras ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru_reset_after"])
+def test_the_cells_of_flax_compute_the_same(name: str) -> None:
+    nn = pytest.importorskip("flax.linen", reason="Flax is not installed")
+    nnx, jax = pytest.importorskip("flax.nnx"), pytest.importorskip("jax")
+    linen = {"rnn": nn.SimpleCell, "lstm": nn.OptimizedLSTMCell, "gru_reset_after": nn.GRUCell}
+    params, cell = drawn(name, "float32"), load(name)
+    if name == "gru_reset_after":
+        params["c_n"][...] = 0  # nnx has none
+    x, state = data(cell)
+    x, state = x.astype("float32"), {s: a.astype("float32") for s, a in state.items()}
+    carry = tuple(state[s] for s in reversed(cell.states)) if len(state) > 1 else state["h"]
+    made = {"rnn": nnx.SimpleCell, "lstm": nnx.OptimizedLSTMCell, "gru_reset_after": nnx.GRUCell}
+    stateful = made[name](D, H, rngs=nnx.Rngs(0))
+    earlier = nnx.to_pure_dict(nnx.state(stateful, nnx.Param))
+    tree = interop.to_flax(name, params, like=earlier)
+    nnx.update(stateful, nnx.State(jax.tree_util.tree_map(jax.numpy.asarray, tree)))
+    plain = {"params": interop.to_flax(name, params)}
+    ours = lstmgen.compile(cell, "numpy").forward(params, x, state)[0]
+    first = second = carry
+    for step, x_t in enumerate(x):
+        first, found = linen[name](H).apply(plain, first, x_t)
+        np.testing.assert_allclose(np.asarray(found), ours[step], rtol=0, atol=2e-6)
+        second, found = stateful(second, jax.numpy.asarray(x_t))
+        np.testing.assert_allclose(np.asarray(found), ours[step], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "options"),
+    [
+        ("lstm", "LSTM", {}),
+        ("gru_reset_after", "GRU", {}),
+        ("gru_reset_before", "GRU", {"reset_after": False, "use_bias": False}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
+def test_a_bidirectional_layer_of_keras_computes_the_same(
+    name: str, layer: str, options: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # read when it is imported first
+    keras = pytest.importorskip("keras", reason="Keras is not installed")
+    cell, module = load(name), lstmgen.compile(load(name), "numpy")
+    x = data(cell)[0].astype("float32")
+    both = keras.layers.Bidirectional(
+        getattr(keras.layers, layer)(H, return_sequences=True, **options)
+    )
+    both.build((None, None, D))
+    found = np.asarray(both(np.swapaxes(x, 0, 1)))
+    for k, time in enumerate((slice(None), slice(None, None, -1))):
+        params = interop.from_keras(name, both, reverse=bool(k))
+        y = module.forward(params, np.ascontiguousarray(x[time]))[0][time]
+        part = np.swapaxes(found[..., k * H : (k + 1) * H], 0, 1)
+        np.testing.assert_allclose(y, part, rtol=0, atol=2e-6)
+    halves = [
+        interop.from_keras(name, both.get_weights(), reverse=reverse) for reverse in (False, True)
+    ]
+    back = [a for k, half in enumerate(halves)
+            for a in interop.to_keras(name, half, like=both.get_weights(), reverse=bool(k))]
+    both.set_weights(back)
+    assert all(np.array_equal(a, b) for a, b in zip(both.get_weights(), back, strict=True))

@@ -130,3 +130,35 @@ def onnx_rnn(w, x, h):
         return (np.tanh(x @ w["W"][0].T + h @ w["R"][0].T + first + second),)
 
     return run(step, x, h)
+
+
+def flax_dense(tree, name, a):
+    """flax.linen.Dense: x @ kernel + bias."""
+    return a @ tree[name]["kernel"] + tree[name].get("bias", 0)
+
+
+def flax_lstm(tree, x, h, c):
+    def step(x, h, c):
+        i, f, g, o = (
+            flax_dense(tree, "i" + k, x) + flax_dense(tree, "h" + k, h) for k in "ifgo"
+        )
+        c = sigma(f) * c + sigma(i) * np.tanh(g)
+        return sigma(o) * np.tanh(c), c
+
+    return run(step, x, h, c)
+
+
+def flax_gru(tree, x, h):
+    def step(x, h):
+        r, z = (sigma(flax_dense(tree, "i" + k, x) + flax_dense(tree, "h" + k, h)) for k in "rz")
+        n = np.tanh(flax_dense(tree, "in", x) + r * flax_dense(tree, "hn", h))
+        return ((1 - z) * n + z * h,)
+
+    return run(step, x, h)
+
+
+def flax_simple(tree, x, h):
+    def step(x, h):
+        return (np.tanh(flax_dense(tree, "i", x) + flax_dense(tree, "h", h)),)
+
+    return run(step, x, h)
