@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstmgen.errors import VerificationError
+from lstmgen.errors import LstmgenError, VerificationError
 from lstmgen.targets import registry
 from lstmgen.targets.common.header import read_header
 from lstmgen.targets.rendering import files as files_of
@@ -60,7 +60,15 @@ class Prepared:
         """
         if all(read(path) == content for path, content in self.paths().items()):
             return  # nothing will be written
-        if problems := self.target.quick_check(self.cell, self.files):
+        try:
+            problems = self.target.quick_check(self.cell, self.files)
+        except LstmgenError:
+            raise
+        except Exception as error:  # whatever a text that is no module does
+            count = len(self.cell.equations)
+            equations = "equation (1)" if count == 1 else f"equations (1) to ({count})"
+            problems = (f"{equations}: the module cannot be used: {_shown(error)}",)
+        if problems:
             raise VerificationError(
                 f"{self.cell.name} for {self.target.name} is not written, as it disagrees with its "
                 "equations (--no-verify writes it nevertheless):\n  " + "\n  ".join(problems)
@@ -179,6 +187,11 @@ def check_folder(
                 f"{path}: not compared, {name} is not a built-in cell; "
                 f"check it with: lstmgen build {name}.py --target {target} --check",
             )
+
+
+def _shown(error: Exception) -> str:
+    line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+    return f"{type(error).__name__}: {line}{error.msg if line else error}"  # type: ignore[attr-defined]
 
 
 def _difference(path: Path, present: bytes | None, wanted: bytes) -> str:

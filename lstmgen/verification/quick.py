@@ -38,6 +38,7 @@ BOUND = 1e-7
 
 _SIZES = ((4, 3, 5, 2), (2, 1, 1, 3))  # T, B, H, D: unequal ones, and single units
 _SIZES_OF_MANY = ((2, 2, 3, 1),)
+_LAST_SIZES = ((2, 2, 2, 1), (2, 1, 1, 1), (1, 1, 1, 1))  # where larger ones have no point
 _MANY = 60  # equations, from which on there is time for few numbers
 _DIRECTIONS = 24  # at most; more arrays share them
 _STEP = 2.0**-15  # of the differences: their error is that to the fourth, and 1e-16 over it
@@ -52,20 +53,27 @@ _SHARE = 1e-3  # of the largest value of its kind that an array counts as at lea
 def check_module(cell: Cell, runner: Runner) -> tuple[str, ...]:
     """What is wrong with a module, an equation at a time; nothing if it agrees with its cell."""
     labels, equations = Labels(cell, cell.gradients), _Equations(cell)
-    many = len(cell.equations) > _MANY
-    for sizes in _SIZES_OF_MANY if many else _SIZES:
+    first = _SIZES_OF_MANY if len(cell.equations) > _MANY else _SIZES
+    compared, reason = False, ""
+    for sizes in (*first, *_LAST_SIZES):
+        if compared and sizes in _LAST_SIZES:
+            break
         try:
             case = equations.case(shape_for(cell.normal_form, *sizes))
         except PointError as error:
-            return (
-                f"the equations of {cell.name} could not be evaluated at any random point, so "
-                f"nothing was compared: {error}",
-            )
+            reason = str(error)
+            continue
+        compared = True
         problems = list(_Comparison(cell.normal_form, labels, runner, case).problems())
         if problems:
             more = [f"and {len(problems) - _SHOWN} more"] * (len(problems) > _SHOWN)
             return (*problems[:_SHOWN], *more)
-    return ()
+    if compared:
+        return ()
+    return (
+        f"{labels.all_values}: they could not be evaluated at any random point, so nothing was "
+        f"compared: {reason}",
+    )
 
 
 class _Vectors(Arithmetic):
@@ -99,6 +107,17 @@ class _Vectors(Arithmetic):
         return np.einsum("ijs,jsb->isb", np.asarray(matrix), stacked)
 
 
+@dataclass(frozen=True, slots=True)
+class _Slope:
+    """A derivative, and how far differences may be from it."""
+
+    value: float
+    uncertainty: float
+
+    def __add__(self, other: _Slope) -> _Slope:
+        return _Slope(self.value + other.value, self.uncertainty + other.uncertainty)
+
+
 @dataclass(frozen=True)
 class _Case:
     """A point, in arrays as modules have them, and what must come out of it.
@@ -108,7 +127,7 @@ class _Case:
         states: at every step, (T, B, size).
         directions: for each array that is given.
         slopes: of the loss along the directions of some arrays at a time, named by group and name:
-            for dy alone and for dstate alone.
+            for dy alone and for dstate alone, each with what it may be off by.
     """
 
     shape: Shape
@@ -118,7 +137,7 @@ class _Case:
     y: Array
     states: Arrays
     directions: dict[str, Arrays]
-    slopes: dict[tuple[tuple[str, str], ...], tuple[float, float]]
+    slopes: dict[tuple[tuple[str, str], ...], tuple[_Slope, _Slope]]
 
 
 class _Equations:
@@ -185,7 +204,7 @@ class _Equations:
         losses[0] = np.einsum("tbhs,tbh->s", found, dy)
         for name in form.states:
             losses[1] += np.einsum("bhs,bh->s", after[name][-1], dstate[name])
-        by_y, by_state = _differences(losses.reshape(2, len(together), len(_WEIGHTS)))
+        by_y, by_state = map(_differences, losses.reshape(2, len(together), len(_WEIGHTS)))
         return _Case(
             shape,
             given,
@@ -194,7 +213,7 @@ class _Equations:
             y[..., 0],
             {name: array[..., 0] for name, array in states.items()},
             directions,
-            dict(zip(together, zip(by_y.tolist(), by_state.tolist(), strict=True), strict=True)),
+            dict(zip(together, zip(by_y, by_state, strict=True), strict=True)),
         )
 
     def _run(
@@ -226,13 +245,16 @@ class _Equations:
         return rows_first(form.output), {name: rows_first(name) for name in form.states}
 
 
-def _differences(values: Array) -> Array:
-    """The derivatives from values on the last axis, at the steps that `_WEIGHTS` names."""
-    two, one, minus_one, minus_two = np.moveaxis(values, -1, 0)
+def _differences(losses: Array) -> list[_Slope]:
+    """The derivatives of losses, one a row, at the steps that `_WEIGHTS` names."""
+    two, one, minus_one, minus_two = losses.T
     short, long = (one - minus_one) / (2 * _STEP), (two - minus_two) / (4 * _STEP)
-    if np.any(np.abs(short - long) > _SMOOTH * (np.max(np.abs(short)) + 1e-6)):
+    if np.any(np.abs(short - long) > _SMOOTH * (np.max(np.abs(short), initial=0.0) + 1e-6)):
         raise PointError("a kink near the point")
-    return np.asarray(values @ (np.array([*_WEIGHTS.values()]) / _STEP))
+    slopes = losses @ (np.array([*_WEIGHTS.values()]) / _STEP)
+    # What is left of the curvature, and of the rounding of the losses.
+    uncertain = 0.05 * np.abs(short - long) + 1e-14 * np.max(np.abs(losses), axis=1) / _STEP
+    return [_Slope(*pair) for pair in zip(slopes.tolist(), uncertain.tolist(), strict=True)]
 
 
 class _Comparison:
@@ -292,7 +314,7 @@ class _Comparison:
             groups = {"params": dparams, "x": self._by_input(dx), "state": dstate0}
             how = " and ".join(given)
             for those, slopes in self._case.slopes.items():
-                true = sum(slopes) if which is None else slopes[which]
+                true = slopes[0] + slopes[1] if which is None else slopes[which]
                 found = list(self._slope(those, groups, true, dtype, how))
                 wrong = wrong or bool(found)
                 yield from found
@@ -346,7 +368,7 @@ class _Comparison:
         self,
         those: tuple[tuple[str, str], ...],
         groups: dict[str, Any],
-        true: float,
+        true: _Slope,
         dtype: str,
         how: str,
     ) -> Iterator[str]:
@@ -355,7 +377,7 @@ class _Comparison:
         labels = [getattr(self._labels, tables[group])[name] for group, name in those]
         about = labels[0].text if len(labels) == 1 else f"{len(labels)} equations"
         equations = f"({spans(label.label for label in labels)}) {about}"
-        along, largest = 0.0, abs(true)
+        along, largest = 0.0, abs(true.value)
         for group, name in those:
             direction = self._case.directions[group][name]
             found, problem = self._host(groups[group][name], direction.shape, dtype)
@@ -364,12 +386,13 @@ class _Comparison:
                 return
             along += float(np.sum(found * direction))
             largest = max(largest, float(np.max(np.abs(found * direction), initial=0.0)))
-        size = max(abs(s) for slopes in self._case.slopes.values() for s in slopes)
-        if dtype == "float64" and not abs(along - true) <= BOUND * max(largest, _SHARE * size):
+        size = max(abs(s.value) for slopes in self._case.slopes.values() for s in slopes)
+        bound = BOUND * max(largest, _SHARE * size) + true.uncertainty
+        if dtype == "float64" and not abs(along - true.value) <= bound:
             names = " and ".join(f"{group}[{name!r}]" for group, name in those)
             yield (
                 f"{equations}: the gradient of {names} for {how}, times a direction, is "
-                f"{along:.9g}, and by differences of the equations {true:.9g}"
+                f"{along:.9g}, and by differences of the equations {true.value:.9g}"
             )
 
     def _host(self, got: Any, shape: tuple[int, ...], dtype: str) -> tuple[Array, str]:

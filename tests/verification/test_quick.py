@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,6 +103,31 @@ def test_a_wrong_text_around_kernels_is_named(old: str, new: str) -> None:
     assert found.quick_check(cell, {name: text.replace(old, new)})
 
 
+@pytest.mark.parametrize("seed", [7000030, 7000096])
+def test_steep_cells_and_cells_with_constants_are_no_mistakes(seed: int) -> None:
+    """Random cells for which differences, and whole numbers in kernels, once were one."""
+    from tests.random_cells.making import random_cell
+
+    assert problems("cupy", random_cell(random.Random(seed)).cell()) == ()
+
+
+def test_functions_of_numbers_alone() -> None:
+    h, x, W = lstmgen.symbols("h x W")
+    t, sigma, sqrt = lstmgen.t, lstmgen.sigma, lstmgen.sqrt
+    right = lstmgen.Eq(h[t], sigma(W @ [h[t - 1], x[t]]) * sqrt(sigma(3)) + sigma(-2))
+    assert problems("cupy", Cell("numbers", right)) == ()
+
+
+def test_the_line_that_raises_names_its_equations() -> None:
+    cell, found = load("lstm"), targets.get("cupy")
+    ((name, text),) = files(cell, found).items()
+    line = next(x for x in text.splitlines() if "gemm(" in x and "# (" in x)
+    labels = line.partition("# ")[2]
+    wrong = text.replace(line, line.replace("gemm(", "missing("))
+    (problem,) = found.quick_check(cell, {name: wrong})
+    assert problem.startswith(f"{labels}: forward in float64 raises NameError")
+
+
 def test_a_wrong_statement_of_a_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from lstmgen.targets.cupy import interpreter
 
@@ -156,6 +182,16 @@ def test_many_equations_take_little_time_and_share_directions() -> None:
     assert wrong != text
     (first, *_) = found.quick_check(cell, {name: wrong})
     assert "equations: the gradient of params['" in first and "'b57'" in str(first)
+
+
+def test_a_text_that_is_no_module_is_not_written(tmp_path: Path) -> None:
+    class Broken(NumpyTarget):
+        def render(self, cell: Cell, options: Mapping[str, str]) -> str:
+            return super().render(cell, options) + "for in x:\n"
+
+    with pytest.raises(VerificationError, match=r"equations \(1\) to \(6\): .* SyntaxError: line"):
+        build(load("lstm"), Broken(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_on_disk_already_is_not_verified_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ the statements does: blocks, wide loads, the ends of rows.
 
 from __future__ import annotations
 
+import linecache
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
@@ -31,7 +32,7 @@ Array = npt.NDArray[Any]
 
 _STATEMENT = re.compile(r"const real (\w+) = (.*);")
 _LIBRARY: dict[str, Any] = {
-    "real": lambda a: a,
+    "real": float,  # of a literal; it takes the dtype of what it meets
     "atan": np.arctan,
     "pow": np.power,
     "fabs": np.abs,
@@ -68,7 +69,10 @@ def load_interpreted(files: Files, kernels: Sequence[Kernel]) -> ModuleType:
             )
 
     vars(cupy)["RawModule"] = RawModule
-    return on_cpu.load_module(source, Path(file).stem, cupy=cupy)
+    module = on_cpu.load_module(source, Path(file).stem, cupy=cupy)
+    place = str(module.__file__)
+    linecache.cache[place] = (len(source), None, source.splitlines(True), place)
+    return module
 
 
 def _launch(kernel: Kernel, arguments: Sequence[Any]) -> None:
@@ -132,6 +136,8 @@ def _vectorized(function: Any, arity: int) -> Any:
     made = np.frompyfunc(function, arity, 1)
 
     def evaluate(*arguments: Any) -> Any:
+        if all(isinstance(argument, float) for argument in arguments):
+            return float(made(*arguments))
         dtype = np.result_type(*arguments)
         return np.asarray(made(*arguments)).astype(dtype)
 
