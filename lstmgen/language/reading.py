@@ -30,6 +30,7 @@ from lstmgen.algebra.expression import (
     walk,
 )
 from lstmgen.algebra.functions import BY_NOTATION
+from lstmgen.algebra.stable import stable
 from lstmgen.errors import EquationError
 from lstmgen.form.normal_form import Definition, Names, NormalForm, normalize
 from lstmgen.form.sizes import infer
@@ -127,7 +128,7 @@ class _Reader:
                 f"{name[0]} is declared as a scalar, and only inputs and parameters can be; "
                 "declare it with symbols()"
             )
-        return Definition(str(k), name[0], self._expression(equation.rhs))
+        return Definition(str(k), name[0], stable(self._expression(equation.rhs)))
 
     def inputs(self) -> tuple[str, ...]:
         return tuple(n for n in self.uses if n not in self._defined)
@@ -237,7 +238,7 @@ class _Reader:
         return add(*terms)
 
     def _operand(self, node: sympy.Expr) -> Value:
-        expression = self._expression(node)
+        expression = stable(self._expression(node))
         found = values(expression)
         if found and all(v.name in self.scalar_inputs for v in found):
             raise self.refuse(

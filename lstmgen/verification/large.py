@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lstmgen.algebra.functions import used
 from lstmgen.verification.cases import Case
 from lstmgen.verification.labels import Label
 from lstmgen.verification.session import Session
@@ -51,4 +52,17 @@ class LargeCheck:
             for found, labels in groups:
                 for name, label in labels.items():
                     finite = bool(np.all(np.isfinite(s.runner.to_host(found[name]))))
-                    s.ledger.verdict(self._check, label, finite, f"{where}: not finite")
+                    detail = f"{where}: not finite{self._cure()}"
+                    s.ledger.verdict(self._check, label, finite, detail)
+
+    def _cure(self) -> str:
+        """What to do where exp is infinite, for its equations."""
+        definitions = self._s.form.definitions
+        found = {d.equation: None for d in definitions if "exp" in used([d.value])}
+        if not found:
+            return ""
+        equations = ", ".join(f"({equation})" for equation in found)
+        return (
+            f"; exp in equation {equations} is infinite beyond 709, in float32 beyond 88: write "
+            "it with sigma, softplus or tanh, or subtract the largest exponent with Max first"
+        )

@@ -79,6 +79,9 @@ class Reference:
             return self._quotient(node)
         if isinstance(node, sympy.Pow) and not isinstance(node, sympy.exp):
             return self._power(node.base, node.exp)
+        if isinstance(node, sympy.exp):  # also a power of sympy.E
+            power = self._compile(node.exp)
+            return lambda frame: arithmetic.each(arithmetic.functions["exp"], power(frame))
         entry = BY_NOTATION[type(node).__name__]
         function = arithmetic.functions[entry.name]
         arguments = [self._compile(argument) for argument in node.args]
