@@ -27,6 +27,16 @@ def _settings(
     return found
 
 
+def _drawn(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    """NAME=HOW, each as two texts."""
+    for text in given:
+        if not all(text.partition("=")):
+            raise click.BadParameter(f"{text!r} is not NAME=HOW, as in m=1 or m=mask:0.1")
+    return {text.partition("=")[0]: text.partition("=")[2] for text in given}
+
+
 @click.command(short_help="How far gradients reach back in time, measured and plotted.")
 @click.argument("cells", metavar="CELL...", nargs=-1, required=True, shell_complete=complete_cell)
 @click.option(
@@ -76,8 +86,8 @@ def _settings(
     multiple=True,
     default=(1.0,),
     show_default=True,
-    help="Initial bias of the gate on a state's direct path, if it has one; may be given more "
-    "often, for a curve each.",
+    help="Initial bias of the gates on a state's direct path, in the cells that have one; may be "
+    "given more often, for a curve each.",
 )
 @click.option(
     "--bias",
@@ -87,6 +97,16 @@ def _settings(
     callback=_settings,
     help="Initial value of a parameter, as in b_f=1, in the cells that have it; may be given more "
     "often.",
+)
+@click.option(
+    "--input-values",
+    "drawn",
+    metavar="NAME=HOW",
+    multiple=True,
+    callback=_drawn,
+    help="How an input is drawn, in the cells that have it: a number, or mask:0.1 for 1 with that "
+    "probability and else 0; may be given more often.  [default: normal; what stands as 1 - d in "
+    "the equations is a mask of probability 0.5]",
 )
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with a schema version.")
 def flow(
@@ -100,6 +120,7 @@ def flow(
     input_scale: float,
     forget: tuple[float, ...],
     biases: dict[str, float],
+    drawn: dict[str, str],
     as_json: bool,
 ) -> None:
     """Measure the gradient of the last output by the states k steps earlier.
@@ -114,7 +135,7 @@ def flow(
 
     if output is not None and Path(output).suffix.lower() != ".svg":
         raise UsageError(f"{output}: the plot is an SVG file; name it *.svg")
-    settings = Settings(hidden, inputs, steps, seeds, scale, input_scale, biases)
+    settings = Settings(hidden, inputs, steps, seeds, scale, input_scale, biases, drawn)
     loaded = [load_cell(cell) for cell in cells]
     with ProgressLine(sys.stderr) as progress:
         measured = measure(loaded, settings, forget_bias=forget, progress=progress)

@@ -15,16 +15,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
+from statistics import NormalDist
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lstmgen import targets
-from lstmgen.algebra.expression import ONE, Add, Call, Neg, Parameter, Value
 from lstmgen.errors import UsageError
-from lstmgen.gradients.jacobian import jacobian
 from lstmgen.notebook import plain_text
+from lstmgen.show.flow_rules import forget_biases, masks
 
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
@@ -49,6 +51,9 @@ class Settings:
         scale: factor on the matrices of `init_params`, which are uniform in ±1/sqrt(H).
         input_scale: standard deviation of the inputs.
         biases: initial values of parameters, by name, in every cell that has them.
+        inputs: how inputs are drawn, by name, in every cell that has them: a number for itself, or
+            "mask:0.1" for 1 with that probability and else 0.  Others are normal, but for those
+            that stand as 1 - d in the equations: these are 0 or 1 with equal probability.
     """
 
     hidden_size: int = 64
@@ -58,6 +63,7 @@ class Settings:
     scale: float = 1.0
     input_scale: float = 1.0
     biases: Mapping[str, float] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "input_size", "steps", "seeds"):
@@ -66,6 +72,14 @@ class Settings:
         for name in ("scale", "input_scale"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name}: expected a number from 0, got {getattr(self, name)}")
+        for name, how in self.inputs.items():
+            probability = how.removeprefix("mask:")
+            if not _is_number(probability) or (
+                how != probability and not 0 <= float(probability) <= 1
+            ):
+                raise UsageError(
+                    f"input {name}: expected a number, or mask:P with P from 0 to 1, got {how!r}"
+                )
 
 
 @dataclass(frozen=True)
@@ -100,18 +114,33 @@ class Curve:
 
 @dataclass(frozen=True)
 class Flow:
-    """A measurement: its settings and its curves."""
+    """A measurement: its settings and its curves.
+
+    Attributes:
+        forget_bias: the values of the biases that keep a state; empty if they were left alone.
+        without_forget_bias: the cells that have no such bias.
+        masks: cells and inputs that were drawn as masks because they stand as 1 - d.
+    """
 
     settings: Settings
     curves: tuple[Curve, ...]
+    forget_bias: tuple[float, ...] = ()
+    without_forget_bias: tuple[str, ...] = ()
+    masks: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """All numbers, ready for `json.dumps`."""
-        settings = asdict(self.settings) | {"biases": dict(self.settings.biases)}
+        settings = asdict(self.settings) | {
+            "biases": dict(self.settings.biases),
+            "inputs": dict(self.settings.inputs),
+            "forget_bias": list(self.forget_bias),
+        }
         return {
             "schema": SCHEMA,
             "quantity": "norm of the gradient of one unit of the last output",
             "settings": settings,
+            "without_forget_bias": list(self.without_forget_bias),
+            "masks": [{"cell": cell, "input": x} for cell, x in self.masks],
             "curves": [
                 {
                     "cell": curve.cell,
@@ -143,37 +172,6 @@ class Flow:
         return self.svg()
 
 
-def forget_biases(cell: Cell) -> dict[str, int]:
-    """The biases of the gates on the direct paths of states to themselves, and their direction.
-
-    Where ds_t/ds_{t-1} has the direct part f_t, a sigmoid with the bias b, the state is kept the
-    longer the larger b is: {"b": 1}.  Where it has 1 - z_t, as in a GRU, the direction is -1.  The
-    second bias of a gate that has two gets 0: it adds nothing.
-    """
-    form = cell.normal_form
-    derived = jacobian(cell)
-    found: dict[str, int] = {}
-    for state in form.states:
-        match derived.entry(state, state).direct:
-            case Value(gate, 0):
-                direction = 1
-            case Add((one, Neg(Value(gate, 0)))) if one == ONE:
-                direction = -1
-            case _:
-                continue
-        value = form.by_name[gate].value if gate in form.by_name else None
-        if not (isinstance(value, Call) and value.function == "sigma"):
-            continue
-        inner = value.arguments[0]
-        if isinstance(inner, Value) and inner.name in form.by_name:
-            inner = form.by_name[inner.name].value
-        for term in inner.terms if isinstance(inner, Add) else (inner,):
-            if isinstance(term, Parameter):
-                found.setdefault(term.name, direction)
-                direction = 0
-    return found
-
-
 def measure(
     cells: Sequence[Cell],
     settings: Settings | None = None,
@@ -198,11 +196,18 @@ def measure(
         if not any(name in cell.parameters for cell in cells):
             known = ", ".join(dict.fromkeys(p for cell in cells for p in cell.parameters))
             raise UsageError(f"no cell here has a parameter {name}; there are {known}")
+    for name in settings.inputs:
+        if not any(name in cell.inputs for cell in cells):
+            known = ", ".join(dict.fromkeys(x for cell in cells for x in cell.inputs))
+            raise UsageError(f"no cell here has an input {name}; there are {known}")
     runs: list[tuple[Cell, dict[str, float]]] = []
+    without: list[str] = []
     for cell in cells:
         own = {n: v for n, v in settings.biases.items() if n in cell.parameters}
         directions = {n: d for n, d in forget_biases(cell).items() if n not in own}
         values = forget_bias if directions else forget_bias[:1]
+        if not directions and not set(own) & set(forget_biases(cell)):
+            without.append(cell.name)
         for value in values or (None,):
             set_to = {} if value is None else {n: d * value + 0.0 for n, d in directions.items()}
             runs.append((cell, set_to | own))
@@ -217,7 +222,8 @@ def measure(
             for state, norms in _norms(module, cell, settings, biases, seed).items():
                 by_state[state].append(norms)
         curves += [Curve(cell.name, s, biases, tuple(norms)) for s, norms in by_state.items()]
-    return Flow(settings, tuple(curves))
+    drawn = [(c.name, x) for c in cells for x in masks(c) if x not in settings.inputs]
+    return Flow(settings, tuple(curves), tuple(forget_bias), tuple(without), tuple(drawn))
 
 
 def _compile(cell: Cell) -> ModuleType:
@@ -266,8 +272,14 @@ def _norms(
     random = np.random.default_rng((seed, 1))
 
     units = _extent(cell, form.output, settings)
+    as_masks = masks(cell)
     sequences = {
-        x: settings.input_scale * random.standard_normal((steps, 1, 1, _extent(cell, x, settings)))
+        x: _drawn(
+            random,
+            (steps, 1, 1, _extent(cell, x, settings)),
+            settings.inputs.get(x, "mask:0.5" if x in as_masks else ""),
+            settings.input_scale,
+        )
         for x in form.inputs
     }
     tapes, state = [], None
@@ -284,4 +296,35 @@ def _norms(
         dy = None
         for name, gradient in dstate.items():
             found[name].append(float(np.sqrt(np.sum(np.square(gradient)) / units)))
-    return {name: tuple(norms) for name, norms in found.items()}
+    return {name: _without_rounding(norms) for name, norms in found.items()}
+
+
+def _drawn(
+    random: np.random.Generator, shape: tuple[int, ...], how: str, scale: float
+) -> npt.NDArray[np.float64]:
+    """Numbers of an input; the draws are the same however they are used."""
+    normal = random.standard_normal(shape)
+    if how.startswith("mask:"):
+        # As a normal number has the quantile q with the probability q.
+        return np.asarray(normal < NormalDist().inv_cdf(_inside(float(how[5:]))), dtype=float)
+    return np.full(shape, float(how)) if how else scale * normal
+
+
+def _inside(probability: float) -> float:
+    return min(max(probability, 1e-300), 1 - 2.0**-53)
+
+
+def _without_rounding(norms: Sequence[float]) -> tuple[float, ...]:
+    """The norms, with 0 for what is no more than the rounding of the one before."""
+    result: list[float] = []
+    for k, norm in enumerate(norms):
+        before = norms[k - 1] if k else 0.0
+        result.append(0.0 if norm < 2.0**-50 * before else norm)
+    return tuple(result)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False

@@ -1,4 +1,4 @@
-"""PyTorch, onnxruntime, Flax and Keras compute with converted weights what the modules of the cells compute.
+"""PyTorch, onnxruntime, Flax and Keras compute with converted weights what the modules compute.
 
 Skipped, with a line that says so, where the packages are not installed:
 pip install '.[references]'.

@@ -13,7 +13,9 @@ from click.testing import CliRunner
 import lstmgen
 from lstmgen import UsageError, load
 from lstmgen.cli.flow import flow as command
-from lstmgen.show.flow import SCHEMA, Curve, Settings, forget_biases, measure
+from lstmgen.library.loading import built_in_names
+from lstmgen.show.flow import SCHEMA, Curve, Settings, measure
+from lstmgen.show.flow_rules import forget_biases
 
 SMALL = Settings(hidden_size=4, input_size=3, steps=5, seeds=2)
 
@@ -86,6 +88,54 @@ def test_forget_biases_are_read_from_the_direct_path() -> None:
     assert forget_biases(load("ugrnn")) == {"b_g": 1, "b_fg": 0}
     assert forget_biases(load("gru")) == {}
     assert forget_biases(load("rnn")) == {}
+    # Beside a peephole's path, a factor that is no gate, through a name, a quotient, softplus.
+    assert forget_biases(load("peephole_diagonal")) == {"b_f": 1}
+    assert forget_biases(load("zoneout_lstm")) == {"b_f": 1}
+    assert forget_biases(load("lem")) == {"b_2": -1, "b_1": -1}
+    assert forget_biases(load("janet")) == {"b_f": 1}
+    assert forget_biases(load("slstm")) == {"b_f": 1}
+    assert forget_biases(load("min_lstm")) == {"b_f": 1, "b_i": 0}
+
+
+def test_the_same_rule_holds_for_every_cell_that_has_a_gate_with_a_bias_on_its_path() -> None:
+    """Those without: no gate on the path, or a gate without a bias."""
+    without = [name for name in built_in_names() if not forget_biases(load(name))]
+    no_gate = "antisymmetric antisymmetric_gated cornn fast_rnn indrnn lipschitz lstm_1997 lstm_nfg"
+    assert without == sorted([*no_gate.split(), "gru", "qrnn_fo", "rnn", "unicornn"])
+
+
+def test_the_output_says_which_cells_have_no_such_bias_and_how_masks_are_drawn() -> None:
+    cells = [load(name) for name in ("rnn", "lstm", "zoneout_lstm")]
+    settings = Settings(hidden_size=4, input_size=3, steps=3, seeds=1, inputs={"d_c": "mask:0.25"})
+    text = str(measure(cells, settings, forget_bias=(1.0, 2.0)))
+    assert "start with a bias of 1 or 2 that keeps the state; without one: rnn\n" in text
+    assert "input d_c is 1 with probability 0.25, else 0\n" in text
+    assert "input d_h of zoneout_lstm is 1 with probability 0.5, else 0\n" in text
+    assert "bias" not in str(measure(cells[:1], SMALL, forget_bias=())).splitlines()[2]
+    found = measure(cells, settings).as_json()
+    assert found["without_forget_bias"] == ["rnn"]
+    assert found["masks"] == [{"cell": "zoneout_lstm", "input": "d_h"}]
+
+
+def test_an_input_of_a_given_value() -> None:
+    """With d_h = d_c = 0 zoneout does nothing: the LSTM's numbers, in its own order of draws."""
+    cell = load("zoneout_lstm")
+    settings = Settings(4, 3, 4, 1, inputs={"d_h": "1", "d_c": "1"})
+    kept = measure([cell], settings, forget_bias=())
+    assert curve(kept.curves, "zoneout_lstm", "h").median == (1.0,) * 4  # the state stays
+    for how in ("mask:1.5", "mask:x", "often", ""):
+        with pytest.raises(UsageError, match=r"input d_c: expected a number, or mask:P with P"):
+            Settings(inputs={"d_c": how})
+    with pytest.raises(UsageError, match="no cell here has an input m; there are "):
+        measure([cell], Settings(4, 3, 4, 1, inputs={"m": "1"}))
+
+
+def test_what_is_only_rounding_is_zero() -> None:
+    """c_0 and n_0 of sLSTM are 0, and so is the gradient by m_0: 1e-38 by rounding."""
+    found = measure([load("slstm")], Settings(32, 16, 40, 2))
+    assert curve(found.curves, "slstm", "m").median[-1] == 0.0
+    assert curve(found.curves, "slstm", "m").median[-2] > 1e-20
+    assert "nan" not in found.svg()
 
 
 def test_each_forget_bias_has_its_curves() -> None:

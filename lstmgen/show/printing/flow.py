@@ -33,10 +33,30 @@ def flow_text(flow: Flow) -> str:
             f"D={settings.input_size}, T={settings.steps}, weights uniform in "
             f"±{settings.scale:g}/sqrt(H), inputs normal with standard deviation "
             f"{settings.input_scale:g}",
+            *_rules(flow),
             "",
             *lines,
         ]
     )
+
+
+def _rules(flow: Flow) -> list[str]:
+    """What was set for every cell that has it, and which have it not."""
+    lines = []
+    if flow.forget_bias:
+        values = " or ".join(f"{value:g}" for value in flow.forget_bias)
+        without = ", ".join(dict.fromkeys(flow.without_forget_bias))
+        lines.append(
+            f"gates on a state's direct path start with a bias of {values} that keeps the state"
+            + (f"; without one: {without}" if without else "")
+        )
+    lines += [f"input {name} is {_how(how)}" for name, how in flow.settings.inputs.items()]
+    lines += [f"input {x} of {cell} is {_how('mask:0.5')}" for cell, x in flow.masks]
+    return lines
+
+
+def _how(how: str) -> str:
+    return f"1 with probability {how[5:]}, else 0" if how.startswith("mask:") else how
 
 
 def _rate(curve: Curve) -> str:
