@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,25 +16,43 @@ if TYPE_CHECKING:
 
 __all__ = ["complete_cell", "declare", "load_cell"]
 
-declare = click.option(
+_STRICT = "lstmgen.strict"  # in the context, so that commands need not pass it on
+_declare = click.option(
     "--declare",
     "declarations",
     multiple=True,
     metavar="'NAME KIND'",
     help="Settle what equations in a text leave open: 'alpha scalar', 'phi = tanh', 'r size P'.",
 )
-"""The option of commands that read a cell from a text."""
+_strict = click.option(
+    "--strict",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, value: context.meta.__setitem__(_STRICT, value),
+    help="For equations in a text: ask about everything that was inferred and not declared.",
+)
+
+
+def declare(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of commands that read a cell from a text: --declare, as a parameter, --strict."""
+    return _declare(_strict(command))
 
 
 def load_cell(cell: str, declarations: tuple[str, ...] = ()) -> Cell:
     """The cell of that name or file; what a cell file prints goes to stderr.
 
-    An equation that does nothing is worth a warning there, too.
+    There too goes what a text was read as where it leaves something out, and a warning of an
+    equation that does nothing.
     """
     from lstmgen.library.loading import load
 
+    context = click.get_current_context(silent=True)
+    strict = context is not None and bool(context.meta.get(_STRICT))
     with contextlib.redirect_stdout(sys.stderr):
-        loaded = load(cell, declarations=declarations)
+        loaded = load(cell, declarations=declarations, strict=strict)
+    for note in getattr(loaded, "notes", ()):  # of a cell that was read from a text
+        click.echo(f"lstmgen: {note}", err=True)
     for definition in loaded.normal_form.unread:
         if definition.label == definition.equation:  # and not one that the normal form added
             equation = loaded.equations[int(definition.equation) - 1]

@@ -132,7 +132,6 @@ _ALWAYS = (
     package("mpmath", "verification at 50 digits"),
     package("jinja2", "generating modules"),
     package("click", "the command line"),
-    package("lark", "reading equations in LaTeX and plain text"),
 )
 """What lstmgen itself needs."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sympy
 
 from lstmgen.language import notation
@@ -33,6 +35,17 @@ def index_problem(name: str, offset: sympy.Expr) -> str:
     else:
         cure = "a step cannot look ahead: shift the sequences, so that the latest vector is at t"
     return f"{problem} ({int(offset):+} from t); {cure}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An equation as messages name it, put into words only when one does."""
+
+    number: int
+    equation: sympy.Basic
+
+    def __str__(self) -> str:
+        return where(self.number, self.equation)
 
 
 def where(number: int, equation: sympy.Basic) -> str:

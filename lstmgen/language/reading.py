@@ -36,7 +36,7 @@ from lstmgen.form.normal_form import Definition, Names, NormalForm, normalize
 from lstmgen.form.sizes import infer
 from lstmgen.language import notation
 from lstmgen.language.evaluation_order import check_order
-from lstmgen.language.indexing import index_problem, indexed_name, is_scalar, where
+from lstmgen.language.indexing import Place, index_problem, indexed_name, is_scalar, where
 from lstmgen.language.names import objection
 
 
@@ -109,17 +109,17 @@ class _Reader:
 
     def __init__(self, defined: Mapping[str, int]) -> None:
         self._defined = defined
-        self._where = ""
-        self.uses: dict[str, dict[int, str]] = {}  # vector -> offset -> first equation
-        self.parameters: dict[str, str] = {}  # -> first equation
+        self._where = Place(0, sympy.S.Zero)
+        self.uses: dict[str, dict[int, Place]] = {}  # vector -> offset -> first equation
+        self.parameters: dict[str, Place] = {}  # -> first equation
         self.scalars: set[str] = set()
         self.scalar_inputs: set[str] = set()
-        self.slots: dict[str, tuple[int, str]] = {}  # matrix -> vectors it multiplies, where
+        self.slots: dict[str, tuple[int, Place]] = {}  # matrix -> vectors it multiplies, where
         # An operand like r[t]*h[t-1] has no name yet: MatVec points at "#k" until it gets one.
         self.operands: dict[str, Expression] = {}
 
     def equation(self, k: int, equation: sympy.Eq) -> Definition:
-        self._where = where(k, equation)
+        self._where = Place(k, equation)
         name = indexed_name(equation.lhs)
         assert name is not None
         self._check_name(name[0])

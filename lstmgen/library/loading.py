@@ -61,15 +61,20 @@ def summary(name: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 
-def load(name_or_path: str | os.PathLike[str], *, declarations: Iterable[str] = ()) -> Cell:
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    declarations: Iterable[str] = (),
+    strict: bool = False,
+) -> Cell:
     """The cell of that name, or the cell that the file at that path declares.
 
     A name is that of a built-in cell, or of one that an installed package offers
     (`lstmgen.library.packages`); the package is then imported.
 
-    A `.py` file is run; a `.tex` or `.txt` file holds equations and is only read, and so is
-    standard input, `-`.  For these, declarations such as "alpha scalar" settle what the equations
-    leave open.
+    A `.py` file is run; a `.tex`, `.txt`, `.md` or `.rst` file holds equations and is only read,
+    and so is standard input, `-`.  For these, declarations such as "alpha scalar" settle what the
+    equations leave open, and `strict` asks about everything that was inferred from them.
 
     A file must declare one cell.  Where it holds several, the one in the variable `cell`, or of
     the file's own name, is taken.  A file's docstring is the cell's source where it gives none.
@@ -82,7 +87,7 @@ def load(name_or_path: str | os.PathLike[str], *, declarations: Iterable[str] = 
     """
     given = os.fspath(name_or_path)
     if is_text(given):
-        return _from_text(given, tuple(declarations))
+        return _from_text(given, tuple(declarations), strict)
     if tuple(declarations):
         raise UsageError(f"declarations are for equations in a text, and {given} is none")
     if given in built_in_names():
@@ -99,14 +104,14 @@ def load(name_or_path: str | os.PathLike[str], *, declarations: Iterable[str] = 
 
 
 def is_text(given: str) -> bool:
-    """Whether a cell is given as equations in a text: standard input, or a .tex or .txt file."""
+    """Whether a cell is given as equations in a text: standard input, or a .tex, .txt, .md file."""
     return given == "-" or Path(given).suffix.lower() in _TEXT_SUFFIXES
 
 
 def read_cell_file(path: Path) -> Cell:
     """The cell that a file declares; errors are those of `load`."""
     if is_text(str(path)):
-        return _from_text(str(path), ())
+        return _from_text(str(path), (), False)
     read = _READERS.get(path.suffix.lower())
     if not path.exists():
         raise UsageError(_missing(path))
@@ -144,20 +149,20 @@ def _from_python(path: Path) -> Cell:
     return declared(_run(path), path.stem, str(path))
 
 
-def _from_text(given: str, declarations: tuple[str, ...]) -> Cell:
+def _from_text(given: str, declarations: tuple[str, ...], strict: bool) -> Cell:
     from lstmgen.language.papers import read_file, read_standard_input
 
     if given == "-":
-        return read_standard_input(declarations)
+        return read_standard_input(declarations, strict=strict)
     path = Path(given)
     if not path.exists():
         raise UsageError(_missing(path))
     if not path.is_file():
         raise UsageError(f"{given} is not a file; give a file that holds equations")
-    return read_file(path, declarations)
+    return read_file(path, declarations, strict=strict)
 
 
-_TEXT_SUFFIXES = (".tex", ".txt")
+_TEXT_SUFFIXES = (".tex", ".txt", ".md", ".rst")
 
 _READERS: Mapping[str, Callable[[Path], Cell]] = {".py": _from_python}
 """How a file is read, by its suffix."""

@@ -28,7 +28,8 @@ def describe(cell: Cell) -> str:
         _section("Parameters", _table([(p, _shape(s)) for p, s in cell.parameters.items()])),
         _section("Sizes", _table(_sizes(cell))),
         # A cell that was read from a text tells how; others have been declared symbol by symbol.
-        _section("Read as", list(map(str, getattr(cell, "symbols", ())))),
+        _section("Read as", _read_as(cell)),
+        _section("Written out", getattr(cell, "written_out", "").splitlines()),
         _section("Source", cell.source.splitlines()),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -50,9 +51,15 @@ def as_json(cell: Cell) -> dict[str, object]:
         "output": cell.output,
         "parameters": {p: list(shape) for p, shape in cell.parameters.items()},
         "sizes": dict(_sizes(cell)),
-        "read_as": list(map(str, getattr(cell, "symbols", ()))),
+        "read_as": _read_as(cell),
+        "written_out": getattr(cell, "written_out", ""),
         "source": cell.source,
     }
+
+
+def _read_as(cell: Cell) -> list[str]:
+    """Of a cell that was read from a text: each symbol, and what else was concluded, and why."""
+    return [*map(str, getattr(cell, "symbols", ())), *getattr(cell, "inferences", ())]
 
 
 def _section(title: str, lines: list[str]) -> str:

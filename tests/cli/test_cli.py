@@ -594,6 +594,7 @@ def test_an_equation_that_does_nothing_is_worth_a_warning(
     capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:
     Path("idle.txt").write_text(
+        "# lstmgen: h output\n"
         "r_t = sigma(V x_t)\ns_t = r_t * r_t\nz_t = sigma(R x_t)\nh_t = tanh(z_t + U h_{t-1})"
     )
     code, out, err = outcome(capsys, "show", "idle.txt")

@@ -94,9 +94,9 @@ def test_a_block_with_letters_renamed_is_the_cell(
 @pytest.mark.parametrize(
     ("heading", "part", "problem"),
     [
-        ("Greff et al., *LSTM: A Search Space Odyssey*", 0, "the equation ends here"),
-        ("Greff et al., *LSTM: A Search Space Odyssey* (2)", 0, "declare it: % lstmgen: o output"),
-        ("LSTMP (recurrent projection)", 0, "wide gap"),
+        ("Greff et al., *LSTM: A Search Space Odyssey*", 0, "% lstmgen: y output"),
+        ("Greff et al., *LSTM: A Search Space Odyssey* (2)", 0, "% lstmgen: o output"),
+        ("LSTMP (recurrent projection)", 0, "no equation defines h"),
         ("UGRNN", 0, "s = tanh"),
         ("IndRNN", 0, "phi = tanh"),
         ("SRU", 0, "alpha scalar"),
@@ -105,13 +105,13 @@ def test_a_block_with_letters_renamed_is_the_cell(
         ("coRNN, explicit", 0, "gamma scalar"),
         ("UnICORNN", 0, "Deltat scalar"),
         ("sLSTM with stabiliser", 0, "wide gap"),
-        ("AntisymmetricRNN and gated form", 0, "by parameters alone"),
+        ("AntisymmetricRNN and gated form", 0, "no vector is defined at a time"),
         ("AntisymmetricRNN and gated form", 1, "epsilon scalar"),
         ("FastGRNN", 0, "zeta scalar"),
         ("FastGRNN", 1, "expected"),
-        ("Zoneout (on an LSTM)", 0, "wide gap"),
+        ("Zoneout (on an LSTM)", 0, "a random value"),
         ("Nested LSTM (depth 2)", 0, "wide gap"),
-        ("Lipschitz RNN", 0, "by parameters alone"),
+        ("Lipschitz RNN", 0, "epsilon scalar"),
     ],
 )
 def test_a_block_that_is_more_than_equations_is_refused(

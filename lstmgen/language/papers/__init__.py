@@ -4,6 +4,16 @@ The grammar is our own: the text is never evaluated, nor handed to anything that
 """
 
 from lstmgen.language.papers.files import read_file, read_standard_input
+from lstmgen.language.papers.questions import Answer, OpenQuestions, Question
 from lstmgen.language.papers.reader import ReadSymbol, TextCell, read_tex
 
-__all__ = ["ReadSymbol", "TextCell", "read_file", "read_standard_input", "read_tex"]
+__all__ = [
+    "Answer",
+    "OpenQuestions",
+    "Question",
+    "ReadSymbol",
+    "TextCell",
+    "read_file",
+    "read_standard_input",
+    "read_tex",
+]

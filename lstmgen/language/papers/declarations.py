@@ -9,45 +9,60 @@ In the file, one a line, or on the command line:
     % lstmgen: r size P           a vector of another size than H
     % lstmgen: y output           what the cell returns at each step
     % lstmgen: \phi = tanh        a letter that stands for a function
+    % lstmgen: b^c power          a power, and not a symbol with that name
+    % lstmgen: b^c name           a symbol with that name, and not a power
 """
 
 from __future__ import annotations
 
+import keyword
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.errors import EquationError
-from lstmgen.language.papers.nodes import Symbol
-from lstmgen.language.papers.source import Chunk, Source
-from lstmgen.language.papers.spelling import resolve
-from lstmgen.language.papers.syntax import parse
+from lstmgen.language.papers import nodes
+from lstmgen.language.papers.documents import Directive
+from lstmgen.language.papers.lexing import Lexer
+from lstmgen.language.papers.parsing import parse_name
+from lstmgen.language.papers.resolving import Resolver
+from lstmgen.language.papers.source import Source
+from lstmgen.language.papers.timing import Indices
+from lstmgen.language.papers.vocabulary import SPELLINGS
 
 MAX_DIRECTIVES = 500
-_KIND = re.compile(r"(.*\S)\s+(scalar|vector|matrix|number|output)")
+_KIND = re.compile(r"(.*\S)\s+(scalar|vector|matrix|number|output|power|name)")
 _SIZE = re.compile(r"(.*\S)\s+size\s+(\w+)")
+_POWER = re.compile(r"(.*\S)\s*\^\s*\{?\s*([^{}]+?)\s*\}?")
 _FORMS = "NAME scalar, NAME vector, NAME matrix, NAME size P, NAME output, or NAME = tanh"
 
 
 @dataclass
 class Declarations:
-    """What has been declared, by identifier."""
+    """What has been declared, by name; `places` are where (None: besides the text)."""
 
     kinds: dict[str, str] = field(default_factory=dict)
+    superscripts: dict[str, str] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     output: str | None = None
     places: dict[str, int | None] = field(default_factory=dict)
 
+    def inherit(self, blocks: Mapping[str, str]) -> None:
+        """What is declared of a matrix holds for its blocks, given as block -> matrix."""
+        for block, name in blocks.items():
+            if name in self.kinds:
+                self.kinds.setdefault(block, self.kinds[name])
 
-def declared(source: Source, extra: Iterable[str]) -> Declarations:
-    """The declarations in the file, and those given besides it, which win."""
+
+def declared(source: Source, directives: Iterable[Directive], extra: Iterable[str]) -> Declarations:
+    """The declarations in the text, and those given besides it, which win."""
     found = Declarations()
-    if len(source.directives) > MAX_DIRECTIVES:
-        place = source.directives[MAX_DIRECTIVES].position
-        raise source.error(place or 0, f"there are more than {MAX_DIRECTIVES} declarations")
-    for directive in source.directives:
+    for count, directive in enumerate(directives):
+        if count >= MAX_DIRECTIVES:
+            raise source.error(
+                directive.position or 0, f"there are more than {MAX_DIRECTIVES} declarations"
+            )
         _add(found, source, directive.text, directive.position)
     for text in extra:
         _add(found, source, text, None)
@@ -65,18 +80,23 @@ def _add(found: Declarations, source: Source, text: str, position: int | None) -
     size = _SIZE.fullmatch(text.strip())
     if equals:
         function = function.strip().lstrip("\\")
-        if function not in FUNCTIONS or FUNCTIONS[function].rule is None:
-            known = ", ".join(sorted(n for n, f in FUNCTIONS.items() if f.rule is not None))
+        if function not in SPELLINGS:
+            known = ", ".join(sorted(set(SPELLINGS.values())))
             raise refuse(f"{function or 'nothing'} is no known function; known are {known}")
         identifier = _identifier(name.strip(), refuse)
-        found.functions[identifier] = function
+        found.functions[identifier] = SPELLINGS[function]
     elif kind is not None and kind[2] == "output":
         identifier = found.output = _identifier(kind[1], refuse)
+    elif kind is not None and kind[2] in ("power", "name"):
+        identifier = _superscript(kind[1], refuse)
+        found.superscripts[identifier] = kind[2]
+        return
     elif kind is not None:
         identifier = _identifier(kind[1], refuse)
         if kind[2] == "number" and identifier not in ("pi", "e"):
             raise refuse(f"{identifier} is no known number; pi and e are")
         found.kinds[identifier] = kind[2]
+        found.superscripts.setdefault(identifier, kind[2])
     elif size is not None:
         identifier = _identifier(size[1], refuse)
         found.sizes[identifier] = size[2]
@@ -85,17 +105,27 @@ def _add(found: Declarations, source: Source, text: str, position: int | None) -
     found.places[identifier] = position
 
 
+def _superscript(written: str, refuse: Callable[[str], EquationError]) -> str:
+    """`b_c` for a symbol with a superscript, b^c or b^{c}."""
+    raised = _POWER.fullmatch(written)
+    if raised is None:
+        return _identifier(written, refuse)
+    return f"{_identifier(raised[1], refuse).rstrip('_')}_{raised[2]}"
+
+
 def _identifier(written: str, refuse: Callable[[str], EquationError]) -> str:
-    """The identifier of a name written in LaTeX or as an identifier."""
+    """The name of a symbol written in LaTeX, in Unicode or as an identifier."""
     if written.isidentifier() and written.isascii():
-        return written
-    if sigma := re.fullmatch(r"(?:\\sigma|σ)_\{?([A-Za-z0-9]+)\}?", written):
-        return f"sigma_{sigma[1]}"
-    source = Source(f"{written} = \\top", "declaration")
+        return written + "_" * keyword.iskeyword(written)
+    source = Source(written, "declaration")
     try:
-        node = parse(source, Chunk(source.text, 0)).left
+        lexer = Lexer(source, written, is_latex=True, macros={})
+        node = parse_name(source, lexer.tokens(0, len(written)))
+        if isinstance(node, nodes.FunctionName):
+            node = nodes.Symbol(node.function, (), "", 0, node.scripts, 0, len(written))
+        name = Resolver(source, Indices("t", frozenset())).name(node)
     except EquationError:
-        node = None
-    if not isinstance(node, Symbol):
+        name = None
+    if name is None:
         raise refuse(f"{written!r} is no name; expected {_FORMS}")
-    return resolve(source, node, "t").identifier
+    return name

@@ -15,7 +15,7 @@ from lstmgen.language.papers.source import MAX_CHARACTERS
 MAX_BYTES = 4 * MAX_CHARACTERS  # of UTF-8
 
 
-def read_file(path: Path, declarations: Iterable[str] = ()) -> TextCell:
+def read_file(path: Path, declarations: Iterable[str] = (), *, strict: bool = False) -> TextCell:
     """The cell whose equations stand in a file; it has the file's name.
 
     Raises:
@@ -28,10 +28,12 @@ def read_file(path: Path, declarations: Iterable[str] = ()) -> TextCell:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     text = _decoded(content, str(path))
-    return read_tex(text, name=_name(path.stem), declarations=declarations, label=str(path))
+    return read_tex(
+        text, name=_name(path.stem), declarations=declarations, label=str(path), strict=strict
+    )
 
 
-def read_standard_input(declarations: Iterable[str] = ()) -> TextCell:
+def read_standard_input(declarations: Iterable[str] = (), *, strict: bool = False) -> TextCell:
     """The cell whose equations come on standard input; it is called `cell`.
 
     Raises:
@@ -39,7 +41,7 @@ def read_standard_input(declarations: Iterable[str] = ()) -> TextCell:
     """
     label = "standard input"
     text = _decoded(sys.stdin.buffer.read(MAX_BYTES + 1), label)
-    return read_tex(text, name="cell", declarations=declarations, label=label)
+    return read_tex(text, name="cell", declarations=declarations, label=label, strict=strict)
 
 
 def _decoded(content: bytes, label: str) -> str:

@@ -1,21 +1,28 @@
-"""The nodes of the syntax tree of one equation; positions are places in the file."""
+"""The tree of an equation as it is written: symbols with their decorations, nothing interpreted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-
-from lstmgen.language.papers.source import Chunk
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A subscript ("_") or superscript ("^"); `items` is a list of expressions, or Unicode text."""
+    """A subscript ("_") or superscript ("^").
+
+    Attributes:
+        items: expressions, separated by commas.
+        mark: a sign that stands alone: "top", "+", "*", "-"; else empty.
+        unicode: the characters of a Unicode index, else empty.
+        bracket: the brackets around the items besides braces: "(", "<", "[", or empty.
+    """
 
     side: str
     items: tuple[Node, ...]
+    position: int
+    mark: str = ""
     unicode: str = ""
-    position: int = 0
+    bracket: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +36,19 @@ class Symbol:
     scripts: tuple[Script, ...]
     position: int
     end: int
+    spaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as written; a superscript is a power."""
+    """A number as written; a superscript is a power.  `is_vector`: a bold 0 or 1."""
 
     text: str
     scripts: tuple[Script, ...]
     position: int
     end: int
+    spaced: bool = False
+    is_vector: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +82,22 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function of its arguments; `is_bare` when the argument has no parentheses."""
+    """A named function of its arguments; `is_bare` when the argument has no brackets."""
 
     function: str
     arguments: tuple[Node, ...]
     scripts: tuple[Script, ...]  # on the function's name, or after its arguments
     is_bare: bool
+    position: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """A function without an argument, as in `g = \\tanh` or in a column of functions."""
+
+    function: str
+    scripts: tuple[Script, ...]
     position: int
     end: int
 
@@ -92,31 +112,46 @@ class Fraction:
     end: int
 
 
-Node = Symbol | Number | Sum | Term | Group | Call | Fraction
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A matrix that is written out, by rows."""
+
+    rows: tuple[tuple[Node, ...], ...]
+    scripts: tuple[Script, ...]
+    position: int
+    end: int
+
+
+Node = Symbol | Number | Sum | Term | Group | Call | FunctionName | Fraction | Grid
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedEquation:
-    """left = right, and where each stands."""
+    """`sides[0] = sides[1] = ...`, as written."""
 
-    left: Node
-    right: Node
-    chunk: Chunk = field(repr=False)
+    sides: tuple[Node, ...]
+    is_inline: bool
+
+    @property
+    def position(self) -> int:
+        return self.sides[0].position
 
 
 def parts(node: Node) -> tuple[Node, ...]:
     """The direct sub-expressions, scripts left out."""
     match node:
-        case Sum(terms, _, _):
+        case Sum(terms):
             return tuple(term for _, term in terms)
-        case Term(factors, _, _):
+        case Term(factors):
             return tuple(factor for _, factor in factors)
-        case Group(_, items, _, _, _):
+        case Group(_, items):
             return items
-        case Call(_, arguments, _, _, _, _):
+        case Call(_, arguments):
             return arguments
-        case Fraction(above, below, _, _):
+        case Fraction(above, below):
             return (above, below)
+        case Grid(rows):
+            return tuple(node for row in rows for node in row)
     return ()
 
 

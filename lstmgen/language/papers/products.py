@@ -1,300 +1,395 @@
-"""Products: which factor is a matrix, what it multiplies, and what is a function's argument."""
+"""Products: which factor is a matrix, what it multiplies, and on which side."""
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import sympy
 
 from lstmgen.language import notation
-from lstmgen.language.papers.declarations import Declarations
-from lstmgen.language.papers.nodes import Call, Group, Node, Script, Sum, Symbol, Term
-from lstmgen.language.papers.roles import FunctionDefinition, Roles
+from lstmgen.language.papers import formulas as f
+from lstmgen.language.papers import matrices as m
+from lstmgen.language.papers.memberships import Member, hidden_label, size_name
+from lstmgen.language.papers.questions import Answer, Inference, Question
+from lstmgen.language.papers.roles import Roles
 from lstmgen.language.papers.source import Source
-from lstmgen.language.papers.spelling import Spelling, resolve
+from lstmgen.language.papers.substitution import MAX_SIZE
+from lstmgen.language.papers.uses import STARS, is_capital
 
-MAX_SIZE = 4_000
 NO_MATRIX = "a concatenation must be multiplied by a matrix, as in W \\cdot [h_{t-1}, x_t]"
-CLASSES: dict[str, Any] = {
-    "abs": notation.Abs,
-    "max": notation.Max,
-    "min": notation.Min,
-    **{
-        name: getattr(notation, name)
-        for name in ("sigma", "tanh", "relu", "exp", "log", "sqrt", "softplus", "sin", "cos")
-    },
-}
-NUMBER, SCALAR, UNIT, VECTOR, LIST = "number", "scalar", "unit", "vector", "concatenation"
-_RANK = {NUMBER: 0, SCALAR: 1, UNIT: 2, VECTOR: 3, LIST: 4}
+NUMBER, SCALAR, UNIT, VECTOR = "number", "scalar", "unit", "vector"
+ROW, LIST, MATRIX = "row", "concatenation", "matrix"
+_RANK = {NUMBER: 0, SCALAR: 1, UNIT: 2, VECTOR: 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An expression of the notation: a number, a scalar, one number per unit, or a vector.
+    """What a formula becomes.
 
-    `size` counts its leaves, each as often as it occurs.
+    Attributes:
+        expression: of the notation; for a concatenation a list of vectors, for a matrix `Matrix`.
+        kind: a number, a scalar parameter, one number per unit, a vector, a vector as a row, a
+            concatenation or a matrix.
+        size: its leaves, each as often as it occurs.
+        is_product: a product of vectors without brackets, which a matrix must not precede.
+        weight: the matrix whose product it is, and nothing else.
     """
 
     expression: Any
     kind: str
     size: int = 1
+    is_product: bool = False
+    weight: m.Weight | None = None  # the matrix whose product this is
 
 
 class Products(ABC):
-    """Builds the products of one text; what is no product is left to `build`."""
+    """Builds products; `value` builds what is none."""
 
     def __init__(
-        self, source: Source, roles: Roles, declarations: Declarations, letter: str
+        self,
+        source: Source,
+        roles: Roles,
+        members: Mapping[str, Member],
+        defined: frozenset[str],
+        numbers: frozenset[str],
     ) -> None:
-        self._source = source
-        self._roles = roles
-        self._declared = declarations
-        self._letter = letter
-        self._arguments: dict[str, Built] = {}  # of the defined function being applied
-        self._applying: list[str] = []
+        self.source = source
+        self.roles = roles
+        self._members = members
+        self._numbers = numbers  # vectors of one number: inputs that are scalar at each step
+        self._taken = set(defined) | set(roles.parameters)
+        self._hidden = hidden_label(members, defined)
+        self.questions: list[Question] = []
+        self.inferences: list[Inference] = []
+        self.sizes: dict[str, str] = {}  # of the vectors that are named here
+        self.added: list[tuple[str, Any]] = []  # vectors that a product of matrices needs
 
     @abstractmethod
-    def build(self, node: Node) -> Built:
-        """The expression of any node that is not a bare matrix or a concatenation."""
+    def value(self, node: f.Formula) -> Built:
+        """The value of any formula, matrices and concatenations too."""
 
-    @abstractmethod
-    def sum(self, terms: Sequence[tuple[bool, Node]]) -> Built:
-        """The sum of terms with their signs."""
+    def refuse(self, node: f.Formula, problem: str) -> NoReturn:
+        raise self.source.error(node.position, problem)
 
-    def _refuse(self, node: Node | Script | Spelling, problem: str) -> NoReturn:
-        raise self._source.error(node.position, problem)
-
-    def _joined(self, node: Node, expression: Any, operands: Sequence[Built]) -> Built:
+    def joined(self, node: f.Formula, expression: Any, operands: Sequence[Built]) -> Built:
         """The expression of an operation, as wide as the widest of its operands."""
         size = sum(b.size for b in operands)
         if size > MAX_SIZE:
-            self._refuse(
+            self.refuse(
                 node, f"an expression of more than {MAX_SIZE} symbols is not read; name its parts"
             )
         return Built(expression, max((b.kind for b in operands), key=_RANK.__getitem__), size)
 
-    def _quotient(self, node: Node, above: Built, below: Built) -> Built:
-        top, bottom = above.expression, below.expression
-        if bottom == 0:
-            self._refuse(node, "a division by zero")
+    def plain(self, node: f.Formula, built: Built) -> Built:
+        """Refuse a matrix, a row or a concatenation where a number or vector must stand."""
+        if built.kind == MATRIX:
+            name = self.source.written(node.position, node.end)
+            self.refuse(
+                node,
+                f"{name} is a matrix, but here it is not followed by the vector it multiplies; "
+                "name the two differently, or declare it: % lstmgen: "
+                f"{name_of(node)} scalar, or {name_of(node)} vector",
+            )
+        if built.kind == LIST:
+            self.refuse(node, NO_MATRIX)
+        if built.kind == ROW:
+            self.refuse(node, "a transposed vector must stand before a matrix, as in x_t^\\top W")
+        return built
+
+    def quotient(self, node: f.Formula, above: Built, below: Built) -> Built:
+        top, bottom = above.expression, self.plain(node, below).expression
+        if below.kind == NUMBER and bottom == 0:
+            self.refuse(node, "a division by zero")
+        inverse = notation.OrderedPow(bottom, -1)
+        if above.kind == MATRIX and below.kind in (NUMBER, SCALAR):
+            return replace(above, expression=m.scaled(top, inverse))
+        above = self.plain(node, above)
         if isinstance(top, sympy.Integer) and isinstance(bottom, sympy.Integer):
             return Built(sympy.Rational(int(top), int(bottom)), NUMBER)
-        inverse = notation.OrderedPow(bottom, -1)
-        return self._joined(node, notation.OrderedMul(top, inverse), [above, below])
+        return self.joined(node, notation.OrderedMul(top, inverse), [above, below])
 
-    def term(self, node: Term) -> Built:
-        """A product: matrices bind the vector to their right first, then left to right."""
-        runs: list[tuple[str, list[tuple[str, Node]]]] = []
-        previous: Node | None = None
-        for operator, factor in node.factors:
-            glued = operator == "" or (
-                operator == "CDOT"
-                and previous is not None
-                and self._roles.may_be_matrix(previous)
-            )
-            if previous is not None and glued:
-                self._check_bare(previous, operator)
-                runs[-1][1].append((operator, factor))
+    def product(self, node: f.Product) -> Built:
+        """Matrices bind what stands beside them first, then from left to right."""
+        values = [self.value(factor) for _, factor in node.factors]
+        runs: list[tuple[str, list[int]]] = []
+        for k, (operator, _) in enumerate(node.factors):
+            if k and self._binds(operator, values[k - 1], values[k]):
+                self._check_bare(node.factors[k - 1][1], operator)
+                runs[-1][1].append(k)
             else:
-                runs.append((operator, [("", factor)]))
-            previous = factor
+                runs.append((operator, [k]))
         result: Built | None = None
-        for operator, run in runs:
-            built = self._run(node, run)
+        for (before, _), (operator, places) in itertools.pairwise(runs):
+            if before == "/" and operator not in ("*", "/"):
+                self.refuse(
+                    node.factors[places[0]][1],
+                    "how much is divided by is not clear; put it in parentheses, or write a "
+                    "fraction",
+                )
+        for operator, places in runs:
+            built = self._run(node, [(node.factors[k][1], values[k]) for k in places])
+            first = node.factors[places[0]][1]
             if result is None:
                 result = built
-            elif operator == "SLASH":
-                if len(run) > 1:
-                    self._refuse(
-                        run[0][1], "how much is divided by is not clear; put it in parentheses"
-                    )
-                result = self._quotient(node, result, built)
+            elif operator == "/":
+                if len(places) > 1:
+                    self.refuse(first, "how much is divided by is not clear; put it in parentheses")
+                result = self.quotient(node, result, built)
             else:
-                if operator == "CDOT" and len(run) == 1:
-                    self._check_order(run[0][1], result)
-                product = notation.OrderedMul(result.expression, built.expression)
-                result = self._joined(node, product, [result, built])
+                result = self._element_wise(node, first, operator, result, built)
         assert result is not None
         return result
 
-    def _check_bare(self, node: Node, operator: str) -> None:
-        if isinstance(node, Call) and node.is_bare and operator == "":
-            self._refuse(
+    def _binds(self, operator: str, left: Built, right: Built) -> bool:
+        """Whether factors belong to one run: side by side, or a matrix and what it multiplies."""
+        if operator in ("", "@"):
+            return True
+        return (operator == "cdot" or operator in STARS) and MATRIX in (left.kind, right.kind)
+
+    def _check_bare(self, node: f.Formula, operator: str) -> None:
+        if isinstance(node, f.Apply) and node.is_bare and operator == "":
+            self.refuse(
                 node,
                 f"where the argument of {node.function} ends is not clear; put it in parentheses",
             )
 
-    def _run(self, node: Node, run: Sequence[tuple[str, Node]]) -> Built:
-        """Factors side by side, from the right: W x, f W x, alpha W x."""
-        done: list[Built] = []
-        right: Node | None = None
-        glue = ""
-        for operator, factor in reversed(run):
-            joined = None
-            if right is not None and glue in ("", "CDOT"):
-                joined = self._applied(factor, right, glue, done[0])
-                joined = joined or self._matrix_times(factor, right, glue, done)
-            if joined is not None:
-                done[0] = joined
-            else:
-                self._check_lone_matrix(factor, done)
-                built = self._factor(factor)
-                if right is not None:
-                    self._check_order(right, built)
-                done.insert(0, built)
-            right, glue = factor, operator
-        if any(built.kind == LIST for built in done):
-            lists = [f for _, f in run if isinstance(f, Group) and len(f.items) > 1]
-            self._refuse(lists[0] if lists else node, NO_MATRIX)
-        if len(done) == 1:
-            return done[0]
-        return self._joined(node, notation.OrderedMul(*(b.expression for b in done)), done)
+    def _element_wise(
+        self, node: f.Product, first: f.Formula, operator: str, left: Built, right: Built
+    ) -> Built:
+        if MATRIX in (left.kind, right.kind):
+            if left.kind == right.kind:
+                self.refuse(
+                    first,
+                    "an element-wise product of two matrices (a mask) is not read; call the "
+                    "product one matrix",
+                )
+            name = name_of(first if right.kind == MATRIX else node.factors[0][1])
+            self.refuse(
+                first,
+                f"{name} is a matrix, and an element-wise operator stands beside it; write "
+                f"{name} x_t for the product with the matrix, or declare it: "
+                f"% lstmgen: {name} vector",
+            )
+        if operator == "cdot" and ROW in (left.kind, right.kind):
+            self._inner(first)
+        left, right = (self.plain(first, b) for b in (left, right))
+        product = notation.OrderedMul(left.expression, right.expression)
+        return self.joined(node, product, [left, right])
 
-    def _factor(self, node: Node) -> Built:
-        """A factor; several vectors in brackets are the concatenation that a matrix multiplies."""
-        if not isinstance(node, Group) or len(node.items) == 1:
-            return self.build(node)
-        if node.scripts:
-            self._refuse(node, "a concatenation takes no power")
-        vectors = [self.build(item) for item in node.items]
-        for item, vector in zip(node.items, vectors, strict=True):
-            if vector.kind != VECTOR:
-                self._refuse(item, "this part of the concatenation carries no time index")
-        size = sum(v.size for v in vectors)
-        return Built([v.expression for v in vectors], LIST, size)
+    def _inner(self, node: f.Formula) -> NoReturn:
+        self.refuse(
+            node,
+            "a transposed vector times a vector is one number (an inner product), which is not "
+            "read; for an element-wise product write \\odot",
+        )
 
-    def _check_lone_matrix(self, node: Node, done: Sequence[Built]) -> None:
-        """Refuse W b and W 2 x: a matrix must stand right before what it multiplies."""
-        beside = done and done[0].kind == UNIT
-        if (beside or any(b.kind == VECTOR for b in done)) and self._is_parameter(node):
-            name = self._name(node)
-            self._refuse(
-                node,
+    def _run(self, node: f.Product, run: Sequence[tuple[f.Formula, Built]]) -> Built:
+        """Factors side by side, from the right: W x, f W x, alpha W x; x W as a row."""
+        last_node, done = run[-1]
+        is_row = False
+        for k in range(len(run) - 2, -1, -1):
+            left_node, left = run[k]
+            right_node = run[k + 1][0]
+            if is_row and left.kind not in (NUMBER, SCALAR):
+                self._unclear(left_node)
+            row_before = done.kind == MATRIX and left.kind in (VECTOR, ROW, LIST, UNIT)
+            done = self._pair(node, left_node, left, right_node, done)
+            is_row = is_row or row_before
+        if len(run) > 1 and done.kind == LIST:
+            self.refuse(list_of(last_node), NO_MATRIX)
+        return done
+
+    def _unclear(self, node: f.Formula) -> NoReturn:
+        self.refuse(node, "what the matrix multiplies is not clear; put the product in parentheses")
+
+    def _pair(
+        self,
+        node: f.Formula,
+        left_node: f.Formula,
+        left: Built,
+        right_node: f.Formula,
+        right: Built,
+    ) -> Built:
+        """Two values side by side."""
+        kinds = (left.kind, right.kind)
+        if left.kind == MATRIX:
+            return self._matrix_before(left_node, left, right_node, right)
+        if right.kind == MATRIX:
+            return self._matrix_behind(left_node, left, right_node, right)
+        if LIST in kinds:
+            if left.kind == LIST and right.kind == LIST:
+                return self._blocks(left_node, left, right)
+            self.refuse(list_of(left_node if left.kind == LIST else right_node), NO_MATRIX)
+        if kinds == (ROW, VECTOR):
+            self._inner(left_node)
+        if kinds == (VECTOR, ROW):
+            self.refuse(
+                right_node,
+                "a vector times a transposed vector is a matrix (an outer product), which is not "
+                "read",
+            )
+        if ROW in kinds and not {NUMBER, SCALAR} & set(kinds):
+            self._inner(left_node)
+        if left.kind == VECTOR and right.kind == VECTOR:
+            self._check_matrix_in_time(left_node)
+        is_row = ROW in kinds
+        left, right = (replace(b, kind=VECTOR) if b.kind == ROW else b for b in (left, right))
+        product = notation.OrderedMul(left.expression, right.expression)
+        joined = self.joined(node, product, [left, right])
+        is_product = left.kind == VECTOR and right.kind == VECTOR
+        return replace(joined, kind=ROW if is_row else joined.kind, is_product=is_product)
+
+    def _check_matrix_in_time(self, node: f.Formula) -> None:
+        """A_t h_{t-1}: in papers A_t is a matrix that changes with time."""
+        if not isinstance(node, f.Ref) or not is_capital(node.name):
+            return
+        if node.name in self.roles.vectors:
+            return
+        written = self.source.written(node.position, node.end)
+        self.questions.append(
+            Question(
+                node.position,
+                written,
+                f"{written} before a vector may be a matrix that changes with time, which is not "
+                "read, or a vector that multiplies element-wise",
+                (Answer(f"{node.name} vector", "a vector, and \\odot between the two"),),
+            )
+        )
+
+    def _matrix_before(
+        self, left_node: f.Formula, left: Built, right_node: f.Formula, right: Built
+    ) -> Built:
+        if right.kind == MATRIX:
+            product = m.multiplied(left.expression, right.expression)
+            if len(product) > m.MAX_TERMS:
+                self.refuse(left_node, f"a matrix of more than {m.MAX_TERMS} terms is not read")
+            return Built(product, MATRIX, left.size + right.size)
+        if right.kind in (NUMBER, SCALAR):
+            return replace(left, expression=m.scaled(left.expression, right.expression))
+        if right.kind == UNIT:
+            name = name_of(left_node)
+            self.refuse(
+                left_node,
                 "a matrix must stand right before the vector it multiplies; move it there, or "
                 f"declare the letter: % lstmgen: {name} scalar, or {name} vector",
             )
+        if right.kind == ROW:
+            self.refuse(right_node, "a transposed vector stands behind a matrix; write W x_t")
+        if right.is_product:
+            self._unclear(left_node)
+        return self._times(left_node, left.expression, right)
 
-    def _check_order(self, node: Node, left: Built) -> None:
-        """Refuse x W: whether rows multiply a matrix or numbers a vector is not clear."""
-        if left.kind == VECTOR and self._is_parameter(node):
-            name = self._name(node)
-            self._refuse(
-                node,
-                f"a vector before {name}: write a matrix before its vector, as in {name} x_t, and "
-                f"a parameter of one number per unit with \\odot, or declare: % lstmgen: {name} "
-                f"scalar, or {name} vector",
+    def _matrix_behind(
+        self, left_node: f.Formula, left: Built, right_node: f.Formula, right: Built
+    ) -> Built:
+        """2 W, a W for a vector a, and the row products x W and [h, x] W^T."""
+        if left.kind in (NUMBER, SCALAR):
+            return replace(right, expression=m.scaled(right.expression, left.expression))
+        if left.kind == UNIT:
+            link = m.Diagonal(left.expression, left_node.position)
+            return Built(m.multiplied(m.single(link), right.expression), MATRIX, right.size + 1)
+        if left.is_product:
+            self._unclear(right_node)
+        is_row = left.kind == ROW
+        built = self._times(right_node, m.transposed(right.expression), left)
+        return replace(built, kind=ROW if is_row else VECTOR)
+
+    def _blocks(self, node: f.Formula, left: Built, right: Built) -> Built:
+        """[W, U] [x; h] is W x + U h."""
+        matrices = [x for x in left.expression if isinstance(x, tuple)]
+        if len(matrices) != len(left.expression) or len(matrices) != len(right.expression):
+            self.refuse(node, NO_MATRIX)
+        terms = [
+            self._times(node, matrix, Built(vector, VECTOR)).expression
+            for matrix, vector in zip(matrices, right.expression, strict=True)
+        ]
+        return Built(notation.OrderedAdd(*terms), VECTOR, left.size + right.size)
+
+    def _times(self, node: f.Formula, matrix: m.Matrix, vector: Built) -> Built:
+        """The product of a matrix with a vector or a concatenation."""
+        size = len(matrix) * (1 + vector.size) + sum(len(term.links) for term in matrix)
+        if size > MAX_SIZE:
+            self.refuse(
+                node, f"an expression of more than {MAX_SIZE} symbols is not read; name its parts"
             )
+        if vector.kind == LIST:
+            for term in matrix:
+                last = term.links[-1] if term.links else None
+                if not isinstance(last, m.Weight):
+                    self.refuse(node, NO_MATRIX)
+                if last.transposed:
+                    self.refuse(
+                        node,
+                        f"[a, b] {last.name}, a row of vectors before a matrix, is not read; "
+                        f"write a product for each, a {last.name}_a + b {last.name}_b",
+                    )
 
-    def _is_parameter(self, node: Node) -> bool:
-        """A letter that may be a matrix, and is not declared to be anything else."""
-        return (
-            isinstance(node, Symbol)
-            and self._roles.may_be_matrix(node)
-            and self._name(node) not in self._arguments
+        def step(link: m.Link, value: Any, is_last: bool) -> Any:
+            if isinstance(link, m.Diagonal):
+                return notation.OrderedMul(link.expression, value)
+            weight: Any = notation.Name(link.name)
+            if link.transposed:
+                weight = notation.Transpose(weight)
+            operands = value if isinstance(value, list) else [value]
+            product = notation.MatrixProduct(weight, operands)
+            return product if is_last else self._named(link, product)
+
+        operand = vector.expression
+        if vector.weight is not None:
+            operand = self._named(vector.weight, operand)
+        first = matrix[0].links[0] if len(matrix) == 1 and matrix[0].links else None
+        is_plain = isinstance(first, m.Weight) and matrix[0].coefficient is None
+        return Built(
+            m.applied(matrix, step, operand),
+            VECTOR,
+            size,
+            weight=first if is_plain and isinstance(first, m.Weight) else None,
         )
 
-    def _name(self, node: Node) -> str:
-        assert isinstance(node, Symbol)
-        return resolve(self._source, node, self._letter).identifier
-
-    def _matrix_times(
-        self, node: Node, right: Node, glue: str, done: Sequence[Built]
-    ) -> Built | None:
-        """W x, where `done` begins with x; None if the node is no matrix here."""
-        vector = done[0]
-        if vector.kind not in (VECTOR, LIST) or not self._roles.may_be_matrix(node):
-            return None
-        if isinstance(node, Symbol) and self._name(node) in self._arguments:
-            return None
-        if sum(b.kind == VECTOR for b in done) > 1:
-            self._refuse(
-                node, "what the matrix multiplies is not clear; put the product in parentheses"
-            )
-        if isinstance(node, Group):
-            return self._distributed(node, vector)
-        is_group = isinstance(right, Group) and len(right.items) == 1
-        if glue == "" and is_group and vector.kind == VECTOR:
-            assert isinstance(right, Group)
-            self._check_not_function(node, right)
-        return self._product(node, vector)
-
-    def _distributed(self, node: Group, vector: Built) -> Built:
-        """(A - A^T) h as A h - A^T h."""
-        inner = node.items[0]
-        assert isinstance(inner, Sum)
-        place = f"#{len(self._arguments)}"
-        operand = Symbol(place, (), "", 0, (), node.position, node.end)
-        saved = self._arguments
-        self._arguments = {**saved, place: vector}
-        terms = []
-        for negative, term in inner.terms:
-            factors = term.factors if isinstance(term, Term) else (("", term),)
-            terms.append((negative, Term((*factors, ("", operand)), term.position, term.end)))
-        try:
-            return self.sum(terms)
-        finally:
-            self._arguments = saved
-
-    def _check_not_function(self, node: Node, right: Group) -> None:
-        """U(r h): a matrix if it is one elsewhere, or if a product stands in the parentheses."""
-        name = self._name(node)
-        if name in self._roles.matrices or self._declared.kinds.get(name) == "matrix":
-            return
-        inner = right.items[0]
-        if isinstance(inner, Term) and self._roles.is_elementwise_product(inner):
-            return
-        self._refuse(
-            node,
-            f"{name}(...) may be a product with a matrix or a number, or a function; declare it: "
-            f"% lstmgen: {name} matrix, {name} scalar, or {name} = tanh",
-        )
-
-    def _product(self, node: Node, vector: Built) -> Built:
-        assert isinstance(node, Symbol)
-        spelling = resolve(self._source, node, self._letter)
-        self._roles.check_matrix(node, spelling)
-        weight: Any = notation.Name(spelling.identifier)
-        if spelling.transposed:
-            weight = notation.Transpose(weight)
-        operands = vector.expression if vector.kind == LIST else [vector.expression]
-        product = notation.MatrixProduct(weight, operands)
-        operand = Built(None, VECTOR, vector.size)
-        return self._joined(node, product, [Built(weight, UNIT), operand])
-
-    def _applied(self, node: Node, right: Node, glue: str, argument: Built) -> Built | None:
-        """g(a) for a function that the text defines or a declaration names."""
-        if not isinstance(node, Symbol) or not isinstance(right, Group) or glue:
-            return None
-        spelling = resolve(self._source, node, self._letter)
-        name = spelling.identifier
-        if spelling.time is not None:
-            return None
-        if name not in self._declared.functions and name not in self._roles.functions:
-            if node.font == "upright" and len(node.base) > 1 and name not in self._roles.matrices:
-                self._refuse(
-                    node,
-                    f"the function {name} is not known; declare it: % lstmgen: {name} = tanh, or "
-                    f"{name} matrix if it is one",
+    def _named(self, link: m.Weight, product: Any) -> Any:
+        """The inner product of U V h: it has the size that V's set says, else the hidden size."""
+        member = self._members.get(link.name)
+        label = None
+        if member is not None and len(member.sizes) == 2:
+            label = member.sizes[1 if link.transposed else 0]
+        if label is None or label == self._hidden or self._hidden is None:
+            self.inferences.append(
+                Inference(
+                    link.position,
+                    link.name,
+                    "a matrix whose product has the hidden size",
+                    "no other size is said",
+                    (
+                        Answer(
+                            f"q_t = {link.name} h_{{t-1}}",
+                            "in an equation of its own, with % lstmgen: q size P",
+                            False,
+                        ),
+                    ),
                 )
-            return None
-        if right.scripts or len(right.items) != 1:
-            self._refuse(right, f"{name} takes one argument in parentheses, without a power")
-        if name in self._declared.functions:
-            value = CLASSES[self._declared.functions[name]](argument.expression)
-            return self._joined(node, value, [argument])
-        return self._substituted(node, self._roles.functions[name], argument)
+            )
+            return product
+        size = size_name(label)
+        if size is None:
+            return product
+        name = f"q_{link.name}"
+        while name in self._taken:
+            name += "_1"
+        self._taken.add(name)
+        self.sizes[name] = size
+        self.added.append((name, product))
+        return notation.At(notation.Name(name), notation.t)
 
-    def _substituted(self, node: Node, function: FunctionDefinition, argument: Built) -> Built:
-        if function.name in self._applying:
-            self._refuse(node, f"{function.name} is defined by itself")
-        saved = self._arguments
-        self._arguments = {function.argument: argument}
-        self._applying.append(function.name)
-        try:
-            return self.build(function.body)
-        finally:
-            self._arguments = saved
-            self._applying.pop()
+
+def name_of(node: f.Formula) -> str:
+    """The name of the letter that a formula is, or holds first."""
+    return next((part.name for part in f.walk(node) if isinstance(part, f.Ref)), "W")
+
+
+def list_of(node: f.Formula) -> f.Formula:
+    """The brackets that a formula is, or holds first."""
+    return next((p for p in f.walk(node) if isinstance(p, f.Brackets | f.Grid)), node)

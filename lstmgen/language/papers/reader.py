@@ -1,20 +1,37 @@
-"""Reading a text of equations as a cell, and telling how each symbol was read."""
+"""Reading a text of equations as a cell, and telling how each symbol was read.
+
+text → regions of mathematics → tokens → statements → trees → resolved formulas → definitions →
+roles → equations: a module for each arrow, with the type that it yields.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lstmgen.cell import Cell
 from lstmgen.errors import EquationError
 from lstmgen.language import notation
 from lstmgen.language.papers.building import Builder
-from lstmgen.language.papers.declarations import declared
-from lstmgen.language.papers.roles import Roles, left_side
+from lstmgen.language.papers.declarations import Declarations, declared
+from lstmgen.language.papers.definition import Definition
+from lstmgen.language.papers.definitions import Definitions, definitions
+from lstmgen.language.papers.documents import Document, document
+from lstmgen.language.papers.formulas import Ref, walk
+from lstmgen.language.papers.lexing import Lexer
+from lstmgen.language.papers.macros import macros
+from lstmgen.language.papers.memberships import members, vector_sizes
+from lstmgen.language.papers.output import output_of
+from lstmgen.language.papers.parsing import parse
+from lstmgen.language.papers.questions import Answer, Inference, OpenQuestions, Question
+from lstmgen.language.papers.resolving import Resolved, Resolver
+from lstmgen.language.papers.roles import Roles, roles
 from lstmgen.language.papers.source import Source
-from lstmgen.language.papers.spelling import time_letter
-from lstmgen.language.papers.syntax import parse
+from lstmgen.language.papers.statements import Statements, statements
+from lstmgen.language.papers.timing import Indices, check_steps, indices
+from lstmgen.language.papers.tokens import is_run_together
+from lstmgen.language.papers.writing import written_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,7 @@ class ReadSymbol:
             "function" or "number".
         shape: its symbolic shape, as ("H", "H+D"); empty for a scalar, a function or a number.
         line: where it first occurs.
+        reason: why it has this role.
     """
 
     written: str
@@ -35,20 +53,40 @@ class ReadSymbol:
     role: str
     shape: tuple[str, ...]
     line: int
+    reason: str = ""
 
     def __str__(self) -> str:
         shape = f" ({', '.join(self.shape)})" if self.shape else ""
-        return f"line {self.line}: {self.written} is {self.name}, {self.role}{shape}"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"line {self.line}: {self.written} is {self.name}, {self.role}{shape}{reason}"
 
 
 class TextCell(Cell):
-    """A cell that was read from a text; `symbols` tells how each of its symbols was read."""
+    """A cell that was read from a text.
+
+    Attributes:
+        symbols: how each of its symbols was read, and why.
+        inferences: what else was concluded from the text.
+        notes: those of them that users should hear of without asking.
+    """
 
     symbols: tuple[ReadSymbol, ...] = ()
+    inferences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def written_out(self) -> str:
+        """The reading as a text that leaves nothing open, and that reads back as this cell."""
+        return written_out(self)
 
 
 def read_tex(
-    text: str, *, name: str, declarations: Iterable[str] = (), label: str = ""
+    text: str,
+    *,
+    name: str,
+    declarations: Iterable[str] = (),
+    label: str = "",
+    strict: bool = False,
 ) -> TextCell:
     """The cell whose equations stand in `text`, as LaTeX or as plain text with Unicode.
 
@@ -58,14 +96,17 @@ def read_tex(
         declarations: as in the lines `% lstmgen: alpha scalar` of a text, `"alpha scalar"`; these
             win over those in the text.
         label: what messages call the text; its name unless given.
+        strict: ask about everything that the text does not say itself, but that was inferred.
 
     Raises:
+        OpenQuestions: the text can be read in more than one way; all that is open is in the
+            message, with the declarations that decide, and in `questions`.
         EquationError: the text cannot be read, or its equations cannot be built; the message
-            gives the line, and a caret under the place.
+            gives line and column, and a caret under the place.
     """
     source = Source(text, label or name)
     try:
-        return _read(source, name, declarations)
+        return _Reader(source, name, strict).read(declarations)
     except RecursionError:
         raise EquationError(
             f"{source.name}: an equation is nested too deeply; name parts of it in equations of "
@@ -73,64 +114,259 @@ def read_tex(
         ) from None
 
 
-def _read(source: Source, name: str, extra: Iterable[str]) -> TextCell:
-    chunks = source.chunks()
-    if not chunks:
-        raise EquationError(
-            f"{source.name}: no equations found; write them as $$ f_t = ... $$, in an align "
-            "environment, or one a line"
+class _Reader:
+    def __init__(self, source: Source, name: str, strict: bool) -> None:
+        self._source = source
+        self._name = name
+        self._strict = strict
+
+    def read(self, extra: Iterable[str]) -> TextCell:
+        source = self._source
+        found = document(source)
+        declarations = declared(source, found.directives, extra)
+        letters, stated = self._stated(found)
+        if not stated.equations:
+            raise EquationError(
+                f"{source.name}: no equations found; write them as $$ f_t = ... $$, in an align "
+                "environment, or one a line"
+            )
+        resolver = Resolver(source, letters, declarations.superscripts)
+        parsed = [parse(source, statement) for statement in stated.equations]
+        resolved = resolver.resolve(parsed)
+        sets = members(source, stated.memberships, resolver.name)
+        cut = definitions(source, resolved, declarations, letters.time)
+        self._check(resolved, declarations, cut, letters)
+        declarations.inherit(cut.blocks)
+        parts = roles(source, cut.vectors, declarations, sets)
+        defined = frozenset(d.name for d in cut.vectors)
+        numbers = frozenset(n for n, k in declarations.kinds.items() if k == "scalar")
+        builder = Builder(source, parts, sets, defined, numbers)
+        questions = [*resolved.questions, *parts.questions]
+        try:
+            equations = _equations(builder, cut.vectors)
+        except EquationError:
+            if questions:
+                raise OpenQuestions(source, questions) from None
+            raise
+        output, asked, told = output_of(source, cut.vectors, declarations)
+        questions += [*builder.questions, *([asked] if asked else [])]
+        inferences = [*resolved.inferences, *cut.inferences, *builder.inferences, *told]
+        if self._strict:
+            questions += self._doubts(parts, resolved, inferences)
+        if questions:
+            raise OpenQuestions(source, questions)
+        sizes = {**vector_sizes(sets, defined), **builder.sizes, **declarations.sizes}
+        cell = self._cell(cut.vectors, equations, output, sizes)
+        cell.symbols = _symbols(cell, source, resolved, parts, sizes, declarations)
+        said = [
+            (i, f"line {source.line(i.position)}: {i.seen} is {i.claim}: {i.reason}")
+            for i in inferences
+        ]
+        cell.inferences = tuple(text for _, text in said)
+        cell.notes = tuple(text for inference, text in said if inference.is_told)
+        return cell
+
+    def _stated(self, found: Document) -> tuple[Indices, Statements]:
+        """The letter of time, and what the text states."""
+        defined, text = (
+            macros(self._source, found.prepared)
+            if found.has_macros
+            else (
+                {},
+                found.prepared,
+            )
         )
-    declarations = declared(source, extra)
-    parsed = [parse(source, chunk) for chunk in chunks]
-    letter = time_letter(source, [n for e in parsed for n in (e.left, e.right)])
-    roles = Roles(source, parsed, declarations, letter)
-    builder = Builder(source, roles, declarations, letter)
-    equations = []
-    for equation in roles.equations:
-        left = left_side(source, equation, letter)
-        right = builder.build(equation.right)
-        equations.append(notation.Eq(builder.vector(left), right.expression))
-    output = declarations.output or _output(source, roles, letter)
-    lines = [source.line(e.left.position) for e in roles.equations]
-    try:
-        cell = TextCell(name, *equations, output=output, sizes=declarations.sizes)
-    except EquationError as error:
-        match = re.search(r"equation \((\d+)\)", str(error))
-        line = f":{lines[int(match[1]) - 1]}" if match else ""
-        raise EquationError(f"{source.name}{line}: {error}") from None
-    cell.symbols = _symbols(cell, source, roles)
-    return cell
+        lexer = Lexer(
+            self._source,
+            text,
+            is_latex=found.is_latex,
+            macros=defined,
+            runs_together=not found.is_latex and is_run_together(text),
+        )
+        regions = [(region, lexer.tokens(region.start, region.end)) for region in found.regions]
+        letters = indices(self._source, [tokens for _, tokens in regions])
+        if not found.is_latex:
+            check_steps(self._source, [tokens for _, tokens in regions], letters.time)
+        return letters, statements(self._source, regions, letters.time)
+
+    def _check(
+        self,
+        resolved: Resolved,
+        declarations: Declarations,
+        cut: Definitions,
+        letters: Indices,
+    ) -> None:
+        """Refuse a text that defines no vector, times left out, and idle declarations."""
+        source, t = self._source, letters.time
+        if not cut.vectors:
+            first = resolved.equations[0].sides[0]
+            written = source.written(first.position, first.end)
+            raise source.error(
+                first.position,
+                f"{written} is defined without a time index, and no vector is defined at a time: "
+                f"the left side must be a vector at time {t}, like h_{t}",
+            )
+        timed: dict[str, int] = {}
+        plain: dict[str, Ref] = {}
+        defined = {definition.name for definition in cut.vectors}
+        for definition in cut.vectors:
+            timed.setdefault(definition.name, definition.position)
+            for node in walk(definition.value):
+                if isinstance(node, Ref) and node.time is not None:
+                    timed.setdefault(node.name, node.position)
+                    if node.name not in defined | declarations.kinds.keys():
+                        self._check_input(node)
+                elif isinstance(node, Ref):
+                    plain.setdefault(node.name, node)
+        for name, node in plain.items():
+            if name == t:
+                raise source.error(
+                    node.position,
+                    f"{t} is the number of the step here, and a step does not know its number; "
+                    "let it be an input, or a state that counts",
+                )
+            if name in timed:
+                raise source.error(
+                    node.position,
+                    f"{name} has no time index here, but has one in line "
+                    f"{source.line(timed[name])}; write {name}_{t}, or name the two differently",
+                )
+        for name, place in declarations.places.items():
+            kind = declarations.kinds.get(name)
+            known = name in resolved.seen or name in declarations.functions or name in timed
+            if known and not (kind in ("matrix", "number") and name in timed):
+                continue
+            problem = (
+                f"{name} carries a time index, so it cannot be a {kind}"
+                if known
+                else f"{name} is declared but does not occur; the symbols are "
+                + ", ".join(sorted(resolved.seen))
+            )
+            if place is None:
+                raise EquationError(f"{source.name}: {problem}")
+            raise source.error(place, problem)
+
+    def _check_input(self, node: Ref) -> None:
+        """Refuse Wx_t in plain text, which may be W x_t."""
+        match = re.match(r"([A-Z])([A-Za-z]{1,2})(?:_|$)", node.name)
+        written = self._source.written(node.position, node.end)
+        if match and written.startswith(match[1] + match[2]):
+            rest = written[1:]
+            raise self._source.error(
+                node.position,
+                f"{written} may be the product {match[1]} {rest} or one symbol that no equation "
+                f"defines; write {match[1]} {rest}, or declare: % lstmgen: {node.name} vector",
+            )
+
+    def _doubts(
+        self, parts: Roles, resolved: Resolved, inferences: Iterable[Inference]
+    ) -> list[Question]:
+        """For --strict: everything that was inferred, as questions."""
+        found = []
+        for name, role in parts.parameters.items():
+            if role.is_declared or role.kind == "identity":
+                continue
+            seen = resolved.seen.get(name)
+            position = 0 if seen is None else seen.position
+            written = name if seen is None else seen.written
+            found.append(
+                Question(
+                    position,
+                    written,
+                    f"{written} is taken for a {role.kind}, because {role.reason}",
+                    (Answer(f"{name} {role.kind}", f"a {role.kind}, as inferred"),),
+                )
+            )
+        for inference in inferences:
+            found.append(
+                Question(
+                    inference.position,
+                    inference.seen,
+                    f"{inference.seen} is taken for {inference.claim}, because {inference.reason}",
+                    inference.answers,
+                )
+            )
+        return found
+
+    def _cell(
+        self,
+        vectors: Sequence[Definition],
+        equations: Sequence[tuple[int, object]],
+        output: str,
+        sizes: dict[str, str],
+    ) -> TextCell:
+        source = self._source
+        try:
+            return TextCell(self._name, *(e for _, e in equations), output=output, sizes=sizes)
+        except EquationError as error:
+            match = re.search(r"equation \((\d+)\)", str(error))
+            place = ""
+            if match:
+                line = source.place(equations[int(match[1]) - 1][0])
+                place = f":{line.line}:{line.column}"
+            raise EquationError(f"{source.name}{place}: {error}") from None
 
 
-def _output(source: Source, roles: Roles, letter: str) -> str:
-    defined = [left_side(source, e, letter).identifier for e in roles.equations]
-    if "h" in defined or not defined:
-        return "h"
-    raise EquationError(
-        f"{source.name}: no equation defines h, so which vector the cell returns is not said; "
-        f"declare it: % lstmgen: {defined[-1]} output (defined are {', '.join(defined)})"
-    )
+def _equations(builder: Builder, vectors: Sequence[Definition]) -> list[tuple[int, object]]:
+    """Equations of the notation, each with its place; those that the builder adds before it."""
+    found: list[tuple[int, object]] = []
+    for definition in vectors:
+        count = len(builder.added)
+        right = builder.vector(definition.value)
+        for name, value in builder.added[count:]:
+            left = notation.At(notation.Name(name), notation.t)
+            found.append((definition.position, notation.Eq(left, value)))
+        left = notation.At(notation.Name(definition.name), notation.t)
+        found.append((definition.position, notation.Eq(left, right.expression)))
+    return found
 
 
-def _symbols(cell: Cell, source: Source, roles: Roles) -> tuple[ReadSymbol, ...]:
+def _symbols(
+    cell: Cell,
+    source: Source,
+    resolved: Resolved,
+    parts: Roles,
+    sizes: dict[str, str],
+    declarations: Declarations,
+) -> tuple[ReadSymbol, ...]:
+    """How each symbol was read, in the order in which they stand in the text."""
     form = cell.normal_form
+    seen = {name: (s.position, s.written) for name, s in resolved.seen.items()}
+    for name, role in parts.parameters.items():
+        first = role.first
+        seen.setdefault(name, (first.position, source.written(first.position, first.end)))
     found = []
-    for name, seen in roles.seen.items():
+    for name, (position, written) in sorted(seen.items(), key=lambda item: item[1][0]):
         shape: tuple[str, ...] = ()
         if name in form.sizes:
             shape = (form.sizes[name],)
-            role = "state" if name in form.states else "value"
-            role = "input" if name in form.inputs else role
+            role_, reason = _vector_role(cell, name, declarations)
+            if name in sizes:
+                reason += ", its size as it is said"
             if name in form.scalar_inputs:
-                shape, role = ("1",), "scalar input"
-            role += " and output" if name == form.output else ""
+                shape, role_ = ("1",), "scalar input"
         elif name in form.parameters:
             shape = form.shape(name)
-            role = "matrix" if name in form.weights else "vector parameter"
-            role = "scalar parameter" if name in form.scalars else role
-        elif name in roles.functions:
-            role = "function"
+            role_ = "matrix" if name in form.weights else "vector parameter"
+            role_ = "scalar parameter" if name in form.scalars else role_
+            reason = parts.parameters[name].reason if name in parts.parameters else ""
         else:
             continue
-        found.append(ReadSymbol(seen.written, name, role, shape, source.line(seen.position)))
+        line = source.line(position)
+        found.append(ReadSymbol(written, name, role_, shape, line, reason))
     return tuple(found)
+
+
+def _vector_role(cell: Cell, name: str, declarations: Declarations) -> tuple[str, str]:
+    """What part a vector plays, and why."""
+    form = cell.normal_form
+    if name in form.inputs:
+        return "input", "no equation defines it"
+    is_state = name in form.states
+    role = "state" if is_state else "value"
+    reason = "an equation defines it" + (", and it is used at t-1" if is_state else "")
+    if name == form.output:
+        role += " and output"
+        why = "as declared" if declarations.output else "by its name" if name == "h" else "the last"
+        reason += f"; the output, {why}"
+    return role, reason

@@ -1,272 +1,261 @@
-"""Which symbol is what, gathered from all equations before any is built."""
+"""Which parameter is a number, a vector or a matrix, from how all equations use it, and why.
+
+A letter's kind is what a declaration says; else what the text says of its set; else what its uses
+show: a capital letter beside a vector is a matrix, what is multiplied with \\odot or, as a small
+letter, added to a vector has one number per unit.  Whatever is left open is asked, all at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lstmgen.errors import EquationError
-from lstmgen.language.names import needs_declaration, objection
+from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers.declarations import Declarations
-from lstmgen.language.papers.nodes import (
-    Group,
-    Node,
-    Number,
-    ParsedEquation,
-    Sum,
-    Symbol,
-    Term,
-    walk,
-)
+from lstmgen.language.papers.definition import Definition
+from lstmgen.language.papers.memberships import Member
+from lstmgen.language.papers.questions import Answer, Question
 from lstmgen.language.papers.source import Source
-from lstmgen.language.papers.spelling import Spelling, is_mark, resolve
+from lstmgen.language.papers.uses import (
+    MATRIX,
+    NUMBER,
+    SCALAR,
+    VECTOR,
+    Gatherer,
+    Uses,
+    is_capital,
+    transposed_letter,
+)
 
-_ELEMENT_WISE = ("HAD", "STAR", "TIMES")
+_SHOWN = {"times": "\\times", "ast": "\\ast", "star": "\\star", "bullet": "\\bullet", "*": "*"}
+_MEANINGS = {
+    SCALAR: "one number for the whole layer",
+    VECTOR: "one number per unit, multiplied element-wise",
+    MATRIX: "a matrix, and the product with it",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionDefinition:
-    """g(a) = 4 sigma(a) - 2, to be put in place of g(...)."""
+class Role:
+    """The kind of a parameter, and why it is taken for one."""
 
-    name: str
-    argument: str
-    body: Node
+    kind: str
+    reason: str
+    is_declared: bool
+    first: f.Ref  # where it first stands
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Where a symbol first stands, and how it is written there."""
-
-    written: str
-    position: int
-    key: tuple[object, ...]
-
-
 class Roles:
-    """The symbols of a text and the parts they play."""
+    """The roles of all parameters, and what is open about them.
 
+    Attributes:
+        parameters: by name.
+        vectors: names with a time that are shown to be vectors, and not matrices over time.
+        are_rows: whether the text writes vectors before their matrices, x_t W.
+        questions: what is open.
+    """
+
+    parameters: Mapping[str, Role]
+    vectors: frozenset[str]
+    are_rows: bool
+    questions: tuple[Question, ...]
+
+    def kind(self, name: str) -> str:
+        """The kind of a parameter; a vector while that is open."""
+        role = self.parameters.get(name)
+        return VECTOR if role is None else role.kind
+
+
+def roles(
+    source: Source,
+    definitions: Sequence[Definition],
+    declared: Declarations,
+    members: Mapping[str, Member],
+) -> Roles:
+    """Gather the uses of every letter, and decide."""
+    gathered = Gatherer(source, declared, members)
+    for definition in definitions:
+        gathered.note(definition.value, "")
+    return _Decider(source, gathered, declared, members).decide()
+
+
+class _Decider:
     def __init__(
         self,
         source: Source,
-        equations: Sequence[ParsedEquation],
-        declarations: Declarations,
-        letter: str,
+        gathered: Gatherer,
+        declared: Declarations,
+        members: Mapping[str, Member],
     ) -> None:
         self._source = source
-        self._declared = declarations
-        self._letter = letter
-        self.seen: dict[str, Seen] = {}
-        self.vectors: dict[str, int] = {}  # name -> position of a use with a time index
-        self.plain: dict[str, int] = {}  # name -> position of a use without
-        self.matrices: dict[str, int] = {}  # name -> position of the use that shows it
-        self.functions: dict[str, FunctionDefinition] = {}
-        self.equations = [e for e in equations if not self._take_function(e)]
-        bodies = [f.body for f in self.functions.values()]
-        arguments = {f.argument for f in self.functions.values()}
-        nodes = [n for e in self.equations for n in (e.left, e.right)]
-        for node in [*nodes, *bodies]:
-            self._note_all(node, arguments)
-        for name, position in self.plain.items():
-            self._check_time(name, position)
-        self._check_declared()
+        self._gathered = gathered
+        self._declared = declared
+        self._members = members
 
-    def may_be_matrix(self, node: Node) -> bool:
-        """Whether a factor is a parameter that can multiply the vector to its right."""
-        if isinstance(node, Group):
-            inner = node.items[0] if len(node.items) == 1 else None
-            return isinstance(inner, Sum) and not node.scripts and self._is_matrix_sum(inner)
-        if not isinstance(node, Symbol):
-            return False
-        spelling = resolve(self._source, node, self._letter)
-        return (
-            spelling.time is None
-            and spelling.power is None
-            and self._declared.kinds.get(spelling.identifier, "matrix") == "matrix"
-            and spelling.identifier not in self._declared.functions
-            and spelling.identifier not in self.functions
+    def decide(self) -> Roles:
+        """A role or a question for each letter."""
+        found: dict[str, Role] = {}
+        questions: list[Question] = []
+        families = {
+            name.partition("_")[0]
+            for name, use in self._gathered.uses.items()
+            if self._gathered.known(name) == MATRIX or (MATRIX in use.shown and is_capital(name))
+        }
+        for name, use in self._gathered.uses.items():
+            role = self._decided(name, use, families)
+            if role is not None:
+                found[name] = role
+            elif (question := self._question(name, use)) is not None:
+                questions.append(question)
+        if self._gathered.rows is not None and self._gathered.columns is not None:
+            self._check_ways(found)
+        are_rows = self._gathered.rows is not None and self._gathered.columns is None
+        vectors = frozenset(
+            self._gathered.vectors | {n for n, k in self._declared.kinds.items() if k == VECTOR}
+        )
+        return Roles(found, vectors, are_rows, tuple(questions))
+
+    def _check_ways(self, found: Mapping[str, Role]) -> None:
+        """x_t W beside U h_t: one of the two is not what it looks like."""
+        node = self._gathered.rows
+        assert node is not None
+        letter = transposed_letter(node) or node
+        if isinstance(node, f.Transposed):
+            return  # x_t W^T is the row of W x_t
+        role = found.get(letter.name) if isinstance(letter, f.Ref) else None
+        if role is not None and role.kind != MATRIX:
+            return
+        written = self._source.written(node.position, node.end)
+        other = self._gathered.columns
+        assert other is not None
+        raise self._source.error(
+            node.position,
+            f"a vector before {written}, where line {self._source.line(other.position)} writes a "
+            f"matrix before its vector: write {written} x_t here too, or \\odot for a parameter "
+            f"of one number per unit; or declare: % lstmgen: {written} scalar",
         )
 
-    def is_elementwise_product(self, node: Term) -> bool:
-        """Whether the factors are joined by an element-wise operator."""
-        return any(operator in _ELEMENT_WISE for operator, _ in node.factors)
-
-    def check_matrix(self, node: Symbol, spelling: Spelling) -> None:
-        """Refuse a letter that may as well be a scalar, unless it is declared."""
-        name = spelling.identifier
-        if self._declared.kinds.get(name) == "matrix" or spelling.transposed:
-            return
-        if name == "I":
+    def _decided(self, name: str, use: Uses, families: set[str]) -> Role | None:
+        first = use.first
+        if name in self._declared.kinds:
+            return Role(self._declared.kinds[name], "declared", True, first)
+        member = self._members.get(name)
+        if member is not None:
+            line = self._source.line(member.position)
+            return Role(member.kind, f"line {line} says which set it is from", False, first)
+        if name == "I" and use.identity and not use.shown and not use.beside:
+            return Role("identity", "I among matrices is the identity", False, first)
+        if MATRIX in use.shown and VECTOR in use.shown:
+            (matrix, _), (vector, reason) = use.shown[MATRIX], use.shown[VECTOR]
             raise self._source.error(
-                node.position,
-                "I may be the identity or a parameter; write the identity's product out, or "
-                "declare: % lstmgen: I matrix",
+                vector,
+                f"{name} is a matrix in line {self._source.line(matrix)}, but here {reason}; name "
+                f"the two differently, or declare it: % lstmgen: {name} scalar, or {name} vector",
             )
-        if needs_declaration(name):
-            raise self._source.error(
-                node.position,
-                f"{name} beside a vector may be a number or a matrix; declare it: "
-                f"% lstmgen: {name} scalar, {name} vector (one number per unit), or {name} matrix",
+        for kind in (VECTOR, MATRIX):
+            if kind in use.shown and (kind == VECTOR or use.starred is None):
+                return Role(kind, use.shown[kind][1], False, first)
+        is_applied = use.applied is not None and use.starred is None and is_capital(name)
+        if is_applied and name.partition("_")[0] in families:
+            return Role(MATRIX, "its letter stands for matrices in this text", False, first)
+        return None
+
+    def _question(self, name: str, use: Uses) -> Question | None:
+        if use.starred is not None:
+            return self._star_question(name, *use.starred)
+        if use.applied is not None:
+            return self._call_question(name, use)
+        if name == "I" and (use.identity or use.beside):
+            return Question(
+                use.first.position,
+                name,
+                "I may be the identity, which changes nothing, or a matrix",
+                (Answer("I matrix", "a matrix"), Answer("x_t", "for I x_t: the identity", False)),
             )
-
-    def _is_matrix_sum(self, node: Sum) -> bool:
-        """(A - A^T): some term is a transposed or known matrix without a vector."""
-        for _, term in node.terms:
-            last = term.factors[-1][1] if isinstance(term, Term) else term
-            if isinstance(last, Symbol):
-                spelling = resolve(self._source, last, self._letter)
-                is_known = spelling.identifier in self.matrices and spelling.time is None
-                if spelling.transposed or is_known:
-                    return True
-        return False
-
-    def _take_function(self, equation: ParsedEquation) -> bool:
-        """Note an equation g(a) = ... as the definition of a function."""
-        match equation.left:
-            case Term((("", Symbol() as name), ("", Group("(", (Symbol() as argument,), ())))):
-                pass
-            case _:
-                return False
-        inner = resolve(self._source, argument, self._letter)
-        outer = resolve(self._source, name, self._letter)
-        if outer.time is not None or inner.time is not None:
-            return False
-        if inner.identifier == self._letter:
-            raise self._source.error(
-                argument.position,
-                f"time in parentheses is not read; write {name.base}_{self._letter}",
-            )
-        self.functions[outer.identifier] = FunctionDefinition(
-            outer.identifier, inner.identifier, equation.right
-        )
-        return True
-
-    def _note_all(self, node: Node, arguments: set[str]) -> None:
-        """Note every symbol, those in exponents too."""
-        for part in walk(node):
-            self._note(part, arguments)
-            for exponent in self._exponents(part):
-                self._note_all(exponent, arguments)
-
-    def _exponents(self, node: Node) -> list[Node]:
-        if isinstance(node, Symbol):
-            power = resolve(self._source, node, self._letter).power
-            return [power] if power is not None else []
-        scripts = [s for s in getattr(node, "scripts", ()) if s.side == "^"]
-        return [item for script in scripts for item in script.items if not is_mark(item)]
-
-    def _note(self, node: Node, arguments: set[str]) -> None:
-        if isinstance(node, Symbol):
-            spelling = resolve(self._source, node, self._letter)
-            self._note_symbol(node, spelling, arguments)
-        elif isinstance(node, Term):
-            for (_, left), (operator, right) in zip(
-                node.factors[:-1], node.factors[1:], strict=True
-            ):
-                self._note_pair(left, operator, right)
-
-    def _note_symbol(self, node: Symbol, spelling: Spelling, arguments: set[str]) -> None:
-        name = spelling.identifier
-        if problem := objection(name):
-            raise self._source.error(node.position, f"the name {name!r} {problem}")
-        if spelling.time not in (None, 0, -1):
-            raise self._source.error(
-                node.position,
-                f"an index other than {self._letter} or {self._letter}-1; carry an older value in "
-                "a vector of its own, like g_t = h_{t-1}",
-            )
-        written = self._source.text[node.position : node.end].strip()
-        if written.startswith("\\text"):
-            raise self._source.error(
-                node.position,
-                f"expected a formula, not prose ({written}); move it behind a %, or write "
-                "\\mathrm for a symbol's name",
-            )
-        seen = self.seen.setdefault(name, Seen(written, node.position, spelling.key))
-        if seen.key != spelling.key:
-            raise self._source.error(
-                node.position,
-                f"{written} and {seen.written} (line {self._source.line(seen.position)}) would "
-                f"both be called {name}; write them alike, or rename one of them",
-            )
-        if spelling.time is not None:
-            self.vectors.setdefault(name, node.position)
-        elif name not in arguments and name not in self.functions:
-            self.plain.setdefault(name, node.position)
-        if spelling.transposed:
-            self.matrices.setdefault(name, node.position)
-
-    def _note_pair(self, left: Node, operator: str, right: Node) -> None:
-        """W x_t, W [h, x] and W \\cdot (...) show that W is a matrix."""
-        if operator not in ("", "CDOT") or not isinstance(left, Symbol):
-            return
-        if not self.may_be_matrix(left):
-            return
-        spelling = resolve(self._source, left, self._letter)
-        shows = operator == "CDOT" and isinstance(right, Group)
-        if isinstance(right, Symbol):
-            shows = resolve(self._source, right, self._letter).time is not None
-        elif isinstance(right, Group) and len(right.items) > 1:
-            shows = True
-        if shows:
-            self.matrices.setdefault(spelling.identifier, left.position)
-
-    def _check_time(self, name: str, position: int) -> None:
-        if name in self.vectors:
-            raise self._source.error(
-                position,
-                f"{name} has no time index here, but has one in line "
-                f"{self._source.line(self.vectors[name])}; write {name}_{self._letter}, or name "
-                "the two differently",
-            )
-
-    def _check_declared(self) -> None:
-        for name, place in self._declared.places.items():
-            known = name in self.seen or name in self._declared.functions
-            kind = self._declared.kinds.get(name)
-            if known and (kind in (None, "scalar") or name not in self.vectors):
-                continue
-            problem = (
-                f"{name} carries a time index, so it cannot be a {kind}"
-                if known
-                else f"{name} is declared but does not occur; the symbols are "
-                + ", ".join(sorted(self.seen))
-            )
-            if place is None:
-                raise EquationError(f"{self._source.name}: {problem}")
-            raise self._source.error(place, problem)
-
-
-def left_side(
-    source: Source, equation: ParsedEquation, letter: str
-) -> Spelling:
-    """The vector at t that an equation defines."""
-    node = equation.left
-    if isinstance(node, Symbol):
-        spelling = resolve(source, node, letter)
-        if spelling.time == 0 and spelling.power is None and not spelling.transposed:
-            return spelling
-        if spelling.time is None:
-            if not _has_time(source, equation.right, letter) and isinstance(
-                equation.right, (Sum, Term)
-            ):
-                raise source.error(
-                    node.position,
-                    f"{spelling.identifier} would be defined by parameters alone; write its "
-                    "products out where it is used, as in (W - W^\\top) h_{t-1}",
+        if use.multiplied is not None:
+            node = use.multiplied
+            if isinstance(node, f.Transposed):
+                return self._row_question(name, node)
+            return self._kind_question(name, node, (SCALAR, VECTOR, MATRIX), "beside a vector")
+        if use.alone is not None:
+            if name in ("pi", "e"):
+                return self._kind_question(
+                    name, use.alone, (NUMBER, SCALAR, VECTOR), "without a time"
                 )
-            raise source.error(
+            return self._kind_question(name, use.alone, (SCALAR, VECTOR), "without a time")
+        return None
+
+    def _kind_question(
+        self, name: str, node: f.Formula, kinds: Sequence[str], where: str
+    ) -> Question:
+        written = self._source.written(node.position, node.end)
+        meanings = {**_MEANINGS, NUMBER: "the constant"}
+        names = {SCALAR: "a scalar", VECTOR: "a vector", MATRIX: "a matrix", NUMBER: "the constant"}
+        listed = [names[kind] for kind in kinds]
+        options = f"{', '.join(listed[:-1])} or {listed[-1]}"
+        called = "" if written == name else f" ({name})"
+        return Question(
+            node.position,
+            written,
+            f"{written}{called} {where} may be {options}",
+            tuple(Answer(f"{name} {kind}", meanings[kind]) for kind in kinds),
+        )
+
+    def _star_question(self, name: str, node: f.Formula, operator: str) -> Question:
+        shown = _SHOWN[operator]
+        written = self._source.written(node.position, node.end)
+        return Question(
+            node.position,
+            f"{written} {shown}",
+            f"{shown} beside {written} may be a matrix product or element-wise (or a convolution, "
+            "which is not read)",
+            (
+                Answer(f"{name} matrix", "the product with a matrix"),
+                Answer(f"{name} vector", "element-wise, with one number per unit"),
+                Answer(f"{name} scalar", "times one number for the whole layer"),
+            ),
+        )
+
+    def _call_question(self, name: str, use: Uses) -> Question:
+        node = use.applied
+        assert node is not None
+        written = self._source.written(node.position, node.end)
+        ref = node if isinstance(node, f.Ref) else use.first
+        if ref.is_function:
+            return Question(
                 node.position,
-                f"{spelling.identifier} is defined without a time index; the left side must be a "
-                f"vector at time {letter}, like {node.base}_{letter}"
-                + ("" if not isinstance(equation.right, Number) else " (leave initial values out)"),
+                written,
+                f"which function {written} is, is not said",
+                (
+                    Answer(f"{name} = sigma", "the logistic function"),
+                    Answer(f"{name} = tanh", "the hyperbolic tangent, or another that is known"),
+                ),
             )
-    raise source.error(
-        node.position, f"the left side must be one vector at time {letter}, like h_{letter}"
-    )
+        answers: tuple[Answer, ...] = (
+            Answer(f"{name} = tanh", "a function: this one, or another that is known"),
+            Answer(f"{name} matrix", "the product with a matrix"),
+            Answer(f"{name} scalar", "times one number"),
+            Answer(f"{name} vector", "times one number per unit"),
+        )
+        if ref.is_upright:
+            problem = f"the function {written} is not known"
+            answers = answers[:2]
+        else:
+            problem = (
+                f"{written}(...) may be a function, a matrix, a scalar or a vector, and which "
+                "is not said"
+            )
+            if is_capital(name) and MATRIX in use.shown:
+                answers = answers[:2]
+        return Question(node.position, f"{written}(...)", problem, answers)
 
-
-def _has_time(source: Source, node: Node, letter: str) -> bool:
-    return any(
-        isinstance(part, Symbol) and resolve(source, part, letter).time is not None
-        for part in walk(node)
-    )
+    def _row_question(self, name: str, node: f.Formula) -> Question:
+        written = self._source.written(node.position, node.end)
+        return Question(
+            node.position,
+            written,
+            f"{written} before a vector may be a matrix, or a vector, where the product is one "
+            "number, which is not read",
+            (Answer(f"{name} matrix", "a matrix, transposed"),),
+        )

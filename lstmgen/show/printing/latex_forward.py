@@ -58,17 +58,56 @@ def declarations(cell: Cell) -> Iterator[str]:
     for name in sorted(str(_CONSTANTS.get(type(c).__name__, "")) for c in constants):
         if name:
             yield f"{name.lstrip(chr(92))} number"
+    shown = _shown_vectors(cell)
     for parameter in form.parameters:
-        # A reader takes these for a scalar, the identity or Euler's number.
-        if parameter in form.weights and needs_declaration(parameter):
+        # A reader takes these for a number, the identity or Euler's number, or asks.
+        if parameter in form.weights and (
+            needs_declaration(parameter) or not parameter[0].isupper()
+        ):
             yield f"{parameter} matrix"
-        elif parameter == "e" and parameter in form.vectors:
-            yield "e vector"
+        elif parameter in form.vectors and (parameter == "e" or parameter not in shown):
+            yield f"{parameter} vector"
     for value, size in form.sizes.items():
         if size in form.extra_sizes:
             yield f"{value} size {size}"
-    if form.output != "h":
+    if form.output != "h" or _has_idle_vector(cell):
         yield f"{form.output} output"
+
+
+def _shown_vectors(cell: Cell) -> set[str]:
+    """Parameters that are seen to be vectors: added to a vector, or multiplied with one."""
+    found = set()
+    for equation in cell.equations:
+        for node in sympy.preorder_traversal(equation.rhs):
+            if not isinstance(node, (sympy.Add, sympy.Mul)):
+                continue
+            parts = [part for part in node.args if not _is_below(part)]
+            vectors = [k for k, part in enumerate(parts) if _has_vector(part)]
+            for k, part in enumerate(parts):
+                beside = any(j != k for j in vectors)
+                is_sum = isinstance(node, sympy.Add)
+                is_letter = isinstance(part, sympy.Symbol) and beside
+                if is_letter and not (is_sum and needs_declaration(part.name)):
+                    found.add(part.name)
+    return found
+
+
+def _has_vector(node: sympy.Basic) -> bool:
+    return any(indexed_name(part) is not None for part in sympy.preorder_traversal(node))
+
+
+def _has_idle_vector(cell: Cell) -> bool:
+    """Whether a vector beside the output is used by no other equation than its own."""
+    used: set[str] = set()
+    names = []
+    for equation in cell.equations:
+        name, _ = indexed_name(equation.lhs) or ("", None)
+        names.append(name)
+        for node in sympy.preorder_traversal(equation.rhs):
+            vector = indexed_name(node)
+            if vector is not None and vector[0] != name:
+                used.add(vector[0])
+    return any(name not in used and name != cell.output for name in names)
 
 
 def _piece(node: sympy.Basic, scalars: frozenset[str]) -> Piece:

@@ -1,0 +1,16 @@
+"""What one equation defines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lstmgen.language.papers import formulas as f
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """`name` at t is `value`; `position` is the place of the equation."""
+
+    name: str
+    value: f.Formula
+    position: int

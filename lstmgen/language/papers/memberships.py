@@ -1,0 +1,149 @@
+r"""What a text says of sets: `W \in \mathbb{R}^{n \times d}` makes W a matrix, with its sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lstmgen.errors import EquationError
+from lstmgen.language.papers import nodes
+from lstmgen.language.papers.parsing import parse_name
+from lstmgen.language.papers.source import Source
+from lstmgen.language.papers.statements import Membership
+from lstmgen.language.papers.tokens import Token
+
+_KINDS = {0: "scalar", 1: "vector", 2: "matrix"}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """The set that a symbol is from: `sizes` has one label for a vector and two for a matrix."""
+
+    name: str
+    sizes: tuple[str, ...]
+    position: int
+    written: str
+
+    @property
+    def kind(self) -> str:
+        return _KINDS[len(self.sizes)]
+
+
+def members(
+    source: Source,
+    memberships: Sequence[Membership],
+    name_of: Callable[[nodes.Node], str | None],
+) -> Mapping[str, Member]:
+    """By name, what each symbol is said to be from; sets that are not understood are left out."""
+    found: dict[str, Member] = {}
+    for membership in memberships:
+        sizes = _sizes(membership.members)
+        if sizes is None:
+            continue
+        for tokens in membership.names:
+            for part in _split(tokens):
+                try:
+                    node = parse_name(source, part)
+                except EquationError:
+                    continue
+                for symbol in _symbols(node):
+                    name = name_of(symbol)
+                    if name is not None:
+                        written = source.written(symbol.position, symbol.end)
+                        found.setdefault(name, Member(name, sizes, symbol.position, written))
+    return found
+
+
+def _symbols(node: nodes.Node) -> list[nodes.Symbol]:
+    """A symbol with its time behind it, h(t), is the symbol."""
+    if isinstance(node, nodes.Term) and len(node.factors) == 2:
+        node = node.factors[0][1]
+    return [node] if isinstance(node, nodes.Symbol) else []
+
+
+def _split(tokens: Sequence[Token]) -> list[tuple[Token, ...]]:
+    parts: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += (token.kind == "open") - (token.kind == "close")
+        if depth == 0 and (token.kind in ("comma", "prose") or token.text == "and"):
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return [tuple(part) for part in parts if part]
+
+
+def _sizes(tokens: Sequence[Token]) -> tuple[str, ...] | None:
+    """The sizes of R^{n x d}; none for R, and for an interval of numbers."""
+    tokens = [t for t in tokens if t.kind not in ("gap", "align")]
+    if not tokens:
+        return None
+    first, rest = tokens[0], list(tokens[1:])
+    if first.kind == "open" and first.text in ("(", "["):
+        closing = next((k for k, t in enumerate(tokens) if t.kind == "close"), None)
+        inner = tokens[1:closing]
+        if closing is None or not any(t.kind == "number" for t in inner):
+            return None
+        rest = list(tokens[closing + 1 :])
+    elif not (first.kind == "reals" and first.text == "R") and first.text != "R":
+        return None
+    while rest and rest[0].kind == "script" and rest[0].text == "_":
+        rest = rest[2:] if rest[1:] and rest[1].kind != "open" else _behind(rest[1:])
+    if not rest:
+        return ()
+    if rest[0].kind == "raised":
+        return (rest[0].text,)
+    if rest[0].kind != "script" or rest[0].text != "^" or len(rest) < 2:
+        return ()
+    if rest[1].kind != "open":
+        return (rest[1].text,)
+    inside = rest[2 : len(rest) - len(_behind(rest[1:]))]
+    labels: list[str] = [""]
+    for token in inside[:-1] if inside and inside[-1].kind == "close" else inside:
+        divides = token.text in ("times", "x", "×") or token.kind == "comma"
+        if divides and labels[-1]:
+            labels.append("")
+        elif token.kind in ("letter", "greek", "word", "number", "operator"):
+            labels[-1] += token.text
+    labels = [label for label in labels if label]
+    return tuple(labels) if 1 <= len(labels) <= 2 else None
+
+
+def _behind(tokens: Sequence[Token]) -> list[Token]:
+    """What follows the bracket that the first token opens."""
+    depth = 0
+    for k, token in enumerate(tokens):
+        depth += (token.kind == "open") - (token.kind == "close")
+        if depth == 0:
+            return list(tokens[k + 1 :])
+    return []
+
+
+def size_name(label: str) -> str | None:
+    """What a module calls a size: R for r, N128 for 128; None for a sum or a product."""
+    if label.isdigit():
+        return f"N{label}"
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", label):
+        name = label[0].upper() + label[1:]
+        return f"{name}_" if name in ("H", "D", "T", "B") else name
+    return None
+
+
+def hidden_label(members: Mapping[str, Member], defined: frozenset[str]) -> str | None:
+    """What the text calls the hidden size: that of h, else of the first vector it defines."""
+    known = [members[n] for n in ("h", *sorted(defined)) if n in members and n in defined]
+    known = [member for member in known if len(member.sizes) == 1]
+    return known[0].sizes[0] if known else None
+
+
+def vector_sizes(members: Mapping[str, Member], defined: frozenset[str]) -> dict[str, str]:
+    """Sizes of defined vectors that are from another set than the state."""
+    hidden = hidden_label(members, defined)
+    found = {}
+    for name, member in members.items():
+        if name in defined and len(member.sizes) == 1 and hidden is not None:
+            size = size_name(member.sizes[0])
+            if member.sizes[0] != hidden and size is not None:
+                found[name] = size
+    return found

@@ -1,0 +1,57 @@
+"""What a cell returns at each step: as declared, where the equations leave no choice, or asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lstmgen.language.papers.declarations import Declarations
+from lstmgen.language.papers.definition import Definition
+from lstmgen.language.papers.formulas import Ref, walk
+from lstmgen.language.papers.questions import Answer, Inference, Question
+from lstmgen.language.papers.source import Source
+
+
+def output_of(
+    source: Source, vectors: Sequence[Definition], declarations: Declarations
+) -> tuple[str, Question | None, list[Inference]]:
+    """What the cell returns: as declared, else h, else the only vector that is a state."""
+    if declarations.output is not None:
+        return declarations.output, None, []
+    names = [d.name for d in vectors]
+    used: dict[str, set[str]] = {name: set() for name in names}
+    now: set[str] = set()
+    states: set[str] = set()
+    for definition in vectors:
+        for node in walk(definition.value):
+            if isinstance(node, Ref) and node.name in used and node.time is not None:
+                used[node.name].add(definition.name)
+                (now if node.time == 0 else states).add(node.name)
+    others = [name for name in names if name != "h" and not used[name] - {name}]
+    idle = [name for name in names if name not in now]
+    place = {d.name: d.position for d in vectors}
+    if "h" in names and not others:
+        return "h", None, []
+    if "h" not in names and len(idle) == 1 and states == set(idle):
+        answer = Answer(f"{idle[0]} output", "what the cell returns at each step")
+        written = source.written(place[idle[0]], place[idle[0]] + 1)
+        told = Inference(
+            place[idle[0]], written, "the output", "it is the only state, and the last value",
+            (answer,),
+        )  # fmt: skip
+        return idle[0], None, [told]
+    listed = ["h", *others] if "h" in names else list(dict.fromkeys([*reversed(idle), *names]))
+    if "h" in names:
+        problem = (
+            f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} used by no other "
+            "equation: which vector the cell returns is not said"
+        )
+    else:
+        problem = "no equation defines h, so which vector the cell returns is not said"
+    first = others[0] if others else names[-1]
+    question = Question(
+        place[first],
+        first,
+        problem + f": declare the output, % lstmgen: {listed[0]} output",
+        tuple(Answer(f"{name} output", f"{name} is returned at each step") for name in listed),
+    )
+    return listed[0], question, []

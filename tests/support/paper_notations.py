@@ -1,0 +1,400 @@
+"""Cells of the library printed as papers print them: in one of many notations, drawn by chance.
+
+`printed(cell, random)` gives a text, and the cell that it states.  Run as a program it draws many:
+`python tests/support/paper_notations.py 5000`.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+from lstmgen import Cell, load
+from lstmgen.errors import LstmgenError
+from lstmgen.language import notation
+from lstmgen.language.indexing import indexed_name
+from lstmgen.language.names import latex_name
+from lstmgen.language.papers import read_tex
+from lstmgen.language.reading import function_name
+from lstmgen.library.loading import names
+from lstmgen.show.comparing import compare
+from lstmgen.show.printing.latex_forward import declarations
+
+TIMES: dict[str, Callable[[str, str, int], str]] = {
+    "subscript": lambda name, t, k: _scripted(name, "_", _step(t, k)),
+    "superscript": lambda name, t, k: f"{_raisable(name)}^{{{_step(t, k)}}}",
+    "raised": lambda name, t, k: f"{_raisable(name)}^{{({_step(t, k)})}}",
+    "angle": lambda name, t, k: f"{_raisable(name)}^{{<{_step(t, k)}>}}",
+    "langle": lambda name, t, k: rf"{_raisable(name)}^{{\langle {_step(t, k)} \rangle}}",
+    "round": lambda name, t, k: f"{name}({_step(t, k)})",
+    "square": lambda name, t, k: f"{name}[{_step(t, k)}]",
+}
+PRODUCTS = (r"\odot", r"\circ", "⊙", r"\bigodot", r"\,\odot\,", r"\bullet", "*", r"\ast", r"\cdot")
+EQUALS = ("=", ":=", r"\coloneqq", r"\leftarrow")
+FUNCTIONS = {
+    "sigma": (r"\sigma", r"\operatorname{sigmoid}", r"\mathrm{sigm}", "{\\rm sigmoid}"),
+    "tanh": (r"\tanh", r"\mathrm{tanh}", r"\operatorname{tanh}", r"\text{tanh}", "{\\rm tanh}"),
+    "relu": (r"\operatorname{ReLU}", r"\mathrm{relu}", r"\text{ReLU}"),
+    "exp": (r"\exp", r"\mathrm{exp}"),
+}
+REMARKS = (
+    r"\quad \text{(gate)}", r"\qquad (3)", r"\tag{2}", r" && \text{some words}", r"\label{eq:a}",
+    r" & \textit{remark}", r", \quad t = 1, \dots, T", r"\nonumber",
+)  # fmt: skip
+
+
+@dataclass
+class Style:
+    """How one text is written."""
+
+    time: str = "subscript"
+    letter: str = "t"
+    ahead: int = 0  # 1: h_{t+1} on the left side
+    product: str = r"\odot"
+    equals: str = "="
+    bold: str = ""
+    lists: str = "comma"
+    rows: str = "no"  # "transposed": x_t W^T
+    cdot: bool = False
+    environment: str = "align"
+    remark: str = ""
+    big: bool = False
+    shuffled: bool = False
+    initial: bool = False
+    macro: bool = False
+    functions: dict[str, str] = field(default_factory=dict)
+
+
+def drawn(chance: random.Random, cell: Cell) -> Style:
+    """A notation; what cannot stand together is not drawn together."""
+    style = Style(
+        time=chance.choice(list(TIMES)),
+        letter=chance.choice("tttnk"),
+        ahead=chance.choice((0, 0, 0, 1)),
+        product=chance.choice(PRODUCTS),
+        equals=chance.choice(EQUALS),
+        bold=chance.choice(("", "", r"\mathbf", r"\bm", r"\boldsymbol", "bf")),
+        lists=chance.choice(("comma", "semicolon", "bmatrix", "transposed", "bars")),
+        rows=chance.choice(("no", "no", "transposed")),
+        cdot=chance.random() < 0.3,
+        environment=chance.choice(
+            (
+                "align",
+                "align*",
+                "gather",
+                "eqnarray",
+                "IEEEeqnarray",
+                "dollars",
+                "brackets",
+                "lines",
+                "rst",
+                "markdown",
+                "inline",
+                "cases",
+                "split",
+            )
+        ),
+        remark=chance.choice(("", "", *REMARKS)),
+        big=chance.random() < 0.3,
+        shuffled=chance.random() < 0.3,
+        initial=chance.random() < 0.2,
+        macro=chance.random() < 0.2,
+        functions={f: chance.choice(words) for f, words in FUNCTIONS.items()},
+    )
+    taken = {word for name in _all_names(cell) for word in name.split("_")}
+    if style.letter in taken or style.letter in _all_names(cell):
+        style.letter = "t"
+    powers = any(
+        isinstance(node, sympy.Pow) for e in cell.equations for node in sympy.preorder_traversal(e)
+    )
+    if powers and style.time != "subscript":
+        style.time = "subscript"  # x^{(t)2} is not what papers write
+    if any("prime" in name for name in _all_names(cell)):
+        style.time = "subscript"
+    if style.environment in ("lines", "cases") or "&" in style.remark:
+        style.remark = "" if style.environment not in ("align", "align*") else style.remark
+    if style.environment == "inline":
+        style.remark = ""
+    if "T" in style.remark and style.environment == "inline":
+        style.remark = ""
+    return style
+
+
+def printed(cell: Cell, chance: random.Random) -> str:
+    """The text of a cell in a notation that is drawn."""
+    style = drawn(chance, cell)
+    writer = _Writer(style, cell, chance)
+    lines = [writer.equation(e) for e in cell.equations]
+    if style.shuffled:
+        chance.shuffle(lines)
+    head = "".join(f"% lstmgen: {line}\n" for line in declarations(cell))
+    if style.macro:
+        lines = [line.replace(style.product, r"\had ") for line in lines]
+        lines = [line.replace(r"\tanh", r"\tnh") for line in lines]
+        head += "\\newcommand{\\had}{" + style.product + "}\n\\def\\tnh{\\tanh}\n"
+    if style.initial:
+        states = [writer.vector_name(s) + "_0" for s in cell.states if "_" not in s]
+        lines[:0] = [f"{s} {style.equals} 0" for s in states]
+    return head + _framed(lines, style)
+
+
+def _framed(lines: list[str], style: Style) -> str:
+    """The equations in an environment, with remarks and punctuation."""
+    kind = style.environment
+    if kind in ("align", "align*", "eqnarray", "IEEEeqnarray", "split"):
+        mark = "& = &" if kind in ("eqnarray", "IEEEeqnarray") else f"&{style.equals}"
+        lines = [line.replace(style.equals, mark, 1) for line in lines]
+    remark = style.remark if kind in ("align", "align*", "gather", "dollars") else ""
+    lines = [
+        line + (remark if "&" not in remark or kind.startswith("align") else "") for line in lines
+    ]
+    if kind in ("align", "align*", "gather", "eqnarray"):
+        return f"\\begin{{{kind}}}\n" + " \\\\\n".join(lines) + f"\n\\end{{{kind}}}\n"
+    if kind == "IEEEeqnarray":
+        return "\\begin{IEEEeqnarray}{rCl}\n" + ", \\\\\n".join(lines) + "\n\\end{IEEEeqnarray}\n"
+    if kind == "split":
+        body = ",\\\\\n".join(lines)
+        return f"\\begin{{equation}}\\begin{{split}}\n{body}.\n\\end{{split}}\\end{{equation}}\n"
+    if kind == "cases":
+        return (
+            "\\[ \\left\\{ \\begin{array}{l}\n"
+            + " \\\\ ".join(lines)
+            + "\n\\end{array} \\right. \\]\n"
+        )
+    if kind == "dollars":
+        return "\n".join(f"$$ {line} $$" for line in lines) + "\n"
+    if kind == "brackets":
+        return "Some prose.\n" + "\nand then\n".join(f"\\[ {line}. \\]" for line in lines) + "\n"
+    if kind == "rst":
+        body = "\n\n".join(f"   {line}" for line in lines)
+        return f"Text before it:\n\n.. math::\n\n{body}\n\nwhere :math:`b` is a bias.\n"
+    if kind == "markdown":
+        body = "\n\nwith\n\n".join(f"$$\n{line}\n$$" for line in lines)
+        return f"# A heading with = and words\n\n{body}\n\n- $x$: the input\n"
+    if kind == "inline":
+        return (
+            "We have " + ", and ".join(f"${line}$" for line in lines) + ", where $h$ is returned.\n"
+        )
+    return "\n".join(lines) + "\n"
+
+
+class _Writer:
+    def __init__(self, style: Style, cell: Cell, chance: random.Random) -> None:
+        self._style = style
+        self._chance = chance
+        self._scalars = frozenset(cell.normal_form.scalars)
+
+    def equation(self, equation: Any) -> str:
+        left = self._write(equation.lhs, 0)
+        return f"{left} {self._style.equals} {self._write(equation.rhs, 0)}"
+
+    def vector_name(self, name: str) -> str:
+        """The name of a vector or a matrix, in the font of the text."""
+        written = latex_name(name)
+        bold = self._style.bold
+        head, mark, rest = written.partition("_")
+        if bold and len(head) == 1 and "prime" not in name:
+            head = f"{{\\bf {head}}}" if bold == "bf" else f"{bold}{{{head}}}"
+            return head + mark + rest
+        return written
+
+    def _write(self, node: Any, level: int) -> str:
+        """`level`: 0 in a sum, 1 in a product, 2 in a power."""
+        text, own = self._text(node)
+        if own >= level:
+            return text
+        return f"\\left({text}\\right)" if self._style.big else f"({text})"
+
+    def _text(self, node: Any) -> tuple[str, int]:
+        vector = indexed_name(node)
+        if vector is not None:
+            name, offset = vector
+            time = TIMES[self._style.time]
+            shift = int(offset) + self._style.ahead
+            return time(self.vector_name(name), self._style.letter, shift), 2
+        if isinstance(node, notation.MatrixProduct):
+            return self._product(node), 1
+        if isinstance(node, sympy.Symbol):
+            if node.name in self._scalars:
+                return latex_name(node.name), 2
+            return self.vector_name(node.name), 2
+        if isinstance(node, sympy.Float):
+            return f"{float(node)}", 2 if node >= 0 else 0
+        if isinstance(node, sympy.Rational):
+            text = str(node.p) if node.q == 1 else f"\\frac{{{node.p}}}{{{node.q}}}"
+            return text, 2 if node >= 0 else 0
+        if isinstance(node, sympy.Add):
+            return self._sum(node), 0
+        if isinstance(node, sympy.Mul):
+            return self._mul(node)
+        if isinstance(node, sympy.exp):
+            return f"e^{{{self._write(node.exp, 0)}}}", 2
+        if isinstance(node, sympy.Pow):
+            return self._power(node)
+        return self._call(node), 2
+
+    def _sum(self, node: Any) -> str:
+        text = ""
+        for k, term in enumerate(node.args):
+            minus = isinstance(term, sympy.Mul) and term.args[0] == sympy.S.NegativeOne
+            if minus and len(term.args) == 2:
+                text += " - " + self._write(term.args[1], 1)
+            else:
+                text += " + " * (k > 0) + self._write(term, 1 if k else 0)
+        return text
+
+    def _mul(self, node: Any) -> tuple[str, int]:
+        if node.args[0] == sympy.S.NegativeOne and len(node.args) == 2:
+            return "-" + self._write(node.args[1], 1), 0
+        above = [a for a in node.args if not _is_below(a)]
+        below = [a.base for a in node.args if _is_below(a)]
+        text = self._factors(above) if above else "1"
+        if below:
+            return f"\\frac{{{text}}}{{{self._factors(below)}}}", 1
+        return text, 1
+
+    def _factors(self, factors: Sequence[Any]) -> str:
+        text, before = "", ""
+        for factor in factors:
+            kind = "vector" if _has_vector(factor) else "number" if factor.is_number else "letter"
+            if kind == "letter" and factor.free_symbols <= self._named_scalars(factor):
+                kind = "number"
+            body = self._write(factor, 2 if isinstance(factor, notation.MatrixProduct) else 1)
+            if not text:
+                text = body
+            elif "number" in (kind, before):
+                is_digit = body[:1].isdigit() and text[-1:].isdigit()
+                text += (r" \cdot " if is_digit else r"\, ") + body
+            elif kind == before == "vector":
+                text += f" {self._style.product} {body}"
+            else:
+                text += rf" \odot {body}"
+            before = kind if before != "vector" else before
+        return text
+
+    def _named_scalars(self, node: Any) -> set[Any]:
+        return {s for s in node.free_symbols if getattr(s, "name", "") in self._scalars}
+
+    def _power(self, node: Any) -> tuple[str, int]:
+        if node.exp == sympy.Rational(1, 2):
+            return f"\\sqrt{{{self._write(node.base, 0)}}}", 2
+        if node.exp == sympy.S.NegativeOne:
+            return f"\\frac{{1}}{{{self._write(node.base, 0)}}}", 1
+        return f"({self._write(node.base, 0)})^{{{self._write(node.exp, 0)}}}", 2
+
+    def _call(self, node: Any) -> str:
+        name = function_name(node)
+        inner = ", ".join(self._write(a, 0) for a in node.args)
+        if name == "sqrt":
+            return f"\\sqrt{{{inner}}}"
+        if name == "abs":
+            return f"\\lvert {inner} \\rvert"
+        plain = (
+            f"\\{name}" if name in ("log", "max", "min", "sin", "cos") else f"\\mathrm{{{name}}}"
+        )
+        written = self._style.functions.get(name, plain)
+        left, right = (r"\left(", r"\right)") if self._style.big else ("(", ")")
+        return f"{written}{left}{inner}{right}"
+
+    def _product(self, node: Any) -> str:
+        transposed = isinstance(node.weight, notation.Transpose)
+        weight = self.vector_name(str(node.weight.T if transposed else node.weight))
+        top = self._chance.choice((r"^\top", "^T", r"^{\top}"))
+        if len(node.operands) > 1:
+            dot = r" \cdot " if self._style.cdot else " "
+            return (
+                f"{self._transposed(weight, top) if transposed else weight}{dot}{self._list(node)}"
+            )
+        operand = self._write(node.operands[0], 2)
+        if self._style.rows == "transposed" and not self._uses_lists():
+            return f"{operand} {weight if transposed else self._transposed(weight, top)}"
+        if transposed:
+            weight = self._transposed(weight, top)
+        dot = r" \cdot " if self._style.cdot and not operand.startswith("(") else " "
+        return f"{weight}{dot}{operand}"
+
+    def _uses_lists(self) -> bool:
+        return self._lists_anywhere
+
+    _lists_anywhere = False
+
+    def _transposed(self, weight: str, top: str) -> str:
+        return f"{{{weight}}}{top}" if "^" in weight or "'" in weight else weight + top
+
+    def _list(self, node: Any) -> str:
+        items = [self._write(operand, 0) for operand in node.operands]
+        kind = self._style.lists
+        plain = all(indexed_name(operand) is not None for operand in node.operands)
+        if kind == "transposed" and plain and self._style.time in ("subscript", "round"):
+            return "[" + ", ".join(rf"{i}^\top" for i in items) + r"]^\top"
+        if kind == "bmatrix":
+            return r"\begin{bmatrix} " + r" \\ ".join(items) + r" \end{bmatrix}"
+        mark = {"semicolon": "; ", "bars": r" \| "}.get(kind, ", ")
+        return f"[{mark.join(items)}]"
+
+
+def _step(letter: str, shift: int) -> str:
+    return letter if shift == 0 else f"{letter}{shift:+d}"
+
+
+def _scripted(name: str, side: str, time: str) -> str:
+    if "_" in name and not name.startswith("{"):
+        head, _, label = name.partition("_")
+        label = label[1:-1] if label.startswith("{") else label
+        return f"{head}_{{{label},{time}}}"
+    return f"{name}{side}{{{time}}}"
+
+
+def _raisable(name: str) -> str:
+    return f"{{{name}}}" if "'" in name else name
+
+
+def _is_below(node: Any) -> bool:
+    is_power = isinstance(node, sympy.Pow) and not isinstance(node, sympy.exp)
+    return is_power and node.exp == sympy.S.NegativeOne
+
+
+def _has_vector(node: Any) -> bool:
+    return any(indexed_name(part) is not None for part in sympy.preorder_traversal(node))
+
+
+def _all_names(cell: Cell) -> set[str]:
+    form = cell.normal_form
+    return {*form.parameters, *form.inputs, *(d.name for d in form.definitions)}
+
+
+def difference(cell: Cell, text: str) -> str | None:
+    """What the reading of a text says of another cell than this one; None if nothing."""
+    try:
+        found = read_tex(text, name=cell.name)
+    except LstmgenError as refusal:
+        return f"refused: {refusal}"
+    if found.digest == cell.digest:
+        return None
+    comparison = compare(cell, found)
+    return None if comparison.same else str(comparison)
+
+
+def main(count: int, seed: int = 0) -> int:
+    """Print and read back `count` cells in drawn notations; the number that came back otherwise."""
+    chance = random.Random(seed)
+    cells = [load(name) for name in names()]
+    failed = 0
+    for _ in range(count):
+        cell = chance.choice(cells)
+        text = printed(cell, chance)
+        problem = difference(cell, text)
+        if problem is not None:
+            failed += 1
+            print(f"--- {cell.name}\n{text}\n{problem}\n")
+    print(f"{count} texts, {failed} read otherwise than they were meant")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)))
