@@ -8,6 +8,8 @@ import sympy
 
 from lstmgen.language import notation
 
+_LONGEST = 300  # letters of an equation in a message
+
 
 def indexed_name(node: sympy.Basic) -> tuple[str, sympy.Expr] | None:
     """Name and offset of `h[t-1]`, also when written with SymPy's IndexedBase."""
@@ -50,6 +52,11 @@ class Place:
 
 def where(number: int, equation: sympy.Basic) -> str:
     """An equation as messages name it."""
-    if isinstance(equation, sympy.Eq):
-        return f"equation ({number}), {equation.lhs} = {equation.rhs}"
-    return f"equation ({number})"
+    if not isinstance(equation, sympy.Eq):
+        return f"equation ({number})"
+    try:
+        written = f"{equation.lhs} = {equation.rhs}"
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return f"equation ({number})"
+    shown = written if len(written) <= _LONGEST else f"{written[:_LONGEST]}..."
+    return f"equation ({number}), {shown}"

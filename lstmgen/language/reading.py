@@ -8,7 +8,9 @@ built is refused here, with the equation and the cure in the message.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
+from math import isfinite
 
 import sympy
 from sympy.core.function import AppliedUndef
@@ -38,6 +40,11 @@ from lstmgen.language import notation
 from lstmgen.language.evaluation_order import check_order
 from lstmgen.language.indexing import Place, index_problem, indexed_name, is_scalar, where
 from lstmgen.language.names import objection
+
+_BEYOND = (
+    "is beyond the range of floating-point numbers, 1e-323 to 1e308; scale the equation, or leave "
+    "the number out"
+)
 
 
 def read(
@@ -150,10 +157,12 @@ class _Reader:
         if isinstance(node, sympy.Symbol):
             return self._parameter(node)
         if isinstance(node, sympy.Rational):
-            return number(Fraction(int(node.p), int(node.q)))
+            return self._number(Fraction(int(node.p), int(node.q)))
         if isinstance(node, sympy.Float):
+            if not isfinite(float(node)) or (node != 0 and not float(node)):
+                raise self.refuse(f"{node.evalf(6)} {_BEYOND}")
             # str is the shortest decimal that reads back as the float the user wrote.
-            return Number(Fraction(repr(float(node))))
+            return self._number(Fraction(repr(float(node))))
         if isinstance(node, sympy.NumberSymbol):
             return Number(Fraction(str(node.evalf(60))))
         if isinstance(node, sympy.Add):
@@ -170,6 +179,17 @@ class _Reader:
             f"{node} ({type(node).__name__}) is not part of the notation; use vectors at t or t-1, "
             "parameters, numbers, + - * / **, @ and the functions of lstmgen"
         )
+
+    def _number(self, value: Fraction) -> Number:
+        """An exact number that has a floating-point number near it."""
+        try:
+            inside = not value or float(value) != 0
+        except OverflowError:
+            inside = False
+        if not inside:
+            power = Decimal(value.numerator) / Decimal(value.denominator)
+            raise self.refuse(f"{power:.6g} {_BEYOND}")
+        return Number(value)
 
     def _value(self, name: str, offset: sympy.Expr, scalar: bool) -> Value:
         self._check_name(name)
@@ -266,7 +286,7 @@ class _Reader:
             ):
                 below.append(self._raise(factor.base, -factor.exp))
             elif isinstance(factor, sympy.Rational) and factor.p == 1 and factor.q != 1:
-                below.append(number(int(factor.q)))
+                below.append(self._number(Fraction(int(factor.q))))
             else:
                 above.append(self._expression(factor))
         return self._quotient(mul(*above), mul(*below)) if below else mul(*above)

@@ -90,6 +90,16 @@ REFUSALS = {
         ("equation (1) for h", "W is used element-wise, but it is a matrix", "another name"),
         "Eq(h[t], W @ [h[t-1], x[t]] + b)",
     ),
+    "a number beyond floating point": Refusal(
+        "Eq(h[t], 10**400 * h[t-1] + x[t])",
+        ("equation (1), h[t] = 1000000", "...: 1.00000e+400 is beyond the range", "scale"),
+        "Eq(h[t], 10**30 * h[t-1] + x[t])",
+    ),
+    "a number that nothing can print": Refusal(
+        "Eq(h[t], h[t-1] / 10**5000 + x[t])",
+        ("equation (1): 1.00000e+5000 is beyond the range of floating-point numbers",),
+        "Eq(h[t], h[t-1] / 10**30 + x[t])",
+    ),
     "a function of SymPy": Refusal(
         "Eq(h[t], sympy.gamma(b + h[t-1] + x[t]))",
         ("equation (1), h[t] = gamma(", "gamma has no known derivative", "known are Abs, Max"),

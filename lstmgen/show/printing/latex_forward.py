@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import sympy
 
+from lstmgen.algebra.functions import FUNCTIONS, used
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
 from lstmgen.language.names import latex_name, needs_declaration
@@ -59,6 +60,11 @@ def declarations(cell: Cell) -> Iterator[str]:
         if name:
             yield f"{name.lstrip(chr(92))} number"
     shown = _shown_vectors(cell)
+    for name in sorted(used(d.value for d in form.definitions)):
+        entry = FUNCTIONS[name]
+        letter = entry.latex[1:]
+        if letter.isalpha() and entry.around is None and letter not in entry.commands:
+            yield f"{letter} = {name}"
     for parameter in form.parameters:
         # A reader takes these for a number, the identity or Euler's number, or asks.
         if parameter in form.weights and (
