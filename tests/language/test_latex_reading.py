@@ -300,7 +300,7 @@ def test_all_that_is_open_is_asked_at_once() -> None:
         read("h_t = \\alpha h_{t-1} + \\beta x_t \\\\ y_t = \\phi(h_t)")
     problems = [q.problem for q in caught.value.questions]
     assert len(problems) == 4
-    assert "(and 3 more that is open, below)" in str(caught.value)
+    assert "(and 3 more questions, below)" in str(caught.value)
     declared = ("alpha scalar", "beta vector", "phi = tanh", "y output")
     cell = read(r"h_t = \alpha h_{t-1} + \beta x_t \\ y_t = \phi(h_t)", *declared)
     assert cell.output == "y"

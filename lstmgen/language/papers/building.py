@@ -297,7 +297,9 @@ class Builder(Products):
     def _tell(self, node: f.Apply, entry: Function, given: int) -> None:
         """Say what is taken where a text leaves out an argument, or where libraries differ."""
         missing = entry.arity - given
-        differs = entry.name in LIBRARIES_DIFFER
+        written = self.source.written(node.position, node.end)
+        # Our own name says which of them is meant.
+        differs = entry.name in LIBRARIES_DIFFER and not written.startswith(entry.name)
         if entry.repeats or not (missing or differs):
             return
         names = entry.arguments[given:]
@@ -307,7 +309,7 @@ class Builder(Products):
         self.inferences.append(
             Inference(
                 node.position,
-                self.source.written(node.position, node.end),
+                written,
                 f"{entry.name} with {taken}" if missing else entry.summary.rstrip("."),
                 "no other is said" if missing else "libraries differ, and this is PyTorch's",
                 (Answer(line or "its formula", "as it is meant", False),),

@@ -82,8 +82,6 @@ _SKIPPED = frozenset(
         "middle",
         "ensuremath",
         "boxed",
-        "underbrace",
-        "overbrace",
         "underline",
         "cancel",
         "hline",
@@ -181,6 +179,8 @@ class Commands(ABC):
             return [Token("gap", name, position, after, spaced)], self._past(after, end, name)
         if name in _SKIPPED_ARGUMENT:
             return [], self._past_argument(after, end)
+        if name in ("underbrace", "overbrace"):
+            return self._braced(after, end)
         if name in _SKIPPED or _SIZES.match(name):
             return [], after
         if name in ("cr", "newline", "tabularnewline", "linebreak"):
@@ -221,6 +221,13 @@ class Commands(ABC):
         if name in kinds:
             return one(kinds[name], names.get(name, name))
         return one("command", name)
+
+    def _braced(self, after: int, end: int) -> tuple[list[Token], int]:
+        r"""\underbrace{a}_{\text{remark}} is a."""
+        closing = self._past_argument(after, end)
+        made = self.tokens(after, closing)
+        remark = re.compile(r"\s*[_^]\s*(?=\{)").match(self._text, closing, end)
+        return made, self._closing(remark.end(), end) if remark else closing
 
     def _sign(
         self, sign: str, position: int, after: int, end: int, spaced: bool

@@ -165,6 +165,12 @@ class _Definer:
                 return
             if is_inline and isinstance(f.unbracketed(right), f.Num):
                 return  # prose that tells what happens where the value is this number
+            if is_inline and all(r.time is not None for r in f.refs(right)):
+                written = self._source.written(left.position, right.end)
+                line = self._source.line(other.position)
+                told = f"line {line} defines {name}, and prose only tells of a case"
+                self._inferences.append(Inference(left.position, written, "left out", told, ()))
+                return
             mentioned = other.position in self._sorted.inline
             if mentioned and isinstance(f.unbracketed(other.value), f.Num):
                 self._sorted.vectors.remove(other)

@@ -28,6 +28,8 @@ def output_of(
                 (now if node.time == 0 else states).add(node.name)
     others = [name for name in names if name != "h" and not used[name] - {name}]
     idle = [name for name in names if name not in now]
+    between = "h" in now - states and not others  # h is a value on the way to another one
+    others = idle if between else others
     place = {d.name: d.position for d in vectors}
     if "h" in names and not others:
         return "h", None, []
@@ -40,7 +42,12 @@ def output_of(
         )  # fmt: skip
         return idle[0], None, [told]
     listed = ["h", *others] if "h" in names else list(dict.fromkeys([*reversed(idle), *names]))
-    if "h" in names:
+    if between:
+        problem = (
+            f"h is only a value on the way to {' and '.join(idle)}: which vector the cell returns "
+            "is not said"
+        )
+    elif "h" in names:
         problem = (
             f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} used by no other "
             "equation: which vector the cell returns is not said"

@@ -71,6 +71,10 @@ class OpenQuestions(EquationError):
         super().__init__(_text(source, self.questions))
 
 
+def _more(count: int) -> str:
+    return "1 more question" if count == 1 else f"{count} more questions"
+
+
 def _text(source: Source, questions: Sequence[Question]) -> str:
     """All questions: each with its place, then the lines that answer it."""
     blocks = []
@@ -78,7 +82,7 @@ def _text(source: Source, questions: Sequence[Question]) -> str:
         place = source.place(question.position)
         lines = [f"{source.name}:{place.line}:{place.column}: {question.problem}"]
         if number == 0 and len(questions) > 1:
-            lines[0] += f" (and {len(questions) - 1} more that is open, below)"
+            lines[0] += f" (and {_more(len(questions) - 1)}, below)"
         lines.append(place.excerpt)
         width = max((len(a.line) for a in question.answers if a.is_declaration), default=0)
         for answer in question.answers:

@@ -247,7 +247,16 @@ class _Reader:
             raise source.error(place, problem)
 
     def _check_input(self, node: Ref) -> None:
-        """Refuse Wx_t in plain text, which may be W x_t."""
+        """Refuse Wx_t in plain text, which may be W x_t, and x_t^+, which may be a function."""
+        mark = node.name.rpartition("_")[2]
+        if mark in ("plus", "minus"):
+            sign = "+" if mark == "plus" else "-"
+            raise self._source.error(
+                node.position,
+                f"{self._source.written(node.position, node.end)} may be the part of it with this "
+                f"sign or one symbol that no equation defines; write [x_t]_{sign} as a function, "
+                f"or declare: % lstmgen: {node.name} vector",
+            )
         match = re.match(r"([A-Z])([A-Za-z]{1,2})(?:_|$)", node.name)
         written = self._source.written(node.position, node.end)
         if match and written.startswith(match[1] + match[2]):

@@ -321,6 +321,12 @@ class Resolver(Superscripts):
                 transposed = True
                 continue
             if script.mark:
+                if script.mark in ("*", "star", "ast") and symbol.base[:1].isupper():
+                    self.refuse(
+                        script,
+                        f"{symbol.base}^* may be the conjugate transpose or a name; write "
+                        f"{symbol.base}^\\top, or give it another name",
+                    )
                 above.append(MARKS.get(script.mark, script.mark))
                 continue
             if script.unicode:

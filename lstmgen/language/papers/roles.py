@@ -164,7 +164,8 @@ class _Decider:
     def _question(self, name: str, use: Uses) -> Question | None:
         if use.starred is not None:
             return self._star_question(name, *use.starred)
-        if use.applied is not None:
+        beside = use.multiplied or (use.alone and use.applied)
+        if use.applied is not None and not beside:
             return self._call_question(name, use)
         if name == "I" and (use.identity or use.beside):
             return Question(
@@ -173,17 +174,15 @@ class _Decider:
                 "I may be the identity, which changes nothing, or a matrix",
                 (Answer("I matrix", "a matrix"), Answer("x_t", "for I x_t: the identity", False)),
             )
-        if use.multiplied is not None:
-            node = use.multiplied
-            if isinstance(node, f.Transposed):
-                return self._row_question(name, node)
-            return self._kind_question(name, node, (SCALAR, VECTOR, MATRIX), "beside a vector")
+        constant = (NUMBER,) if name in ("pi", "e") else ()
+        if beside is not None:
+            if isinstance(beside, f.Transposed):
+                return self._row_question(name, beside)
+            kinds = (*constant, SCALAR, VECTOR, MATRIX)
+            return self._kind_question(name, beside, kinds, "beside a vector")
         if use.alone is not None:
-            if name in ("pi", "e"):
-                return self._kind_question(
-                    name, use.alone, (NUMBER, SCALAR, VECTOR), "without a time"
-                )
-            return self._kind_question(name, use.alone, (SCALAR, VECTOR), "without a time")
+            kinds = (*constant, SCALAR, VECTOR, *((MATRIX,) if is_capital(name) else ()))
+            return self._kind_question(name, use.alone, kinds, "without a time")
         return None
 
     def _kind_question(

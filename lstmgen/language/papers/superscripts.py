@@ -19,6 +19,7 @@ class _Facts:
     plain: set[str] = field(default_factory=set)  # letters that stand for themselves
     timed: set[str] = field(default_factory=set)  # letters with an index of time
     raised: dict[str, set[str]] = field(default_factory=dict)  # base -> its superscripts
+    defined: set[str] = field(default_factory=set)  # letters that are a left side
     left: set[tuple[str, str]] = field(default_factory=set)  # (base, superscript) on a left side
 
 
@@ -37,7 +38,10 @@ class Superscripts(Indexing):
         """Note how letters and superscripts are used."""
         for equation in equations:
             for k, side in enumerate(equation.sides):
-                self.gather(side, is_left=k < len(equation.sides) - 1)
+                is_left = k < len(equation.sides) - 1
+                self.gather(side, is_left=is_left)
+                if is_left and isinstance(side, n.Symbol):
+                    self._facts.defined.add(side.base)
 
     def gather(self, node: n.Node, *, is_left: bool) -> None:
         for part in n.walk(node):
@@ -123,8 +127,9 @@ class Superscripts(Indexing):
         in_index = {x for x in letters if x in self._facts.timed}
         others = self._facts.raised.get(base, set()) - {label}
         is_known = letters <= self._facts.plain and not in_index
-        if base[:1].isupper() and len(base) == 1 and not is_known:
-            return False
+        is_capital = base[:1].isupper() and len(base) == 1
+        if is_capital and (not is_known or letters & self._facts.defined):
+            return False  # U^z for the gate z
         if not is_known and (in_index or any(not x.isdigit() for x in others)):
             return False
         if is_known and not others:

@@ -12,6 +12,7 @@ from lstmgen.language.papers.memberships import Member
 from lstmgen.language.papers.source import Source
 
 NUMBER, SCALAR, VECTOR, MATRIX = "number", "scalar", "vector", "matrix"
+WEIGHTS = frozenset("WUVR")  # what papers call weights: before a sum of vectors, a matrix
 STARS = frozenset({"*", "times", "ast", "star", "bullet"})
 GLUE = frozenset({"", "cdot", "@"})
 
@@ -226,8 +227,9 @@ class Gatherer:
                 self._way(factor, True)
                 continue
             group = factor.inner if isinstance(factor, f.Transposed) else factor
-            is_group = isinstance(group, f.Brackets) and len(group.items) == 1 and beside
-            if is_group and isinstance(group, f.Brackets) and self._is_matrix_sum(group):
+            is_group = isinstance(group, f.Brackets) and len(group.items) == 1
+            is_group = is_group or isinstance(group, f.Quotient)
+            if is_group and beside and self._is_matrix_sum(group):
                 self._matrices(group)
                 self._way(factor, before_vector)
                 continue
@@ -316,10 +318,13 @@ class Gatherer:
         is_product = isinstance(inner, f.Product) and not any(
             is_letter(x) or transposed_letter(x) for _, x in inner.factors
         )
-        return not is_product
+        is_of_vectors = letter.name[0] in WEIGHTS and not any(
+            part.time is None for part in f.refs(inner)
+        )
+        return not (is_product or is_of_vectors)
 
-    def _is_matrix_sum(self, node: f.Brackets) -> bool:
-        """(A - A^T), (U - a V), (U - gamma I), (M \\odot W), (U V): no vector, all matrices."""
+    def _is_matrix_sum(self, node: f.Formula) -> bool:
+        """(A - A^T), (U - a V), (U - gamma I), (U V), A/2: no vector, all matrices."""
         inner = f.unbracketed(node)
         if is_vectorial(inner):
             return False
@@ -336,6 +341,8 @@ class Gatherer:
             return True
         if isinstance(node, f.Transposed):
             return True
+        if isinstance(node, f.Quotient):
+            return self._is_matrix_term(node.above)
         if not isinstance(node, f.Ref) or node.time is not None:
             return False
         kind = self.known(node.name)
@@ -368,6 +375,9 @@ class Gatherer:
                     self.note(factor, "")
         elif isinstance(node, f.Apply):
             self.note(node, "")
+        elif isinstance(node, f.Quotient):
+            self._matrices(node.above)
+            self.note(node.below, "")
         elif isinstance(node, f.Transposed):
             inner = f.unbracketed(node.inner)
             if isinstance(inner, f.Ref):

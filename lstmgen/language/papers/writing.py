@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
+from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
@@ -86,8 +87,11 @@ class _Writer:
             return f"exp({self.write(node.exp)})", ATOM
         if isinstance(node, sympy.Pow):
             return f"({self.write(node.base)})^({self.write(node.exp)})", POW
-        arguments = ", ".join(self.write(a) for a in node.args)
-        return f"{function_name(node)}({arguments})", ATOM
+        function = FUNCTIONS[function_name(node)]
+        arguments = tuple(self.write(a) for a in node.args)
+        if not function.repeats:
+            arguments = function.complete(arguments, lambda value: repr(float(value)))
+        return f"{function.name}({', '.join(arguments)})", ATOM
 
     def _sum(self, node: Any) -> str:
         text = ""
