@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -299,3 +300,34 @@ def test_a_function_without_its_texts_is_no_entry() -> None:
         Function("new", ("a",), "", "", lambda m, a: a)
     with pytest.raises(TypeError, match="no text for the functions sigma"):
         Language(lambda f: None if f.name == "sigma" else f.c, lambda f: f.name, lambda f, v: "")
+
+
+def test_every_function_is_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "functions.md").read_text(encoding="utf-8")
+    offered = [f.notation for f in FUNCTIONS.values() if f.is_offered]
+    missing = [name for name in offered if f"`{name}(" not in page]
+    assert not missing
+
+
+@pytest.mark.parametrize("target", ["numpy", "cupy"])
+def test_the_entry_that_the_documentation_adds_is_all_that_is_needed(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lstmgen.algebra import expression, functions
+
+    page = (Path(__file__).parents[2] / "docs" / "adding-a-function.md").read_text("utf-8")
+    source = page.split("```python\n")[1].split("```")[0]
+    entry = eval(source, {**vars(expression), **vars(functions)})
+    # What the table's module makes of its entries at import.
+    for table, key in (
+        (FUNCTIONS, entry.name),
+        (functions.BY_NOTATION, entry.notation),
+        *((BY_WORD, word) for word in (entry.name, *entry.words)),
+    ):
+        monkeypatch.setitem(table, key, entry)
+    monkeypatch.setitem(notation.CLASSES, entry.name, notation._function(entry))
+    h, x, W, b = symbols("h x W b")
+    cell = Cell("soft", Eq(h[t], lstmgen.softsign(W @ [h[t - 1], x[t]] + b)))
+    found = get(target)
+    assert found.quick_check(cell, found.files(cell, found.settle({}))) == ()
+    assert r"\operatorname{softsign}(W \cdot" in cell.latex()
