@@ -15,14 +15,16 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
 def write(
-    document: dict[str, Any], folder: Path, stem: str, table: str, drawing: str
+    document: dict[str, Any], folder: Path, stem: str, table: str, drawing: str | None = None
 ) -> tuple[Path, ...]:
-    """Write the three files, each whole or not at all; gives their paths.
+    """Write the files, each whole or not at all; gives their paths.
 
     Results of a quick run have names of their own, so that they replace no full ones.
     """
     name = file_name(document["machine"], stem) + ("-quick" if document["quick"] else "")
-    contents = {".json": json.dumps(document, indent=1) + "\n", ".txt": table, ".svg": drawing}
+    contents = {".json": json.dumps(document, indent=1) + "\n", ".txt": table}
+    if drawing is not None:
+        contents[".svg"] = drawing
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for suffix, content in contents.items():

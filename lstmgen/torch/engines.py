@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from threading import Lock
 from typing import Any
@@ -35,6 +36,7 @@ class Engine:
         self.cell, self.target, self.module, self.arrays = cell, target, module, arrays
         self.key = _key(cell, target)
         self.tapes = Tapes(keep_spares=arrays.keep_spares)
+        self._takes = frozenset(inspect.signature(module.forward).parameters)
 
     def forward(
         self,
@@ -47,10 +49,11 @@ class Engine:
     ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
         """The output at every step, the last states, and a handle for the tape if it is kept."""
         with self.arrays.session(params[0].device):
-            y, last, tape, key = self._run(inputs, state, params, lengths, restart, keep)
+            named = self._named(params)
+            y, last, tape, key = self._run(inputs, state, named, lengths, restart, keep)
             tensor = self.arrays.tensor
             handle = self.tapes.hold(key, tape) if keep else no_tape()
-            return tensor(y), [tensor(last[s]) for s in self.module.STATES], handle
+            return tensor(y), [tensor(last[s][None]) for s in self.module.STATES], handle
 
     def backward(
         self,
@@ -69,19 +72,20 @@ class Engine:
         """
         module, array, tensor = self.module, self.arrays.array, self.arrays.tensor
         with self.arrays.session(params[0].device):
+            named = self._named(params)  # anew: what shards parameters may have moved them
             tape = self.tapes.find(handle)
             if tape is None:  # it was not kept, or the handle was copied
-                *_, tape, _ = self._run(inputs, state, params, lengths, restart, True)
+                *_, tape, _ = self._run(inputs, state, named, lengths, restart, True)
             given = {
-                s: array(d) for s, d in zip(module.STATES, dstate, strict=True) if d is not None
+                s: array(d)[0] for s, d in zip(module.STATES, dstate, strict=True) if d is not None
             }
             dparams, dx, dstate0 = module.backward(
-                self._named(params), tape, None if dy is None else array(dy), given or None
+                named, tape, None if dy is None else array(dy), given or None
             )
             dinputs = [dx] if len(inputs) == 1 else [dx[name] for name in module.INPUTS]
             return (
                 [tensor(d) for d in dinputs],
-                [tensor(dstate0[s]) for s in module.STATES] if state else [],
+                [tensor(dstate0[s][None]) for s in module.STATES] if state else [],
                 [tensor(dparams[p]) for p in module.PARAMETERS],
             )
 
@@ -89,20 +93,20 @@ class Engine:
         self,
         inputs: Tensors,
         state: Tensors,
-        params: Tensors,
+        named: dict[str, Any],
         lengths: Maybe,
         restart: Maybe,
         keep: bool,
     ) -> tuple[Any, dict[str, Any], Any, Hashable]:
         """What the module's forward returns, and what its tape is the same as another by."""
         module, array = self.module, self.arrays.array
-        named = self._named(params)
         arrays = [array(x) for x in inputs]
         options: dict[str, Any] = {}
-        if lengths is not None:
-            options["lengths"] = array(lengths)
-        if restart is not None:
-            options["restart"] = array(restart)
+        for name, value in (("lengths", lengths), ("restart", restart)):
+            if value is not None:
+                if name not in self._takes:
+                    raise UnavailableError(f"{name}: modules for {self.target} do not take it yet")
+                options[name] = array(value)
         key: Hashable = None
         if keep:
             shapes = (a.shape for a in (*arrays, *named.values()))
@@ -111,7 +115,7 @@ class Engine:
         y, last, tape = module.forward(
             named,
             arrays[0] if len(arrays) == 1 else dict(zip(module.INPUTS, arrays, strict=True)),
-            {s: array(a) for s, a in zip(module.STATES, state, strict=True)} if state else None,
+            {s: array(a)[0] for s, a in zip(module.STATES, state, strict=True)} if state else None,
             tape=keep,
             **options,
         )

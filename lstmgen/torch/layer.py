@@ -19,6 +19,7 @@ from lstmgen.torch.sizes import Sizes, fed, sizes
 __all__ = ["Recurrent"]
 
 _DTYPES = (torch.float32, torch.float64)
+_LOWERED = (torch.float16, torch.bfloat16, torch.float32)  # what autocast makes, and takes
 
 
 class Recurrent(nn.Module):
@@ -236,7 +237,7 @@ class Recurrent(nn.Module):
         if self.bidirectional:
             reverse = Reversal(inputs[0].shape[0], lengths)
             ways.append(([reverse(x) for x in inputs], reverse.restart(restart)))
-        states = [s.unbind() for s in initial]
+        states = [s.split(1) if len(self._names) > 1 else [s] for s in initial]
         lasts = []
         output = inputs[self._fed]
         for layer in range(self.num_layers):
@@ -261,8 +262,8 @@ class Recurrent(nn.Module):
             if self.dropout and layer < self.num_layers - 1:
                 output = nn.functional.dropout(output, self.dropout, self.training)
         if len(lasts) == 1:
-            return output, [s.unsqueeze(0) for s in lasts[0]]
-        return output, [torch.stack(some) for some in zip(*lasts, strict=True)]
+            return output, list(lasts[0])
+        return output, [torch.cat(some) for some in zip(*lasts, strict=True)]
 
     # Arguments ----------------------------------------------------------------------------------
 
@@ -385,7 +386,7 @@ def _fitting(label: str, value: Any, like: Tensor) -> Tensor:
     if value.device != like.device:
         raise ValueError(f"{label}: expected a tensor on {like.device}, got {value.device}")
     if value.dtype != like.dtype:
-        if value.is_floating_point() and torch.is_autocast_enabled(value.device.type):
+        if value.dtype in _LOWERED and torch.is_autocast_enabled(value.device.type):
             return value.to(like.dtype)
         raise TypeError(
             f"{label}: expected {like.dtype} like the layer's parameters, got {value.dtype}"

@@ -5,8 +5,8 @@
     backward(key, handle, inputs, state, params, lengths, restart, dy, dstate)
         -> gradients of inputs, of state, of params
 
-An input is (T, B, D), a state (B, size), and `state` is empty for zeros; `widths` are the sizes of
-the output and of each state; `lengths` is (B,), `restart` (T, B).  `key` names an engine.
+An input is (T, B, D), a state (1, B, size), and `state` is empty for zeros; `widths` are the sizes
+of the output and of each state; `lengths` is (B,), `restart` (T, B).  `key` names an engine.
 
 Both have a shape function, so that programs with them are compiled and exported; a rule for
 autograd, so that gradients pass wherever they stand; and a rule for vmap, a loop over the samples.
@@ -52,18 +52,20 @@ def recurrence(
     widths: Sequence[int],
 ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
     """The output at every step and the last states, with gradients where they are wanted."""
-    wanted = _wanted(inputs, state, params)
-    function: Any = None
+    tensors = (*inputs, *state, *params)
+    wanted = _wanted(tensors)
     if not torch.compiler.is_compiling():
+        described = key, len(inputs), len(state), widths, lengths, restart
         if _transformed():
-            function = _TransformedRecurrence
-        elif wanted:
-            function = _Recurrence  # as the operator's own rule does, without the way there
-    if function is not None:
-        y, _, *last = function.apply(
-            key, len(inputs), len(state), widths, lengths, restart, *inputs, *state, *params
-        )
-        return y, last
+            y, _, *last = _TransformedRecurrence.apply(*described, *tensors)
+            return y, last
+        if _plain(tensors):
+            # The operator would lead to the same functions; for short sequences it is a long way.
+            if wanted:
+                y, *last = _PlainRecurrence.apply(*described, *tensors)
+                return y, last
+            y, last, _ = _forward(key, inputs, state, params, lengths, restart, widths, False)
+            return y, last
     y, last, _ = FORWARD(key, inputs, state, params, lengths, restart, widths, wanted)
     return y, last
 
@@ -101,7 +103,7 @@ def _forward_shapes(
     x = inputs[0]
     T, B = x.shape[:2]
     y = x.new_empty((T, B, widths[0]))
-    last = [x.new_empty((B, width)) for width in widths[1:]]
+    last = [x.new_empty((1, B, width)) for width in widths[1:]]
     return y, last, torch.empty(1, dtype=torch.uint8, device="cpu")
 
 
@@ -119,11 +121,25 @@ def _backward_shapes(
 # Gradients ---------------------------------------------------------------------------------------
 
 
-def _wanted(*groups: Sequence[Maybe]) -> bool:
+def _wanted(tensors: Sequence[Maybe]) -> bool:
     """Whether a gradient is wanted of any of the tensors."""
-    return torch.is_grad_enabled() and any(
-        a is not None and a.requires_grad for group in groups for a in group
-    )
+    if torch.is_grad_enabled():
+        for a in tensors:
+            if a is not None and a.requires_grad:
+                return True
+    return False
+
+
+def _plain(tensors: Sequence[Maybe]) -> bool:
+    """Whether these are tensors of torch's own, and no mode watches what becomes of them."""
+    for a in tensors:
+        if a is not None and type(a) is not torch.Tensor and type(a) is not torch.nn.Parameter:
+            return False
+    return _modes() == 0
+
+
+# Not public; where it is missing, everything goes through the operators.
+_modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 
 
 def _transformed() -> bool:
@@ -147,7 +163,7 @@ def _forward_with_gradients(
     widths: Sequence[int],
     keep: bool = True,
 ) -> tuple[torch.Tensor, Sequence[torch.Tensor], torch.Tensor]:
-    if not _wanted(inputs, state, params):
+    if not _wanted((*inputs, *state, *params)):
         return _below(FORWARD, key, inputs, state, params, lengths, restart, widths, keep)
     # Within a transform of torch.func, this is called for one of its levels: no more of it here.
     y, handle, *last = super(Function, _Recurrence).apply(
@@ -168,7 +184,7 @@ def _backward_with_gradients(
     dstate: Sequence[Maybe],
 ) -> tuple[Tensors, Tensors, Tensors]:
     groups = inputs, state, params
-    if not _wanted(*groups, (dy,), dstate):
+    if not _wanted((*inputs, *state, *params, dy, *dstate)):
         return _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
     found = _differentiable(key, handle, groups, lengths, restart, dy, dstate)
     return _split(found, len(inputs), len(state))
@@ -180,11 +196,28 @@ class _Recurrence(Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[torch.Tensor, ...]:
         found = _run(*arguments)
-        _remember(ctx, arguments, found)
+        _remember(ctx, arguments, found[1])
+        ctx.mark_non_differentiable(found[1])
         return found
 
     @staticmethod
     def backward(ctx: Any, dy: Maybe, _: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
+        return (*_NO_TENSORS, *_gradients(ctx, dy, dstate))
+
+
+class _PlainRecurrence(Function):
+    """The same where the module can be called without an operator between."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> tuple[torch.Tensor, ...]:
+        key, n_inputs, n_state, widths, lengths, restart, *tensors = arguments
+        groups = _split(tensors, n_inputs, n_state)
+        y, last, handle = _forward(key, *groups, lengths, restart, widths, True)
+        _remember(ctx, arguments, handle)
+        return (y, *last)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
         return (*_NO_TENSORS, *_gradients(ctx, dy, dstate))
 
 
@@ -199,7 +232,8 @@ class _TransformedRecurrence(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
-        _remember(ctx, inputs, output)
+        _remember(ctx, inputs, output[1])
+        ctx.mark_non_differentiable(output[1])
 
     @staticmethod
     def backward(ctx: Any, dy: Maybe, _: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
@@ -223,11 +257,9 @@ def _run(
     return (y, handle, *last)
 
 
-def _remember(ctx: Any, arguments: Sequence[Any], found: Sequence[torch.Tensor]) -> None:
+def _remember(ctx: Any, arguments: Sequence[Any], handle: torch.Tensor) -> None:
     """Keep what the backward pass needs; autograd sees to it that nobody changes it meanwhile."""
     key, n_inputs, n_state, widths, *tensors = arguments
-    handle = found[1]
-    ctx.mark_non_differentiable(handle)
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(handle, *tensors)
     ctx.described = key, n_inputs, n_state, widths
@@ -241,13 +273,16 @@ def _gradients(ctx: Any, dy: Maybe, dstate: Sequence[Maybe]) -> Tensors:
     if None in dstate and any(d is not None for d in dstate):
         x = tensors[0]
         dstate = [
-            x.new_zeros((x.shape[1], width)) if d is None else d
+            x.new_zeros((1, x.shape[1], width)) if d is None else d
             for d, width in zip(dstate, widths[1:], strict=True)
         ]
     groups = _split(tensors, n_inputs, n_state)
     if torch.is_grad_enabled():
         return _differentiable(key, handle, groups, lengths, restart, dy, dstate)
-    found = _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
+    if not torch.compiler.is_compiling() and not _transformed() and _plain((dy, *dstate, *tensors)):
+        found = _backward(key, handle, *groups, lengths, restart, dy, dstate)
+    else:
+        found = _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
     return [d for group in found for d in group]
 
 

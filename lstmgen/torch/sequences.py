@@ -27,7 +27,8 @@ class Reversal:
         if lengths is not None:
             self._step = torch.arange(T, device=lengths.device).unsqueeze(1)
             back = lengths - 1 - self._step
-            self._source = torch.where(back >= 0, back, self._step)
+            # Lengths above T are an error, which the module raises.
+            self._source = torch.where(back >= 0, back.clamp(max=self._last), self._step)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """(T, B, size) with its time reversed; twice, it is what it was."""

@@ -49,8 +49,8 @@ def sizes(
 
     Args:
         cell: the cell.
-        input_size: of its input; of several, the size of those of free size, or a dict, in which
-            those may be left out whose size is known.
+        input_size: of its input; of several, the size of those of free size (of all, if none is),
+            or a dict, in which those may be left out whose size is known.
         hidden_size: H.
         own: the cell's own sizes, P for example.
 
@@ -59,38 +59,26 @@ def sizes(
             cannot have its size.
     """
     form = cell.normal_form
+    known = {"1": 1, "H": _size("hidden_size", hidden_size)}
     for name in own:
         if name not in form.extra_sizes:
-            raise TypeError(
-                f"{name}: {cell.name} has "
-                + (f"the sizes {', '.join(form.extra_sizes)}" if form.extra_sizes else "no size")
-                + f" of its own, and {name} is none of them"
-            )
-    known = {"1": 1, "H": _size("hidden_size", hidden_size)}
-    for name in form.extra_sizes:
-        if name not in own:
-            raise TypeError(f"{name}: {cell.name} has a size {name} of its own; give {name}=...")
+            has = f"the sizes {', '.join(form.extra_sizes)}" if form.extra_sizes else "no size"
+            raise TypeError(f"{name}: {cell.name} has {has} of its own, and {name} is none of them")
         known[name] = _size(name, own[name])
-    given = dict(input_size) if isinstance(input_size, Mapping) else {}
-    for name in given:
-        if name not in form.inputs:
-            raise ValueError(
-                f"input_size: {cell.name} has the inputs {', '.join(form.inputs)}, not {name!r}"
-            )
-    several = len(form.inputs) > 1
-    for x in form.inputs:
-        label = f"input_size[{x!r}]" if several else "input_size"
+    for x, value in _input_sizes(cell, input_size).items():
+        label = f"input_size[{x!r}]" if len(form.inputs) > 1 else "input_size"
         symbol = form.input_extents[x]
-        value = given.get(x)
-        if not isinstance(input_size, Mapping) and (not several or symbol in form.input_sizes):
-            value = input_size
-        if value is None and symbol not in known:
-            raise ValueError(f"{label}: the size of {x} is missing")
-        if value is not None and known.setdefault(symbol, _size(label, value)) != value:
+        if known.setdefault(symbol, _size(label, value)) != value:
             kind = "one number" if symbol == "1" else f"combined with vectors of size {symbol}"
             raise ValueError(
                 f"{label}: {x} of {cell.name} is {kind}, so expected {known[symbol]}, got {value}"
             )
+    for x, symbol in form.input_extents.items():
+        if symbol not in known and symbol in form.input_sizes:
+            raise ValueError(f"input_size: the size of {x} is missing")
+    for name in form.extra_sizes:
+        if name not in known:
+            raise TypeError(f"{name}: {cell.name} has a size {name} of its own; give {name}=...")
     return Sizes(
         known=known,
         inputs=tuple(known[form.input_extents[x]] for x in form.inputs),
@@ -99,6 +87,26 @@ def sizes(
             for p, shape in cell.parameters.items()
         },
         widths=tuple(known[form.sizes[v]] for v in (form.output, *form.states)),
+    )
+
+
+def _input_sizes(cell: Cell, given: int | Mapping[str, int]) -> Mapping[str, int]:
+    """The sizes of inputs that are given: a number is of those of free size, or of all if none is.
+
+    Raises:
+        ValueError: there is no such input.
+    """
+    form = cell.normal_form
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in form.inputs:
+                known = ", ".join(form.inputs)
+                raise ValueError(f"input_size: {cell.name} has the inputs {known}, not {name!r}")
+        return given
+    extents = form.input_extents
+    free = [x for x in form.inputs if extents[x] in form.input_sizes]
+    return dict.fromkeys(
+        free or [x for x in form.inputs if extents[x] != "1"] or form.inputs, given
     )
 
 

@@ -5,10 +5,12 @@ Tests take `torch` from here, so that they are skipped where it is not installed
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
+import lstmgen
 from lstmgen import Cell, load
 
 MISSING = "PyTorch is not installed: pip install '.[torch]'"
@@ -19,6 +21,12 @@ for _name in ("fx.experimental.proxy_tensor", "nn.utils.prune", "utils.checkpoin
 Recurrent = pytest.importorskip("lstmgen.torch").Recurrent
 
 T, B, D, H = 4, 3, 2, 5
+
+_module = lstmgen.compile("rnn", "numpy")
+needs_lengths = pytest.mark.skipif(
+    "lengths" not in inspect.signature(_module.forward).parameters,
+    reason="NumPy modules take no lengths yet",
+)
 
 
 def layer(cell: Cell | str, *, input_size: int = D, hidden_size: int = H, **options: Any) -> Any:

@@ -99,7 +99,9 @@ def test_no_steps_and_no_rows(steps: int, rows: int) -> None:
     output, last = made(x, tuple(state))
     assert output.shape == (steps, rows, 10)
     if not steps:
-        assert all(torch.equal(a, b) for a, b in zip(last, state, strict=True))
+        for a, b in zip(last, state, strict=True):
+            assert torch.equal(a, b)
+            assert not rows or a.data_ptr() != b.data_ptr()
     (output.sum() + sum(s.sum() for s in last)).backward()
     assert x.grad.shape == x.shape and not made.W_f_l1_reverse.grad.any()
 

@@ -45,7 +45,7 @@ def fresh_compiler():
 def test_the_operators_pass_torchs_checks(name: str) -> None:
     made = layer(name)
     (key,) = made._keys.values()
-    x, state = inputs(made), [s[0].detach().requires_grad_() for s in initial(made)]
+    x, state = inputs(made), [s.detach().requires_grad_() for s in initial(made)]
     params, widths = list(made.parameters()), made.layer_sizes[0].widths
     for given in (state, []):
         arguments = (key, [x], given, params, None, None, widths)

@@ -203,7 +203,7 @@ COMPOSED = (
         lambda m, a: max(m.zero, min(m.one, (a + 3) / 6)),
         lambda y, a: (mul(masked(call("positive", mul(y, sub(ONE, y)))), div(ONE, _SIX)),),
         lambda a: div(call("clip", add(a, number(3)), ZERO, _SIX), _SIX),
-        words=("hardsigmoid", "hardSigmoid", "HardSigmoid", "HSigmoid", "hsigmoid", "hardsigm"),
+        words=("hardsigmoid", "HardSigmoid", "hardsigm"),
         vanishes=True,
         kinks=lambda m, a: (a + 3, a - 3),
         note="As in PyTorch; the older one of Keras is clip(0.2*a + 0.5, 0, 1). The derivative at "

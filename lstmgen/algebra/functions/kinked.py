@@ -29,7 +29,7 @@ KINKED = (
         lambda y, a: (masked(call("positive", y)),),
         numpy=Text("np.maximum({}, 0)"),
         c=Text("relu({})", "real relu(real a) { return a < 0 ? 0 : a; }"),
-        words=("ReLU", "RELU", "Relu", "rectifier"),
+        words=("ReLU",),
         vanishes=True,
         kinks=lambda m, a: (a,),
         note="The derivative at 0 is 0.",

@@ -44,7 +44,7 @@ SMOOTH = (
         # Where exp is infinite, 1 / (1 + inf) is the 0 that is meant.
         c=Text("sigmoid({})", "real sigmoid(real a) { return 1 / (1 + exp(-a)); }"),
         aliases=("sigmoid",),
-        words=("sigmoid", "Sigmoid", "sigmoidal", "sigm", "sgm", "logistic", "σ"),
+        words=("sigmoid", "sigm", "logistic", "σ"),
         commands=("sigma",),
         label="σ",
         power_on_name=True,
@@ -58,7 +58,6 @@ SMOOTH = (
         lambda y, a: (sub(ONE, power(y, _TWO)),),
         numpy=Text("np.tanh({})"),
         c=Text("tanh({})"),
-        words=("Tanh", "TanH"),
         commands=("tanh",),
         power_on_name=True,
     ),
@@ -113,7 +112,6 @@ SMOOTH = (
             "softplus({})",
             "real softplus(real a) { return (a < 0 ? 0 : a) + log1p(exp(-fabs(a))); }",
         ),
-        words=("Softplus", "SoftPlus"),
     ),
     Function(
         "sin",

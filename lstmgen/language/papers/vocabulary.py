@@ -11,7 +11,14 @@ from lstmgen.algebra.functions import BY_COMMAND, BY_WORD
 SPELLINGS: dict[str, str] = {
     **{command: function.name for command, function in BY_COMMAND.items()},
     **{word: function.name for word, function in BY_WORD.items()},
-}
+    **{word: name for name, words in {
+        "sigma": ("Sigmoid", "sgm", "sigmoidal"),
+        "tanh": ("Tanh", "TanH"),
+        "relu": ("RELU", "Relu", "rectifier"),
+        "softplus": ("Softplus", "SoftPlus"),
+        "hard_sigmoid": ("hardSigmoid", "HSigmoid", "hsigmoid"),
+    }.items() for word in words},
+}  # fmt: skip
 LIBRARIES_DIFFER = frozenset({"hard_sigmoid"})
 
 # What papers call otherwise, and why it is not read.
