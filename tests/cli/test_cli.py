@@ -606,6 +606,20 @@ def test_an_equation_that_does_nothing_is_worth_a_warning(
     assert outcome(capsys, "show", "lstm")[2] == ""
 
 
+def test_a_text_is_shown_with_reasons_told_about_and_asked_about_strictly(
+    capsys: pytest.CaptureFixture[str], here: Path
+) -> None:
+    Path("net.md").write_text("$$ h_t = \\mathrm{LeakyReLU}(W x_t + U h_{t-1}) $$\n")
+    code, out, err = outcome(capsys, "show", "net.md")
+    assert code == 0
+    assert "line 1: W is W, matrix (H, D): it is a capital letter before the vector" in out
+    assert "Written out\n  # lstmgen: W matrix" in out
+    assert err.startswith("lstmgen: line 1: \\mathrm{LeakyReLU}") and "slope = 0.01" in err
+    code, out, err = outcome(capsys, "show", "--strict", "net.md")
+    assert code == 3 and not out
+    assert "net.md:1:29: W is taken for a matrix" in err and "% lstmgen: W matrix" in err
+
+
 def test_a_module_of_a_cell_of_ones_own_is_not_counted_by_check(
     capsys: pytest.CaptureFixture[str], here: Path
 ) -> None:

@@ -31,6 +31,7 @@ from lstmgen import (
 from lstmgen.errors import EquationError
 from lstmgen.language.names import latex_name, objection
 from lstmgen.language.papers import read_tex
+from lstmgen.language.papers.writing import written_out
 from lstmgen.library.loading import names
 from lstmgen.show.printing.latex import document_body, standalone
 
@@ -82,6 +83,13 @@ def test_every_built_in_cell_reads_back_as_itself() -> None:
             standalone(cell, gradients=False),
         ):
             assert read_tex(text, name=name).digest == cell.digest, (name, text)
+
+
+def test_every_built_in_cell_is_written_out_so_that_nothing_is_left_to_infer() -> None:
+    for name in names():
+        cell = load(name)
+        found = read_tex(written_out(cell), name=name, strict=True)
+        assert found.digest == cell.digest, written_out(cell)
 
 
 WORDS = st.sampled_from(

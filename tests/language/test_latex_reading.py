@@ -219,6 +219,24 @@ def test_declarations_in_the_file_and_besides_it() -> None:
     is_same(r"h_t = \sigma_h(W x_t + U h_{t-1} + b)", SPLIT, declarations=(r"\sigma_h = tanh",))
 
 
+def test_strict_asks_about_what_was_inferred_and_not_declared() -> None:
+    text = r"h_{t+1} = \tanh(W x_t + U h_t + b)"
+    with pytest.raises(OpenQuestions) as caught:
+        read_tex(text, name="cell", declarations=["U matrix"], strict=True)
+    problems = [q.problem for q in caught.value.questions]
+    assert [p.partition(" is taken")[0] for p in problems] == ["W", "b", "h_{t+1}"]
+    assert "a capital letter before the vector" in problems[0]
+    repeated = read(text).written_out
+    assert read_tex(repeated, name="cell", strict=True).digest == read(text).digest
+
+
+def test_what_a_text_leaves_out_of_a_function_is_told() -> None:
+    cell = read(r"h_t = \operatorname{LeakyReLU}(x_t + h_{t-1})")
+    assert len(cell.notes) == 1 and "slope = 0.01" in cell.notes[0]
+    assert not read(r"h_t = \operatorname{LeakyReLU}(x_t + h_{t-1}, 0.2)").notes
+    assert "PyTorch" in read(r"h_t = \mathrm{hardsigmoid}(x_t + h_{t-1})").notes[0]
+
+
 def test_output_and_sizes_are_declared() -> None:
     equations = "m_t = W r_{t-1} + U x_t + m_{t-1}\nr_t = V m_t"
     cell = read(f"% lstmgen: r output\n% lstmgen: r size P\n{equations}")

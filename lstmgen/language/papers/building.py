@@ -110,8 +110,11 @@ class Builder(Products):
     def _ref(self, node: f.Ref) -> Built:
         name = node.name
         if node.time is not None:
-            symbol = notation.ScalarName if name in self._numbers else notation.Name
-            return Built(notation.At(symbol(name), notation.t + node.time), VECTOR)
+            key = (name, node.time)
+            if key not in self._at:
+                symbol = notation.ScalarName if name in self._numbers else notation.Name
+                self._at[key] = notation.At(symbol(name), notation.t + node.time)
+            return Built(self._at[key], VECTOR)
         kind = self.roles.kind(name)
         if kind == "number":
             return Built(_CONSTANTS[name], NUMBER)
@@ -178,8 +181,10 @@ class Builder(Products):
         """[h x] in square brackets: vectors or matrices side by side, or their product."""
         if not isinstance(only, f.Product) or any(op for op, _ in only.factors[1:]):
             return
-        kinds = {self.value(factor).kind for _, factor in only.factors}
-        if len(kinds) == 1 and kinds <= {VECTOR, MATRIX}:
+        factors = [factor for _, factor in only.factors]
+        vectors = all(map(f.has_time, factors))
+        matrices = all(isinstance(x, f.Ref) and self.roles.kind(x.name) == MATRIX for x in factors)
+        if vectors or matrices:
             written = self.source.written(node.position, node.end)
             self.refuse(
                 node,

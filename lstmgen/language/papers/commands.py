@@ -150,6 +150,10 @@ class Commands(ABC):
         """The tokens between two places of the text."""
 
     @abstractmethod
+    def nested(self, start: int, end: int) -> list[Token]:
+        """The same within the argument of a command."""
+
+    @abstractmethod
     def expanded(
         self, macro: Macro, position: int, after: int, end: int
     ) -> tuple[list[Token], int]:
@@ -225,7 +229,7 @@ class Commands(ABC):
     def _braced(self, after: int, end: int) -> tuple[list[Token], int]:
         r"""\underbrace{a}_{\text{remark}} is a."""
         closing = self._past_argument(after, end)
-        made = self.tokens(after, closing)
+        made = self.nested(after, closing)
         remark = re.compile(r"\s*[_^]\s*(?=\{)").match(self._text, closing, end)
         return made, self._closing(remark.end(), end) if remark else closing
 

@@ -306,11 +306,11 @@ class _Definer:
     def _constants(self) -> dict[str, f.Formula]:
         """What is defined by parameters and numbers alone."""
         found: dict[str, f.Formula] = {}
+        others = {r.name for s in self._all_values() for r in f.refs(s) if r.time is None}
         for left, right, is_inline in self._sorted.untimed:
             name = left.name
             if name in found and f.key(found[name]) != f.key(right):
                 self._refuse(left, f"{name} is defined twice; give one of the two another name")
-            others = {r.name for s in self._all_values() for r in f.refs(s) if r.time is None}
             if name not in others and name in self._timed and is_inline:
                 continue
             found[name] = right

@@ -66,16 +66,28 @@ class Lexer(Commands):
 
     def tokens(self, start: int, end: int) -> list[Token]:
         """The tokens between two places of the text."""
-        found = list(self._scan(start, end))
-        self._count += len(found)
-        if self._count > MAX_TOKENS:
-            raise self._source.error(
-                start, f"more than {MAX_TOKENS} signs are not read; split the cell"
-            )
+        found = []
+        for token in self._scan(start, end):
+            found.append(token)
+            self._count += 1
+            if self._count > MAX_TOKENS:
+                raise self._source.error(
+                    token.position, f"more than {MAX_TOKENS} signs are not read; split the cell"
+                )
         if self._runs_together:
             found = [part for token in found for part in cut(token)]
             found = previous(found)
         return with_angles(found)
+
+    def nested(self, start: int, end: int) -> list[Token]:
+        """The tokens within the argument of a command, which may hold such commands again."""
+        if self._depth >= MAX_DEPTH:
+            raise self._source.error(start, "commands nest too deeply here; write the formula out")
+        self._depth += 1
+        try:
+            return self.tokens(start, end)
+        finally:
+            self._depth -= 1
 
     def expanded(
         self, macro: Macro, position: int, after: int, end: int

@@ -63,6 +63,7 @@ class Products(ABC):
         self._numbers = numbers  # vectors of one number: inputs that are scalar at each step
         self._taken = set(defined) | set(roles.parameters)
         self._hidden = hidden_label(members, defined)
+        self._at: dict[tuple[str, int], Any] = {}  # vectors that are built already
         self.questions: list[Question] = []
         self.inferences: list[Inference] = []
         self.sizes: dict[str, str] = {}  # of the vectors that are named here

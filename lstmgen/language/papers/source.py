@@ -13,6 +13,7 @@ MAX_EQUATION_TOKENS = 6_000
 MAX_TOKENS = 40_000
 MAX_NESTING = 30
 MAX_SHOWN = 160
+MAX_WRITTEN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +65,6 @@ class Source:
         )
 
     def written(self, start: int, end: int) -> str:
-        """What stands there, on one line."""
-        return " ".join(self.text[start:end].split())
+        """What stands there, on one line, and only the beginning of much."""
+        text = " ".join(self.text[start : min(end, start + 4 * MAX_WRITTEN)].split())
+        return text if len(text) <= MAX_WRITTEN else f"{text[:MAX_WRITTEN]}..."

@@ -29,7 +29,7 @@ class Token:
     font: str = ""
 
 
-_RUN_TOGETHER = re.compile(r"[A-Za-z~]+t-1\b")
+_RUN_TOGETHER = re.compile(r"\b[A-Za-z~]{1,6}t-1\b")
 
 
 def with_angles(tokens: list[Token]) -> list[Token]:

@@ -204,6 +204,7 @@ class Gatherer:
         """Factors side by side: which are matrices, and which way they multiply."""
         factors = [factor for _, factor in run]
         vectors = [k for k, x in enumerate(factors) if is_vectorial(x)]
+        not_numbers = [k for k, x in enumerate(factors) if not self._is_number(x)]
         for k, (operator, factor) in enumerate(run):
             following = run[k + 1] if k + 1 < len(run) else None
             with_at = operator == "@" or (following is not None and following[0] == "@")
@@ -244,8 +245,8 @@ class Gatherer:
                 is_row = is_row and not any(j > k + 1 for j in vectors)
                 if is_row or (k and is_matrix_like(factors[k - 1])):
                     self.vectors.add(factor.name)
-            others = [x for j, x in enumerate(factors) if j != k and not self._is_number(x)]
-            self.note(factor, context if not others else "")
+            is_alone = not_numbers == [k] or not not_numbers
+            self.note(factor, context if is_alone else "")
 
     def _beside(
         self,
