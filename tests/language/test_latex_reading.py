@@ -404,6 +404,7 @@ def test_errors_show_the_line_with_a_caret_under_the_place(
         ("b = softsign", "softsign is no known function"),
         ("b number", "no known number"),
         ("+ scalar", "is no name"),
+        (r"\ref{ zeta scalar", "is no name"),  # once an IndexError: nothing is left of it
         ("x size", "expected NAME scalar"),
     ],
 )

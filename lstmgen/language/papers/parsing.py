@@ -59,6 +59,8 @@ def parse(source: Source, statement: Statement) -> ParsedEquation:
 
 def parse_name(source: Source, tokens: Sequence[Token]) -> Node:
     """The tree of a name or an expression that stands alone."""
+    if not tokens:
+        raise source.error(0, "nothing stands where a symbol is expected")
     parser = _Parser(source, tuple(tokens))
     node = parser.expression()
     parser.expect_end()
