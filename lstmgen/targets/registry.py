@@ -30,6 +30,7 @@ GROUP = "lstmgen.targets"
 BUILT_IN = {
     "numpy": "lstmgen.targets.numpy.target:NumpyTarget",
     "cupy": "lstmgen.targets.cupy.target:CupyTarget",
+    "c": "lstmgen.targets.c.target:CTarget",
 }
 
 DEFAULT = "numpy"

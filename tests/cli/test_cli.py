@@ -465,7 +465,7 @@ def test_verify_where_there_is_no_gpu(capsys: pytest.CaptureFixture[str]) -> Non
         (["show", "rnn", "--colour"], 2, "No such option"),
         (["build", "rnn"], 2, "--target numpy or --target cupy"),
         (["build", "--target", "numpy"], 2, "build needs a CELL"),
-        (["build", "rnn", "--target", "cobol"], 2, "'cobol' is not one of 'numpy', 'cupy'"),
+        (["build", "rnn", "--target", "cobol"], 2, "'cobol' is not one of 'numpy', 'cupy', 'c'"),
         (["show", "refused.py"], 3, "refused.py:"),
     ],
 )

@@ -18,13 +18,15 @@ from lstmgen.targets import building
 from lstmgen.targets.building import KEPT, check_folder, is_generated
 from lstmgen.targets.common.header import header_line, read_header
 from lstmgen.targets.registry import BUILT_IN
+from lstmgen.targets.rendering import files as files_of
 from lstmgen.targets.target import module_name
 from lstmgen.targets.writing import Outcome, write_all
 
 
 def build(*arguments: object, **options: object) -> Outcome:
-    """The outcome for the one file of a module."""
-    (outcome,) = building.build(*arguments, **options)  # type: ignore[arg-type]
+    """The outcome for a module; what else its target writes is done likewise."""
+    outcome, *others = building.build(*arguments, **options)  # type: ignore[arg-type]
+    assert {o.action for o in others} <= {outcome.action}
     return outcome
 
 
@@ -35,7 +37,8 @@ def test_a_module_is_written_as_rendered(tmp_path: Path, target: str) -> None:
     assert outcome.action == "written"
     assert outcome.path == tmp_path / "new" / "folder" / f"rnn_{target}.py"
     assert outcome.path.read_bytes() == lstmgen.render(load("rnn"), target).encode()
-    assert list(outcome.path.parent.iterdir()) == [outcome.path], "no temporary file is left"
+    files = {path.name for path in outcome.path.parent.iterdir()}
+    assert files == set(files_of(load("rnn"), target)), "no temporary file is left"
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -217,7 +220,8 @@ def test_check_of_a_folder(tmp_path: Path) -> None:
     assert [o.path.name for o in differing] == ["lstm_numpy.py", "elsewhere_numpy.py"]
     assert [o.action for o in differing] == ["differs", "not compared"]
     assert "elsewhere is not a built-in cell" in differing[1].difference
-    assert len([o for o in check_folder(tmp_path) if o.action == "differs"]) == 1 + len(KEPT)
+    others = sum(len(files_of(load(name), t)) for name in KEPT for t in BUILT_IN if t != "numpy")
+    assert len([o for o in check_folder(tmp_path) if o.action == "differs"]) == 1 + others
 
 
 def test_check_of_a_folder_compares_every_built_in_cell_there(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_text_is_tidy_python_with_its_header(name: str, target: str) -> None
     assert text.endswith("\n") and not text.endswith("\n\n")
     assert "\n\n\n\n" not in text and "\t" not in text and "\r" not in text
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
-    assert "lstmgen" not in text.partition(lines[0])[2]  # it stands alone
+    assert not re.search(r"(import|from) lstmgen", text)  # it stands alone
     assert not re.search(r"/(home|root|tmp|usr|work)/|\b20\d\d-\d\d-\d\d\b", text)
 
 
@@ -118,7 +118,7 @@ def test_a_traceback_shows_the_generated_line() -> None:
 
 def test_targets_that_do_not_exist() -> None:
     for use in (lstmgen.render, lstmgen.compile):
-        with pytest.raises(UsageError, match="no target 'cobol'; the targets are numpy and cupy"):
+        with pytest.raises(UsageError, match=r"no target 'cobol'; .* numpy, cupy and c"):
             use(load("rnn"), "cobol")
 
 

@@ -56,7 +56,7 @@ def test_its_gradient_is_the_sum_over_the_units() -> None:
 
 
 @pytest.mark.parametrize("cell", [masked(), alone()], ids=lambda cell: cell.name)
-@pytest.mark.parametrize("target", ["numpy", "cupy"])
+@pytest.mark.parametrize("target", ["numpy", "cupy", "c"])
 def test_modules_of_every_target_pass_the_verification(
     cell: Cell, target: str, request: pytest.FixtureRequest
 ) -> None:

@@ -44,7 +44,7 @@ def test_the_statements_of_right_kernels_pass(name: str) -> None:
     assert problems("cupy", ODD[name] if name in ODD else load(name)) == ()
 
 
-@pytest.mark.parametrize("target", ["numpy", "cupy"])
+@pytest.mark.parametrize("target", ["numpy", "cupy", "c"])
 @pytest.mark.parametrize("name", ["lstm", "nested_lstm"])
 def test_it_takes_less_than_half_a_second(target: str, name: str) -> None:
     cell, found = load(name), targets.get(target)

@@ -1,0 +1,1 @@
+"""The target `c`: C11 with a Python module around it."""

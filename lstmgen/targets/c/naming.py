@@ -1,0 +1,98 @@
+"""Names in the C text, and sizes as its expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from lstmgen.form.normal_form import NormalForm
+from lstmgen.targets.common.interface import Identifiers
+from lstmgen.templates_folder import template_folder
+
+__all__ = ["Naming", "padded", "padded_sum", "reserved"]
+
+_KEYWORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline int
+long register restrict return short signed sizeof static struct switch typedef union unsigned void
+volatile while asm typeof linux unix near far complex imaginary I real
+""".split()
+_LIBRARY = """
+acos acosh asin asinh atan atan2 atanh carg cbrt ceil cimag conj copysign cos cosh cproj creal div
+erf erfc exp exp2 expm1 fabs fdim floor fma fmax fmin fmod frexp hypot ilogb j0 j1 jn labs ldexp
+lgamma llrint llround log log10 log1p log2 logb lrint lround memcpy memmove memset nan nearbyint
+nextafter nexttoward pow remainder remquo rint round scalbln scalbn signbit significand sin sinh
+sqrt tan tanh tgamma trunc y0 y1 yn abs abort exit free malloc NULL NAN INFINITY softplus
+""".split()
+_MACROS = """
+NULL NAN INFINITY HUGE_VAL HUGE_VALF HUGE_VALL MATH_ERRNO MATH_ERREXCEPT NAME SIZES LSTMGEN_DOUBLE
+EOF offsetof INT_MAX LONG_MAX SIZE_MAX BUFSIZ WCHAR_MAX WCHAR_MIN
+""".split()
+# What the functions around the statements use.
+_LOCAL = """
+m s p x t n k rows steps row unit parts order batch restart lengths first state y dy tape work
+last dstate dparams dx dstate0 again all
+""".split()
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """Names that a variable of the generated text must not have."""
+    text = (template_folder() / "c_common.h.j2").read_text(encoding="utf-8")
+    found = set(re.findall(r"#define (\w+)", text))
+    for line in text.splitlines():
+        if line.startswith(("INLINE", "HELPER", "static", "typedef", "}", "enum")):
+            found.update(re.findall(r"(\w+)(?= *(?:\(|;|\[|__attribute__| =))", line))
+    return frozenset({*found, *_KEYWORDS, *_MACROS, *_LIBRARY, *_LOCAL})
+
+
+@cache
+def _macros() -> frozenset[str]:
+    """Names that no member of a struct can have."""
+    text = (template_folder() / "c_common.h.j2").read_text(encoding="utf-8")
+    return frozenset({*re.findall(r"#define (\w+)", text), *_KEYWORDS, *_MACROS})
+
+
+def padded(size: str) -> str:
+    """A size in whole vectors."""
+    return f"padded_{size}"
+
+
+def padded_sum(sizes: Sequence[str], *, inside: bool = False) -> str:
+    """The sum of padded sizes; in parentheses if it is one, unless it stands `inside` others."""
+    counts: dict[str, int] = {}
+    for size in sizes:
+        counts[size] = counts.get(size, 0) + 1
+    terms = [padded(s) if n == 1 else f"{n} * {padded(s)}" for s, n in counts.items()]
+    text = " + ".join(terms)
+    return text if inside or re.fullmatch(r"\w+", text) else f"({text})"
+
+
+class Naming:
+    """Members of the memory's struct, and what local variables must not be called."""
+
+    def __init__(self, form: NormalForm) -> None:
+        self.scalars = frozenset(form.scalars)
+        sizes = Identifiers(reserved())
+        names = sorted({*form.sizes.values(), *form.extra_sizes, *form.input_sizes})
+        self._sizes = {size: sizes(size) for size in names}
+        taken = {*map(padded, names), *self._sizes.values()}
+        self.reserved = reserved() | taken
+        self._members = Identifiers(self.reserved)
+        self._public = Identifiers(_macros())
+
+    def member(self, name: str, kind: str = "array") -> str:
+        """The member for an array or a parameter."""
+        return self._members(name, kind)
+
+    def size(self, name: str) -> str:
+        """The variable of a size."""
+        return self._sizes[name]
+
+    def public(self, name: str) -> str:
+        """The member of the public structs."""
+        return self._public(name)
+
+    def before(self, name: str) -> str:
+        """The member for a state as steps start from it."""
+        return self._members(f"{name}_before", "before")

@@ -1,0 +1,84 @@
+"""The target `c`."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lstmgen.targets.requirement import Requirement, package
+from lstmgen.targets.target import Files, Option, Sizes, Target, execute, module_name
+
+if TYPE_CHECKING:
+    from lstmgen.cell import Cell
+
+__all__ = ["CTarget"]
+
+
+class CTarget(Target):
+    """C11 with a Python module around it that compiles it when it is first used."""
+
+    name = "c"
+    title = "C"
+    summary = "C11 for the CPU, compiled at first use."
+    options = (
+        Option(
+            "recompute",
+            ("none", "all"),
+            "none",
+            "all: keep the states of a few steps only, and run the forward pass again in backward.",
+        ),
+    )
+    # More rows than a chunk, and more terms than a sum has at a time; units that fill vectors.
+    sizes = Sizes(batches=(40, 150), enlarged=(40, 16))
+
+    def render(self, cell: Cell, options: Mapping[str, str]) -> str:
+        """The text of a cell's Python module."""
+        return next(iter(self.files(cell, options).values()))
+
+    def files(self, cell: Cell, options: Mapping[str, str]) -> Files:
+        """The Python module and the C text."""
+        from lstmgen.targets.c.text import c_text, python_text
+
+        module = self.plan(cell, options)
+        return {
+            module_name(cell.name, self.name): python_text(module),
+            f"{cell.name}_{self.name}.c": c_text(module),
+        }
+
+    def plan(self, cell: Cell, options: Mapping[str, str]) -> Any:
+        """What the templates print."""
+        from lstmgen.targets.c.module import CModule
+
+        return CModule(cell, options["recompute"])
+
+    def check_available(self, device: str) -> None:
+        """A C compiler must be here."""
+        from lstmgen.errors import UnavailableError
+        from lstmgen.targets.c import compiler
+
+        if compiler.command() is None:
+            raise UnavailableError(f"the target c needs a C compiler; to get one: {compiler.CURE}")
+
+    def requirements(self) -> tuple[Requirement, ...]:
+        """NumPy and a C compiler."""
+        from lstmgen.targets.c.compiler import requirement
+
+        return (package("numpy", "running and verifying NumPy modules"), requirement())
+
+    def quick_check(self, cell: Cell, files: Files) -> tuple[str, ...]:
+        """The program that the text is printed from: the text itself would take a compiler."""
+        from lstmgen.targets.c.interpreter import interpreted
+        from lstmgen.verification.quick import check_module
+
+        program = self.plan(cell, self.settle({})).c.program
+        return check_module(cell, self.runner(interpreted(cell, program)))
+
+    def load(self, files: Files, device: str, folder: Path | None = None) -> types.ModuleType:
+        """Run the module; its C text is the one among the files, wherever they lie."""
+        module = execute(files, self.name, folder)
+        texts = [text for name, text in files.items() if name.endswith(".c")]
+        if texts:
+            vars(module)["_text"] = texts[0]
+        return module
