@@ -314,6 +314,7 @@ def test_the_entry_that_the_documentation_adds_is_all_that_is_needed(
     target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lstmgen.algebra import expression, functions
+    from lstmgen.targets.cupy import interpreter
 
     page = (Path(__file__).parents[2] / "docs" / "adding-a-function.md").read_text("utf-8")
     source = page.split("```python\n")[1].split("```")[0]
@@ -326,8 +327,10 @@ def test_the_entry_that_the_documentation_adds_is_all_that_is_needed(
     ):
         monkeypatch.setitem(table, key, entry)
     monkeypatch.setitem(notation.CLASSES, entry.name, notation._function(entry))
+    interpreter._helpers.cache_clear()
     h, x, W, b = symbols("h x W b")
     cell = Cell("soft", Eq(h[t], lstmgen.softsign(W @ [h[t - 1], x[t]] + b)))
     found = get(target)
     assert found.quick_check(cell, found.files(cell, found.settle({}))) == ()
+    interpreter._helpers.cache_clear()
     assert r"\operatorname{softsign}(W \cdot" in cell.latex()
