@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from lstmgen.algebra.expression import (
+    MASKED,
     ONE,
     ZERO,
     Add,
@@ -23,14 +25,14 @@ from lstmgen.algebra.expression import (
     neg,
     sub,
 )
-from lstmgen.algebra.functions import partials, power_partials, vanishes
+from lstmgen.algebra.functions import partials, power_partials, vanishing_factor
 
 
 def derivative(
     expression: Expression,
     by: Value | Parameter,
     value: Expression | None = None,
-    vanishing: Collection[Expression] = (),
+    vanishing: Mapping[Expression, Expression] = MappingProxyType({}),
 ) -> Expression:
     """d expression / d by, element-wise, with factors and terms in the order of the expression.
 
@@ -46,7 +48,7 @@ def derivative(
         return derivative(part, by, vanishing=vanishing)
 
     def as_factor(part: Expression) -> Expression:
-        return masked(part) if vanishes(part, vanishing) else part
+        return masked(part) if vanishing_factor(part, vanishing) is not None else part
 
     own = value if value is not None else expression
     match expression:
@@ -66,7 +68,7 @@ def derivative(
             by_above, by_below = div(of(above), below), of(below)
             if by_below == ZERO:
                 return by_above
-            whole = masked(own) if vanishes(above, vanishing) else own
+            whole = masked(own) if vanishing_factor(above, vanishing) is not None else own
             return sub(by_above, div(mul(whole, by_below), below))
         case Pow(base, exponent):
             slopes = [of(part) for part in (base, exponent)]
@@ -87,8 +89,26 @@ def derivative(
 def _positive_first(terms: list[Expression]) -> Expression:
     """Their sum; a leading minus gives way to the first positive term, as in h~ - h."""
     terms = [term for term in terms if term != ZERO]
+    masks = {_mask(term) for term in terms}
+    if len(terms) > 1 and len(masks) == 1 and None not in masks:
+        (mask,) = masks
+        assert mask is not None
+        return masked(mask, _positive_first([_without_mask(term) for term in terms]))
     if terms and isinstance(terms[0], Neg):
         for k, term in enumerate(terms):
             if not isinstance(term, Neg):
                 return add(term, *terms[:k], *terms[k + 1 :])
     return add(*terms)
+
+
+def _mask(term: Expression) -> Expression | None:
+    """What masks a term, if anything does."""
+    inner = term.argument if isinstance(term, Neg) else term
+    return inner.arguments[0] if isinstance(inner, Call) and inner.function == MASKED else None
+
+
+def _without_mask(term: Expression) -> Expression:
+    if isinstance(term, Neg):
+        return neg(_without_mask(term.argument))
+    assert isinstance(term, Call)
+    return term.arguments[1]

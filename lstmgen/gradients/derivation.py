@@ -20,13 +20,20 @@ from lstmgen.algebra.expression import (
     Value,
     add,
     children,
+    masked,
     mul,
     neg,
     parameters,
+    shifted,
     values,
     without_masks,
 )
-from lstmgen.algebra.functions import is_singular, vanishes
+from lstmgen.algebra.functions import (
+    call,
+    infinite_where_off,
+    is_singular,
+    vanishing_factor,
+)
 from lstmgen.form.normal_form import Definition, Names, NormalForm
 from lstmgen.notebook import plain_text
 
@@ -148,15 +155,20 @@ def derive(form: NormalForm) -> Gradients:
     outer: dict[str, list[list[OuterProduct]]] = {
         w: [[] for _ in weight.columns] for w, weight in form.weights.items()
     }
-    vanishing: set[Value] = set()
+    vanishing: dict[Expression, Expression] = {}
     for d in form.definitions:
-        if vanishes(d.value, vanishing):
-            vanishing |= {Value(d.name), Value(d.name, -1)}
+        factor = vanishing_factor(d.value, vanishing)
+        if factor is not None:
+            factor = Value(d.name) if factor == d.value else factor
+            vanishing |= {Value(d.name, k): shifted(factor, k) for k in (0, -1)}
     finite = not any(is_singular(d.value) for d in form.definitions)
 
     def term(delta: Value, definition: Definition, by: Value | Parameter) -> Expression:
         own = Value(definition.name)
-        found = mul(delta, derivative(definition.value, by, own, vanishing))
+        slope = derivative(definition.value, by, own, vanishing)
+        off = infinite_where_off(slope, vanishing) if by in vanishing else None
+        # What is off has no gradient, or sqrt(r) would give r = relu(a) an infinite one.
+        found = mul(delta, slope if off is None else masked(call("nonzero", off), slope))
         # Where no derivative can be infinite, 0 need not be told from 0 times infinity.
         return without_masks(found) if finite else found
 

@@ -33,6 +33,16 @@ CELLS = {
         Eq(s[t], k * r[t]),
         Eq(h[t], sqrt(s[t]) + 0.1 * h[t - 1]),
     ),
+    "nearly_linear": Cell(
+        "nearly_linear", BEFORE, Eq(r[t], relu(a[t])), Eq(h[t], r[t] ** 0.95 + 0.1 * h[t - 1])
+    ),
+    "several": Cell(
+        "several",
+        BEFORE,
+        Eq(r[t], relu(a[t])),
+        Eq(s[t], sqrt(r[t] * k)),
+        Eq(h[t], s[t] * h[t - 1] + 0.2 * r[t] / (1 + r[t]) - sqrt(s[t] * n * n) + r[t]),
+    ),
 }
 FORMULAS: dict[str, Callable[..., Any]] = {
     "root": lambda a, p: a.relu().sqrt(),

@@ -5,7 +5,7 @@ docs/adding-a-function.md says how to add one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from lstmgen.algebra.expression import (
@@ -39,11 +39,12 @@ __all__ = [
     "Text",
     "call",
     "composition",
+    "infinite_where_off",
     "is_singular",
     "partials",
     "power_partials",
     "used",
-    "vanishes",
+    "vanishing_factor",
 ]
 
 FUNCTIONS: dict[str, Function] = {f.name: f for f in (*SMOOTH, *KINKED, *COMPOSED, *SLOPES, *MASKS)}
@@ -104,18 +105,42 @@ def is_singular(expression: Expression) -> bool:
     return False
 
 
-def vanishes(expression: Expression, also: Collection[Expression] = ()) -> bool:
-    """Whether the expression is 0 over whole ranges, as relu is, or one of `also`."""
+def vanishing_factor(
+    expression: Expression, also: Mapping[Expression, Expression]
+) -> Expression | None:
+    """What makes the expression 0 over whole ranges, as relu(a) does; None if nothing does.
+
+    `also` are values of which that is known.
+    """
     match expression:
         case Call("max" | "min" | "clip", arguments):
-            return ZERO in arguments
+            return expression if ZERO in arguments else None
+        case Call("sqrt", (inner,)):
+            return vanishing_factor(inner, also)
         case Call(function):
-            return FUNCTIONS[function].vanishes
+            return expression if FUNCTIONS[function].vanishes else None
         case Mul(factors):
-            return any(vanishes(factor, also) for factor in factors)
+            found = (vanishing_factor(factor, also) for factor in factors)
+            return next((factor for factor in found if factor is not None), None)
         case Neg(inner) | Div(inner, _) | Pow(inner, _):
-            return vanishes(inner, also)
-    return expression in also
+            return vanishing_factor(inner, also)
+    return also.get(expression)
+
+
+def infinite_where_off(
+    slope: Expression, vanishing: Mapping[Expression, Expression]
+) -> Expression | None:
+    """The factor that is 0 where a derivative is infinite, as r in 1 / (2 sqrt(k r)); or None."""
+    for node in walk(slope):
+        found = None
+        match node:
+            case Div(_, below):
+                found = vanishing_factor(below, vanishing)
+            case Pow(base, exponent) if not isinstance(exponent, Number) or exponent.value < 0:
+                found = vanishing_factor(base, vanishing)
+        if found is not None:
+            return found
+    return None
 
 
 def composition(function: Function) -> Expression | None:
