@@ -167,6 +167,8 @@ FUNCTIONS = {
     "exp": mpmath.exp,
     "log": mpmath.log,
     "sqrt": mpmath.sqrt,
+    "log1p": lambda a: mpmath.log(1 + a),
+    "expm1": lambda a: mpmath.exp(a) - 1,
     "softplus": lambda a: mpmath.log(1 + mpmath.exp(a)),
     "abs": abs,
     "max": max,

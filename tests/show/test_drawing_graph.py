@@ -38,6 +38,8 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "relu": lambda a: max(a, 0.0),
     "exp": math.exp,
     "log": math.log,
+    "log1p": math.log1p,
+    "expm1": math.expm1,
     "sqrt": math.sqrt,
     "softplus": lambda a: math.log1p(math.exp(a)),
     "abs": abs,
