@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstmgen.cell import Cell
+from lstmgen.torch import arguments
 from lstmgen.torch.engines import Engine, prepare
 from lstmgen.torch.operators import recurrence
 from lstmgen.torch.sequences import Reversal, unpack
 from lstmgen.torch.sizes import Sizes, fed, sizes
 
 __all__ = ["Recurrent"]
-
-_DTYPES = (torch.float32, torch.float64)
-_LOWERED = (torch.float16, torch.bfloat16, torch.float32)  # what autocast makes, and takes
 
 
 class Recurrent(nn.Module):
@@ -69,7 +67,7 @@ class Recurrent(nn.Module):
         super().__init__()
         cell = _cell(cell)
         dtype = dtype or torch.get_default_dtype()
-        if dtype not in _DTYPES:
+        if dtype not in arguments.DTYPES:
             raise TypeError(f"dtype: expected torch.float32 or torch.float64, got {dtype}")
         if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
             raise ValueError(f"num_layers: expected a whole number from 1, got {num_layers!r}")
@@ -83,6 +81,8 @@ class Recurrent(nn.Module):
         self._fed = fed(cell)
         self.layer_sizes = self._sizes()
         self._widths = self.layer_sizes[0].widths
+        self._states = dict(zip(cell.states, self._widths[1:], strict=True))
+        self._input_sizes = dict(zip(cell.inputs, self.layer_sizes[0].inputs, strict=True))
         self._names: list[list[str]] = []
         for layer, _, names in self.parameter_names():
             shapes = self.layer_sizes[layer].parameters
@@ -203,13 +203,15 @@ class Recurrent(nn.Module):
                 raise ValueError("lengths: a PackedSequence has its own, so expected None")
             x, packing = unpack(x)
         by_batch = self.batch_first and packing is None
-        inputs, batched = self._arrange(x, by_batch)
+        weight = self._weight()
+        inputs, batched = arguments.inputs(x, self._input_sizes, weight, by_batch)
         T, B = inputs[0].shape[:2]
         rows = packing.lengths if packing is not None else lengths
-        counts = None if rows is None else _lengths(rows, B, batched, inputs[0].device)
+        counts = None if rows is None else arguments.lengths(rows, B, batched, weight.device)
         if restart is not None:
-            restart = _restart(restart, T, B, batched, self.batch_first, inputs[0].device)
-        initial = self._initial(state, B, batched, inputs[0])
+            shape = (B, T) if self.batch_first else (T, B)
+            restart = arguments.restart(restart, shape, batched, self.batch_first, weight.device)
+        initial = arguments.state(state, self._states, len(self._names), B, batched, weight)
         if packing is not None:
             restart = packing.sort(restart)
             initial = [packing.sort(s) for s in initial]
@@ -265,84 +267,22 @@ class Recurrent(nn.Module):
             return output, list(lasts[0])
         return output, [torch.cat(some) for some in zip(*lasts, strict=True)]
 
-    # Arguments ----------------------------------------------------------------------------------
-
-    def _arrange(self, x: Any, by_batch: bool) -> tuple[list[Tensor], bool]:
-        """The inputs in the cell's order as (T, B, size), and whether there was a batch."""
-        names = self.cell.inputs
-        if isinstance(x, Mapping):
-            for name in (*names, *x):
-                if name not in x or name not in names:
-                    raise ValueError(f"x: expected a dict of {', '.join(names)}, got {list(x)}")
-            inputs = [x[name] for name in names]
-        elif len(names) > 1:
-            raise TypeError(f"x: expected a dict of {', '.join(names)}, got {type(x).__name__}")
-        else:
-            inputs = [x]
-        weight = getattr(self, self._names[0][0])
-        if weight.dtype not in _DTYPES:
-            raise TypeError(
-                f"the layer's parameters are {weight.dtype}: it computes in torch.float32 and "
-                "torch.float64; layer.float() makes them so, and autocast is fine with that"
-            )
-        sizes = self.layer_sizes[0].inputs
-        axes = max(getattr(value, "ndim", 0) for value in inputs)
-        arranged: list[Tensor] = []
-        for name, size, value in zip(names, sizes, inputs, strict=True):
-            label = "x" if len(names) == 1 else f"x[{name!r}]"
-            value = _fitting(label, value, weight)
-            if size == 1 and value.dim() == axes - 1 and len(names) > 1:
-                value = value.unsqueeze(-1)  # one number for each row and step
-            if value.dim() not in (2, 3) or value.dim() != axes or value.shape[-1] != size:
-                layout = f"(B, T, {size})" if by_batch else f"(T, B, {size})"
-                raise ValueError(
-                    f"{label}: expected {layout}, or (T, {size}), got {tuple(value.shape)}"
-                )
-            if axes == 2:
-                value = value.unsqueeze(1)
-            elif by_batch:
-                value = value.transpose(0, 1)
-            if arranged and value.shape[:2] != arranged[0].shape[:2]:
-                raise ValueError(
-                    f"{label}: expected as many steps and rows as x[{names[0]!r}] has, "
-                    f"{tuple(inputs[0].shape)}, got {tuple(inputs[len(arranged)].shape)}"
-                )
-            arranged.append(value)
-        return arranged, axes == 3
-
-    def _initial(self, state: Any, B: int, batched: bool, like: Tensor) -> list[Tensor]:
-        """The states as (layers and directions, B, size); none for zeros."""
-        if state is None:
-            return []
-        names = self.cell.states
-        given = [state] if isinstance(state, Tensor) else state
-        if not isinstance(given, (list, tuple)) or len(given) != len(names):
-            many = isinstance(state, (list, tuple))
-            got = f"{len(state)} tensors" if many else type(state).__name__
-            wanted = "a tensor" if len(names) == 1 else f"a tuple of {', '.join(names)}"
-            raise TypeError(f"state: expected {wanted}, got {got}")
-        found = []
-        for name, width, value in zip(names, self._widths[1:], given, strict=True):
-            label = "state" if len(names) == 1 else f"state {name}"
-            value = _fitting(label, value, like)
-            rows = self.num_layers * self._directions
-            shape = (rows, B, width) if batched else (rows, width)
-            if tuple(value.shape) != shape:
-                raise ValueError(f"{label}: expected shape {shape}, got {tuple(value.shape)}")
-            found.append(value if batched else value.unsqueeze(1))
-        return found
-
     # What computes it ---------------------------------------------------------------------------
+
+    def _weight(self) -> Tensor:
+        """The first parameter: its dtype and device are the layer's."""
+        weight: Tensor = getattr(self, self._names[0][0])
+        return weight
 
     def _choose(self) -> None:
         """Prepare what computes on the parameters' device."""
-        device = getattr(self, self._names[0][0]).device.type
+        device = self._weight().device.type
         if device != "meta" and device not in self._engines:
             self._engines[device] = prepare(self.cell, device)
             self._keys[device] = self._engines[device].key
 
-    def _apply(self, *arguments: Any, **options: Any) -> Recurrent:
-        super()._apply(*arguments, **options)
+    def _apply(self, *given: Any, **options: Any) -> Recurrent:
+        super()._apply(*given, **options)
         self._choose()
         return self
 
@@ -355,7 +295,7 @@ class Recurrent(nn.Module):
 
     def extra_repr(self) -> str:
         """The arguments that are not the defaults, and what computes the layer."""
-        device = getattr(self, self._names[0][0]).device.type
+        device = self._weight().device.type
         shown = [self.cell.name, str(self.input_size), str(self.hidden_size)]
         for name, default in (
             ("num_layers", 1),
@@ -377,44 +317,3 @@ def _cell(given: Cell | str | os.PathLike[str]) -> Cell:
     from lstmgen.library.loading import load
 
     return load(given)
-
-
-def _fitting(label: str, value: Any, like: Tensor) -> Tensor:
-    """A tensor of the dtype and device of another; autocast may change the dtype."""
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{label}: expected a tensor, got {type(value).__name__}")
-    if value.device != like.device:
-        raise ValueError(f"{label}: expected a tensor on {like.device}, got {value.device}")
-    if value.dtype != like.dtype:
-        if value.dtype in _LOWERED and torch.is_autocast_enabled(value.device.type):
-            return value.to(like.dtype)
-        raise TypeError(
-            f"{label}: expected {like.dtype} like the layer's parameters, got {value.dtype}"
-        )
-    return value
-
-
-def _lengths(lengths: Any, B: int, batched: bool, device: torch.device) -> Tensor:
-    found = torch.as_tensor(lengths)
-    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        raise TypeError(f"lengths: expected whole numbers, got {found.dtype}")
-    if not batched and found.dim() == 0:
-        found = found.unsqueeze(0)
-    if tuple(found.shape) != (B,):
-        raise ValueError(f"lengths: expected shape {(B,)}, got {tuple(found.shape)}")
-    return found.to(device, torch.int64)
-
-
-def _restart(
-    restart: Any, T: int, B: int, batched: bool, batch_first: bool, device: torch.device
-) -> Tensor:
-    if not isinstance(restart, Tensor) or restart.dtype != torch.bool:
-        got = restart.dtype if isinstance(restart, Tensor) else type(restart).__name__
-        raise TypeError(f"restart: expected a tensor of torch.bool, got {got}")
-    wanted = ((B, T) if batch_first else (T, B)) if batched else (T,)
-    if tuple(restart.shape) != wanted:
-        raise ValueError(f"restart: expected shape {wanted}, got {tuple(restart.shape)}")
-    restart = restart.to(device)
-    if not batched:
-        return restart.unsqueeze(1)
-    return restart.transpose(0, 1) if batch_first else restart
