@@ -63,151 +63,156 @@ PARAMETERS = {
 }
 
 _KERNELS = r"""
-// Compiled with -DREAL=float or -DREAL=double.
+// Compiled with -DREAL=float or -DREAL=double.  Vectors are NAME_t, and NAME_prev at t-1, what is
+// carried backwards too; parameters NAME_p, pointers p_NAME, sizes a letter or NAME_size.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// n neighbouring units: at once where their address is a multiple of their size, else one by one,
 // as is the end of a row, of which fewer are left.
-template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
-  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
+template <int n> struct alignas(n * sizeof(real)) Pack { real at[n]; };
+template <int n> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return n == 1 || (left >= n && reinterpret_cast<size_t>(p) % sizeof(Pack<n>) == 0);
 }
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
-  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
-  Pack<V> value;
+template <int n> __device__ __forceinline__ Pack<n> load(const real* p, int left) {
+  if (whole<n>(p, left)) return *reinterpret_cast<const Pack<n>*>(p);
+  Pack<n> value;
 #pragma unroll
-  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  for (int v = 0; v < n; ++v) value.at[v] = v < left ? p[v] : real(0);
   return value;
 }
-template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
-  if (whole<V>(p, left)) {
-    *reinterpret_cast<Pack<V>*>(p) = value;
+template <int n> __device__ __forceinline__ void store(real* p, int left, const Pack<n>& value) {
+  if (whole<n>(p, left)) {
+    *reinterpret_cast<Pack<n>*>(p) = value;
     return;
   }
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < n; ++v) {
     if (v < left) p[v] = value.at[v];
   }
 }
 __device__ __forceinline__ real sigmoid(real a) { return 1 / (1 + exp(-a)); }
 
 // (1a) (1) (2a) (2) (3) (4a) (4) (5)
-template <int V>
-__device__ __forceinline__ void forward_1_units(
-    real* __restrict__ p_a_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
+template <int n>
+__device__ __forceinline__ void forward_h_units(
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
     real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_C,
     const real* __restrict__ p_b_o, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
-  const Pack<V> b_f = load<V>(p_b_f + j, left);
-  const Pack<V> b_C = load<V>(p_b_C + j, left);
-  const Pack<V> b_o = load<V>(p_b_o + j, left);
+  const Pack<n> b_f_p = load<n>(p_b_f + j, left);
+  const Pack<n> b_C_p = load<n>(p_b_C + j, left);
+  const Pack<n> b_o_p = load<n>(p_b_o + j, left);
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_f_x = load<V>(p_a_x + row * (3 * H) + j, left);
-    const Pack<V> W_C_x = load<V>(p_a_x + row * (3 * H) + H + j, left);
-    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j, left);
-    const Pack<V> W_o_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
-    Pack<V> f_out, C_tilde_out, C_out, o_out, h_out;
+    const Pack<n> products_a_f_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    const Pack<n> products_a_C_tilde_t = load<n>(p_product_x + row * (3 * H) + H + j, left);
+    const Pack<n> C_prev = load<n>(p_C_prev + row * H + j, left);
+    const Pack<n> products_a_o_t = load<n>(p_product_x + row * (3 * H) + 2 * H + j, left);
+    Pack<n> f_t_out, C_tilde_t_out, C_t_out, o_t_out, h_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real a_f = W_f_x.at[v] + b_f.at[v];  // (1a)
-      const real f = sigmoid(a_f);  // (1)
-      const real a_C_tilde = W_C_x.at[v] + b_C.at[v];  // (2a)
-      const real C_tilde = tanh(a_C_tilde);  // (2)
-      const real C = f * C_prev.at[v] + (real(1) - f) * C_tilde;  // (3)
-      const real a_o = W_o_x.at[v] + b_o.at[v];  // (4a)
-      const real o = sigmoid(a_o);  // (4)
-      const real h = o * tanh(C);  // (5)
-      f_out.at[v] = f;
-      C_tilde_out.at[v] = C_tilde;
-      C_out.at[v] = C;
-      o_out.at[v] = o;
-      h_out.at[v] = h;
+    for (int v = 0; v < n; ++v) {
+      const real a_f_t = products_a_f_t.at[v] + b_f_p.at[v];  // (1a)
+      const real f_t = sigmoid(a_f_t);  // (1)
+      const real a_C_tilde_t = products_a_C_tilde_t.at[v] + b_C_p.at[v];  // (2a)
+      const real C_tilde_t = tanh(a_C_tilde_t);  // (2)
+      const real C_t = f_t * C_prev.at[v] + (real(1) - f_t) * C_tilde_t;  // (3)
+      const real a_o_t = products_a_o_t.at[v] + b_o_p.at[v];  // (4a)
+      const real o_t = sigmoid(a_o_t);  // (4)
+      const real h_t = o_t * tanh(C_t);  // (5)
+      f_t_out.at[v] = f_t;
+      C_tilde_t_out.at[v] = C_tilde_t;
+      C_t_out.at[v] = C_t;
+      o_t_out.at[v] = o_t;
+      h_t_out.at[v] = h_t;
     }
-    store<V>(p_a_x + row * (3 * H) + j, left, f_out);
-    store<V>(p_a_x + row * (3 * H) + H + j, left, C_tilde_out);
-    store<V>(p_C + row * H + j, left, C_out);
-    store<V>(p_a_x + row * (3 * H) + 2 * H + j, left, o_out);
-    store<V>(p_h + row * H + j, left, h_out);
+    store<n>(p_product_x + row * (3 * H) + j, left, f_t_out);
+    store<n>(p_product_x + row * (3 * H) + H + j, left, C_tilde_t_out);
+    store<n>(p_C + row * H + j, left, C_t_out);
+    store<n>(p_product_x + row * (3 * H) + 2 * H + j, left, o_t_out);
+    store<n>(p_h + row * H + j, left, h_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
-    real* __restrict__ p_a_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
     real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_C,
     const real* __restrict__ p_b_o, int rows, int H) {
-  forward_1_units<1>(
-    p_a_x, p_C_prev, p_C, p_h, p_b_f, p_b_C, p_b_o, rows, H);
+  forward_h_units<1>(
+    p_product_x, p_C_prev, p_C, p_h, p_b_f, p_b_C, p_b_o, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
-    real* __restrict__ p_a_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
     real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_C,
     const real* __restrict__ p_b_o, int rows, int H) {
-  forward_1_units<WIDE>(
-    p_a_x, p_C_prev, p_C, p_h, p_b_f, p_b_C, p_b_o, rows, H);
+  forward_h_units<WIDE>(
+    p_product_x, p_C_prev, p_C, p_h, p_b_f, p_b_C, p_b_o, rows, H);
 }
 
 // (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
-template <int V>
-__device__ __forceinline__ void backward_2_units(
-    const real* __restrict__ p_C, const real* __restrict__ p_a_x,
-    const real* __restrict__ p_C_prev, real* __restrict__ p_d, const real* __restrict__ p_d_y,
-    const real* __restrict__ p_carry_h, real* __restrict__ p_carry_C, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void backward_h_units(
+    const real* __restrict__ p_C, const real* __restrict__ p_product_x,
+    const real* __restrict__ p_C_prev, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, const real* __restrict__ p_carry_h,
+    real* __restrict__ p_carry_C, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
-    const Pack<V> back_h = load<V>(p_carry_h + row * H + j, left);
-    const Pack<V> C = load<V>(p_C + row * H + j, left);
-    const Pack<V> o = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
-    const Pack<V> carry_C = load<V>(p_carry_C + row * H + j, left);
-    const Pack<V> f = load<V>(p_a_x + row * (3 * H) + j, left);
-    const Pack<V> C_tilde = load<V>(p_a_x + row * (3 * H) + H + j, left);
-    const Pack<V> C_prev = load<V>(p_C_prev + row * H + j, left);
-    Pack<V> d_a_o_out, d_a_C_tilde_out, d_a_f_out, carry_C__out;
+    const Pack<n> d_y_t = load<n>(p_dy + row * H + j, left);
+    const Pack<n> back_h_t = load<n>(p_carry_h + row * H + j, left);
+    const Pack<n> C_t = load<n>(p_C + row * H + j, left);
+    const Pack<n> o_t = load<n>(p_product_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<n> carry_C_t = load<n>(p_carry_C + row * H + j, left);
+    const Pack<n> f_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    const Pack<n> C_tilde_t = load<n>(p_product_x + row * (3 * H) + H + j, left);
+    const Pack<n> C_prev = load<n>(p_C_prev + row * H + j, left);
+    Pack<n> d_a_o_t_out, d_a_C_tilde_t_out, d_a_f_t_out, carry_C_prev_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real d_h = d_y.at[v] + back_h.at[v];  // (δ1)
-      const real tanh_C = tanh(C.at[v]);  // (δ2)
-      const real d_o = d_h * tanh_C;  // (δ2)
-      const real d_a_o = d_o * o.at[v] * (real(1) - o.at[v]);  // (δ3)
-      const real d_C = carry_C.at[v] + d_h * o.at[v] * (real(1) - (tanh_C * tanh_C));  // (δ4)
-      const real d_C_tilde = d_C * (real(1) - f.at[v]);  // (δ5)
-      const real d_a_C_tilde = d_C_tilde * (real(1) - (C_tilde.at[v] * C_tilde.at[v]));  // (δ6)
-      const real d_f = d_C * (C_prev.at[v] - C_tilde.at[v]);  // (δ7)
-      const real d_a_f = d_f * f.at[v] * (real(1) - f.at[v]);  // (δ8)
-      const real carry_C_ = d_C * f.at[v];  // (δ4)
-      d_a_o_out.at[v] = d_a_o;
-      d_a_C_tilde_out.at[v] = d_a_C_tilde;
-      d_a_f_out.at[v] = d_a_f;
-      carry_C__out.at[v] = carry_C_;
+    for (int v = 0; v < n; ++v) {
+      const real d_h_t = d_y_t.at[v] + back_h_t.at[v];  // (δ1)
+      const real tanh_of_C_t = tanh(C_t.at[v]);  // (δ2)
+      const real d_o_t = d_h_t * tanh_of_C_t;  // (δ2)
+      const real d_a_o_t = d_o_t * o_t.at[v] * (real(1) - o_t.at[v]);  // (δ3)
+      const real d_C_t = carry_C_t.at[v]
+          + d_h_t * o_t.at[v] * (real(1) - (tanh_of_C_t * tanh_of_C_t));  // (δ4)
+      const real d_C_tilde_t = d_C_t * (real(1) - f_t.at[v]);  // (δ5)
+      const real d_a_C_tilde_t = d_C_tilde_t * (real(1) - (C_tilde_t.at[v] * C_tilde_t.at[v]));  // (δ6)
+      const real d_f_t = d_C_t * (C_prev.at[v] - C_tilde_t.at[v]);  // (δ7)
+      const real d_a_f_t = d_f_t * f_t.at[v] * (real(1) - f_t.at[v]);  // (δ8)
+      const real carry_C_prev = d_C_t * f_t.at[v];  // (δ4)
+      d_a_o_t_out.at[v] = d_a_o_t;
+      d_a_C_tilde_t_out.at[v] = d_a_C_tilde_t;
+      d_a_f_t_out.at[v] = d_a_f_t;
+      carry_C_prev_out.at[v] = carry_C_prev;
     }
-    store<V>(p_d + row * (3 * H) + 2 * H + j, left, d_a_o_out);
-    store<V>(p_d + row * (3 * H) + H + j, left, d_a_C_tilde_out);
-    store<V>(p_d + row * (3 * H) + j, left, d_a_f_out);
-    store<V>(p_carry_C + row * H + j, left, carry_C__out);
+    store<n>(p_adjoint + row * (3 * H) + 2 * H + j, left, d_a_o_t_out);
+    store<n>(p_adjoint + row * (3 * H) + H + j, left, d_a_C_tilde_t_out);
+    store<n>(p_adjoint + row * (3 * H) + j, left, d_a_f_t_out);
+    store<n>(p_carry_C + row * H + j, left, carry_C_prev_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
-    const real* __restrict__ p_C, const real* __restrict__ p_a_x,
-    const real* __restrict__ p_C_prev, real* __restrict__ p_d, const real* __restrict__ p_d_y,
-    const real* __restrict__ p_carry_h, real* __restrict__ p_carry_C, int rows, int H) {
-  backward_2_units<1>(
-    p_C, p_a_x, p_C_prev, p_d, p_d_y, p_carry_h, p_carry_C, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
+    const real* __restrict__ p_C, const real* __restrict__ p_product_x,
+    const real* __restrict__ p_C_prev, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, const real* __restrict__ p_carry_h,
+    real* __restrict__ p_carry_C, int rows, int H) {
+  backward_h_units<1>(
+    p_C, p_product_x, p_C_prev, p_adjoint, p_dy, p_carry_h, p_carry_C, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2_wide(
-    const real* __restrict__ p_C, const real* __restrict__ p_a_x,
-    const real* __restrict__ p_C_prev, real* __restrict__ p_d, const real* __restrict__ p_d_y,
-    const real* __restrict__ p_carry_h, real* __restrict__ p_carry_C, int rows, int H) {
-  backward_2_units<WIDE>(
-    p_C, p_a_x, p_C_prev, p_d, p_d_y, p_carry_h, p_carry_C, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
+    const real* __restrict__ p_C, const real* __restrict__ p_product_x,
+    const real* __restrict__ p_C_prev, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, const real* __restrict__ p_carry_h,
+    real* __restrict__ p_carry_C, int rows, int H) {
+  backward_h_units<WIDE>(
+    p_C, p_product_x, p_C_prev, p_adjoint, p_dy, p_carry_h, p_carry_C, rows, H);
 }
 """
 
@@ -269,16 +274,16 @@ class Tape:
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
-        self.h = cp.empty((T + 1, B, H), dtype)
-        self.C = cp.empty((T + 1, B, H), dtype)
-        self.a_x = cp.empty((T, B, 3 * H), dtype)
+        self.state_h = cp.empty((T + 1, B, H), dtype)
+        self.state_C = cp.empty((T + 1, B, H), dtype)
+        self.product_x = cp.empty((T, B, 3 * H), dtype)
         # The loop's views of each step, so that it makes none itself.
         tape = self
         self.steps = [
             (
-                tape.h[t],
-                tape.a_x[t],
-                (tape.a_x[t], tape.C[t], tape.C[t + 1], tape.h[t + 1]),
+                tape.state_h[t],
+                tape.product_x[t],
+                (tape.product_x[t], tape.state_C[t], tape.state_C[t + 1], tape.state_h[t + 1]),
             )
             for t in range(T)
         ]
@@ -311,13 +316,13 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_state("state", state, B, H, D, dtype)
     tape = _take(reuse, (T, B, H, D, dtype))
     tape.x = x = cp.ascontiguousarray(x)
-    tape.h[0] = 0 if state is None else state["h"]
-    tape.C[0] = 0 if state is None else state["C"]
+    tape.state_h[0] = 0 if state is None else state["h"]
+    tape.state_C[0] = 0 if state is None else state["C"]
     if T and B:
         _forward(params, tape, dtype, T, B, H, D)
     y = _spare(tape.pool, (T, B, H), dtype)
-    cp.copyto(y, tape.h[1:])
-    last = {"h": tape.h[T].copy(), "C": tape.C[T].copy()}
+    cp.copyto(y, tape.state_h[1:])
+    last = {"h": tape.state_h[T].copy(), "C": tape.state_C[T].copy()}
     return y, last, tape if keep else None
 
 
@@ -327,17 +332,22 @@ def _forward(params, tape, dtype, T, B, H, D):
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
     # (1a) (2a) (4a)
-    w_h_prev = cp.concatenate((params["W_f"][:, :H], params["W_C"][:, :H], params["W_o"][:, :H]))
+    weights_h_prev = cp.concatenate((
+        params["W_f"][:, :H],
+        params["W_C"][:, :H],
+        params["W_o"][:, :H],
+    ))
     # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (4a)
-    w_x = cp.concatenate((params["W_f"][:, H:], params["W_C"][:, H:], params["W_o"][:, H:]))
-    gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, 3 * H))  # (1a) (2a) (4a)
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
-    fixed_forward_1 = (params["b_f"], params["b_C"], params["b_o"], np.int32(B), np.int32(H))
-    for h_prev, a_x_t, arrays_forward_1, in tape.steps:
-        gemm("N", "T", h_prev, w_h_prev, out=a_x_t, beta=1.0)  # (1a) (2a) (4a)
+    weights_x = cp.concatenate((params["W_f"][:, H:], params["W_C"][:, H:], params["W_o"][:, H:]))
+    # (1a) (2a) (4a)
+    gemm("N", "T", x.reshape(T * B, D), weights_x, out=tape.product_x.reshape(T * B, 3 * H))
+    forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
+    fixed_forward_h = (params["b_f"], params["b_C"], params["b_o"], np.int32(B), np.int32(H))
+    for state_h_prev, product_x_t, arrays_forward_h, in tape.steps:
+        gemm("N", "T", state_h_prev, weights_h_prev, out=product_x_t, beta=1.0)  # (1a) (2a) (4a)
         # (1a) (1) (2a) (2) (3) (4a) (4) (5)
-        forward_1(*shape_forward_1, arrays_forward_1 + fixed_forward_1)
+        forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)
 
 
 class _Work:
@@ -345,14 +355,14 @@ class _Work:
 
     def __init__(self, tape):
         T, B, H, D, dtype = tape.key
-        self.d = cp.empty((T, B, 3 * H), dtype)
+        self.adjoint = cp.empty((T, B, 3 * H), dtype)
         self.carry_h = cp.empty((B, H), dtype)
         self.carry_C = cp.empty((B, H), dtype)
         work = self
         self.steps = [
             (
-                (tape.C[t + 1], tape.a_x[t], tape.C[t], work.d[t]),
-                work.d[t],
+                (tape.state_C[t + 1], tape.product_x[t], tape.state_C[t], work.adjoint[t]),
+                work.adjoint[t],
             )
             for t in range(T)
         ]
@@ -405,26 +415,34 @@ def backward(params, tape, dy=None, dstate=None):
     dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
-    adjoints = work.d.reshape(T * B, 3 * H)
+    adjoints = work.adjoint.reshape(T * B, 3 * H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
     work.carry_C[...] = 0 if dstate is None else dstate["C"]
     # (δ1)
-    w_back_h = cp.concatenate((params["W_f"][:, :H], params["W_C"][:, :H], params["W_o"][:, :H]))
-    backward_2, *shape_backward_2 = run.kernel("backward_2", B, H)
-    fixed_backward_2 = (work.carry_h, work.carry_C, np.int32(B), np.int32(H))
+    weights_back_h = cp.concatenate((
+        params["W_f"][:, :H],
+        params["W_C"][:, :H],
+        params["W_o"][:, :H],
+    ))
+    backward_h, *shape_backward_h = run.kernel("backward_h", B, H)
+    fixed_backward_h = (work.carry_h, work.carry_C, np.int32(B), np.int32(H))
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_2, d_t,), d_y_t in reversed(list(views)):
+    for (arrays_backward_h, adjoint_t,), dy_t, in reversed(list(views)):
         # (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
-        backward_2(*shape_backward_2, arrays_backward_2 + (d_y_t,) + fixed_backward_2)
-        gemm("N", "N", d_t, w_back_h, out=carry_h)  # (δ1)
+        backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
+        gemm("N", "N", adjoint_t, weights_back_h, out=carry_h)  # (δ1)
     # For all steps: adjoints of what does not depend on the recurrence, and of the input.
-    d_x = cp.empty((T, B, D), dtype)
+    whole_d_x = cp.empty((T, B, D), dtype)
     # (δ15)
-    w_back_x = cp.concatenate((params["W_f"][:, H:], params["W_C"][:, H:], params["W_o"][:, H:]))
-    gemm("N", "N", adjoints, w_back_x, out=d_x.reshape(T * B, D))  # (δ15)
+    weights_back_x = cp.concatenate((
+        params["W_f"][:, H:],
+        params["W_C"][:, H:],
+        params["W_o"][:, H:],
+    ))
+    gemm("N", "N", adjoints, weights_back_x, out=whole_d_x.reshape(T * B, D))  # (δ15)
     # Sums over time and batch: one product for each vector that weights multiply.
-    outer = gemm("T", "N", adjoints, tape.h[:-1].reshape(T * B, H))  # (δ9) (δ11) (δ13)
+    outer = gemm("T", "N", adjoints, tape.state_h[:-1].reshape(T * B, H))  # (δ9) (δ11) (δ13)
     dparams["W_f"][:, :H] = outer[:H]  # (δ9)
     dparams["W_C"][:, :H] = outer[H:2 * H]  # (δ11)
     dparams["W_o"][:, :H] = outer[2 * H:]  # (δ13)
@@ -436,7 +454,7 @@ def backward(params, tape, dy=None, dstate=None):
     dparams["b_f"][...] = sums[:H]  # (δ10)
     dparams["b_C"][...] = sums[H:2 * H]  # (δ12)
     dparams["b_o"][...] = sums[2 * H:]  # (δ14)
-    dx = d_x
+    dx = whole_d_x
     dstate0 = {"h": work.carry_h.copy(), "C": work.carry_C.copy()}
     tape.work.append(work)
     return dparams, dx, dstate0

@@ -56,253 +56,268 @@ PARAMETERS = {
 }
 
 _KERNELS = r"""
-// Compiled with -DREAL=float or -DREAL=double.
+// Compiled with -DREAL=float or -DREAL=double.  Vectors are NAME_t, and NAME_prev at t-1, what is
+// carried backwards too; parameters NAME_p, pointers p_NAME, sizes a letter or NAME_size.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// n neighbouring units: at once where their address is a multiple of their size, else one by one,
 // as is the end of a row, of which fewer are left.
-template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
-  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
+template <int n> struct alignas(n * sizeof(real)) Pack { real at[n]; };
+template <int n> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return n == 1 || (left >= n && reinterpret_cast<size_t>(p) % sizeof(Pack<n>) == 0);
 }
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
-  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
-  Pack<V> value;
+template <int n> __device__ __forceinline__ Pack<n> load(const real* p, int left) {
+  if (whole<n>(p, left)) return *reinterpret_cast<const Pack<n>*>(p);
+  Pack<n> value;
 #pragma unroll
-  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  for (int v = 0; v < n; ++v) value.at[v] = v < left ? p[v] : real(0);
   return value;
 }
-template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
-  if (whole<V>(p, left)) {
-    *reinterpret_cast<Pack<V>*>(p) = value;
+template <int n> __device__ __forceinline__ void store(real* p, int left, const Pack<n>& value) {
+  if (whole<n>(p, left)) {
+    *reinterpret_cast<Pack<n>*>(p) = value;
     return;
   }
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < n; ++v) {
     if (v < left) p[v] = value.at[v];
   }
 }
 __device__ __forceinline__ real sigmoid(real a) { return 1 / (1 + exp(-a)); }
 
 // (1a) (1) (2a) (2) (3a)
-template <int V>
-__device__ __forceinline__ void forward_1_units(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_p_h_prev, real* __restrict__ p_v_u_h_tilde, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void forward_z_u_h_tilde_units(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (2 * H) + j, left);
-    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + j, left);
-    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (2 * H) + H + j, left);
-    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + H + j, left);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
-    Pack<V> z_out, r_out, u_h_tilde_out;
+    const Pack<n> W_z_h_t = load<n>(p_product_h_prev + row * (2 * H) + j, left);
+    const Pack<n> W_z_x_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    const Pack<n> W_r_h_t = load<n>(p_product_h_prev + row * (2 * H) + H + j, left);
+    const Pack<n> W_r_x_t = load<n>(p_product_x + row * (3 * H) + H + j, left);
+    const Pack<n> h_prev = load<n>(p_h_prev + row * H + j, left);
+    Pack<n> z_t_out, r_t_out, u_h_tilde_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real a_z = W_z_h.at[v] + W_z_x.at[v];  // (1a)
-      const real z = sigmoid(a_z);  // (1)
-      const real a_r = W_r_h.at[v] + W_r_x.at[v];  // (2a)
-      const real r = sigmoid(a_r);  // (2)
-      const real u_h_tilde = r * h_prev.at[v];  // (3a)
-      z_out.at[v] = z;
-      r_out.at[v] = r;
-      u_h_tilde_out.at[v] = u_h_tilde;
+    for (int v = 0; v < n; ++v) {
+      const real a_z_t = W_z_h_t.at[v] + W_z_x_t.at[v];  // (1a)
+      const real z_t = sigmoid(a_z_t);  // (1)
+      const real a_r_t = W_r_h_t.at[v] + W_r_x_t.at[v];  // (2a)
+      const real r_t = sigmoid(a_r_t);  // (2)
+      const real u_h_tilde_t = r_t * h_prev.at[v];  // (3a)
+      z_t_out.at[v] = z_t;
+      r_t_out.at[v] = r_t;
+      u_h_tilde_t_out.at[v] = u_h_tilde_t;
     }
-    store<V>(p_a_x + row * (3 * H) + j, left, z_out);
-    store<V>(p_a_x + row * (3 * H) + H + j, left, r_out);
-    store<V>(p_v_u_h_tilde + row * H + j, left, u_h_tilde_out);
+    store<n>(p_product_x + row * (3 * H) + j, left, z_t_out);
+    store<n>(p_product_x + row * (3 * H) + H + j, left, r_t_out);
+    store<n>(p_u_h_tilde + row * H + j, left, u_h_tilde_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_p_h_prev, real* __restrict__ p_v_u_h_tilde, int rows, int H) {
-  forward_1_units<1>(
-    p_a_x, p_h_prev, p_p_h_prev, p_v_u_h_tilde, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_z_u_h_tilde(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde, int rows, int H) {
+  forward_z_u_h_tilde_units<1>(
+    p_product_x, p_h_prev, p_product_h_prev, p_u_h_tilde, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_p_h_prev, real* __restrict__ p_v_u_h_tilde, int rows, int H) {
-  forward_1_units<WIDE>(
-    p_a_x, p_h_prev, p_p_h_prev, p_v_u_h_tilde, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_z_u_h_tilde_wide(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde, int rows, int H) {
+  forward_z_u_h_tilde_units<WIDE>(
+    p_product_x, p_h_prev, p_product_h_prev, p_u_h_tilde, rows, H);
 }
 
 // (3b) (3) (4)
-template <int V>
-__device__ __forceinline__ void forward_2_units(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
-    const real* __restrict__ p_p_u_h_tilde, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void forward_h_units(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
+    const real* __restrict__ p_product_u_h_tilde, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_u_h_tilde = load<V>(p_p_u_h_tilde + row * H + j, left);
-    const Pack<V> W_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j, left);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
-    Pack<V> h_tilde_out, h_out;
+    const Pack<n> W_u_h_tilde_t = load<n>(p_product_u_h_tilde + row * H + j, left);
+    const Pack<n> W_x_t = load<n>(p_product_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<n> z_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    const Pack<n> h_prev = load<n>(p_h_prev + row * H + j, left);
+    Pack<n> h_tilde_t_out, h_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real a_h_tilde = W_u_h_tilde.at[v] + W_x.at[v];  // (3b)
-      const real h_tilde = tanh(a_h_tilde);  // (3)
-      const real h = (real(1) - z.at[v]) * h_prev.at[v] + z.at[v] * h_tilde;  // (4)
-      h_tilde_out.at[v] = h_tilde;
-      h_out.at[v] = h;
+    for (int v = 0; v < n; ++v) {
+      const real a_h_tilde_t = W_u_h_tilde_t.at[v] + W_x_t.at[v];  // (3b)
+      const real h_tilde_t = tanh(a_h_tilde_t);  // (3)
+      const real h_t = (real(1) - z_t.at[v]) * h_prev.at[v] + z_t.at[v] * h_tilde_t;  // (4)
+      h_tilde_t_out.at[v] = h_tilde_t;
+      h_t_out.at[v] = h_t;
     }
-    store<V>(p_a_x + row * (3 * H) + 2 * H + j, left, h_tilde_out);
-    store<V>(p_h + row * H + j, left, h_out);
+    store<n>(p_product_x + row * (3 * H) + 2 * H + j, left, h_tilde_t_out);
+    store<n>(p_h + row * H + j, left, h_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
-    const real* __restrict__ p_p_u_h_tilde, int rows, int H) {
-  forward_2_units<1>(p_a_x, p_h_prev, p_h, p_p_u_h_tilde, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
+    const real* __restrict__ p_product_u_h_tilde, int rows, int H) {
+  forward_h_units<1>(
+    p_product_x, p_h_prev, p_h, p_product_u_h_tilde, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_2_wide(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
-    const real* __restrict__ p_p_u_h_tilde, int rows, int H) {
-  forward_2_units<WIDE>(p_a_x, p_h_prev, p_h, p_p_u_h_tilde, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
+    const real* __restrict__ p_product_u_h_tilde, int rows, int H) {
+  forward_h_units<WIDE>(
+    p_product_x, p_h_prev, p_h, p_product_u_h_tilde, rows, H);
 }
 
 // (δ1) (δ2) (δ3) (δ7) (δ8)
-template <int V>
-__device__ __forceinline__ void backward_3_units(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_d,
-    const real* __restrict__ p_d_y, const real* __restrict__ p_carry_h,
-    real* __restrict__ p_s_d_h, real* __restrict__ p_g_back_u_h_tilde,
-    real* __restrict__ p_g_back_h, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void backward_h_units(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
+    const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
+    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h, int rows,
+    int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
-    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j, left);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j, left);
-    const Pack<V> h_tilde = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
-    Pack<V> d_h_out, d_a_h_tilde_out, d_a_z_out;
+    const Pack<n> d_y_t = load<n>(p_dy + row * H + j, left);
+    const Pack<n> carry_h_t = load<n>(p_carry_h + row * H + j, left);
+    const Pack<n> z_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    const Pack<n> h_tilde_t = load<n>(p_product_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<n> h_prev = load<n>(p_h_prev + row * H + j, left);
+    Pack<n> d_h_t_out, d_a_h_tilde_t_out, d_a_z_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real d_h = d_y.at[v] + carry_h.at[v];  // (δ1)
-      const real d_h_tilde = d_h * z.at[v];  // (δ2)
-      const real d_a_h_tilde = d_h_tilde * (real(1) - (h_tilde.at[v] * h_tilde.at[v]));  // (δ3)
-      const real d_z = d_h * (h_tilde.at[v] - h_prev.at[v]);  // (δ7)
-      const real d_a_z = d_z * z.at[v] * (real(1) - z.at[v]);  // (δ8)
-      d_h_out.at[v] = d_h;
-      d_a_h_tilde_out.at[v] = d_a_h_tilde;
-      d_a_z_out.at[v] = d_a_z;
+    for (int v = 0; v < n; ++v) {
+      const real d_h_t = d_y_t.at[v] + carry_h_t.at[v];  // (δ1)
+      const real d_h_tilde_t = d_h_t * z_t.at[v];  // (δ2)
+      const real d_a_h_tilde_t = d_h_tilde_t * (real(1) - (h_tilde_t.at[v] * h_tilde_t.at[v]));  // (δ3)
+      const real d_z_t = d_h_t * (h_tilde_t.at[v] - h_prev.at[v]);  // (δ7)
+      const real d_a_z_t = d_z_t * z_t.at[v] * (real(1) - z_t.at[v]);  // (δ8)
+      d_h_t_out.at[v] = d_h_t;
+      d_a_h_tilde_t_out.at[v] = d_a_h_tilde_t;
+      d_a_z_t_out.at[v] = d_a_z_t;
     }
-    store<V>(p_s_d_h + row * H + j, left, d_h_out);
-    store<V>(p_d + row * (3 * H) + 2 * H + j, left, d_a_h_tilde_out);
-    store<V>(p_g_back_u_h_tilde + row * H + j, left, d_a_h_tilde_out);
-    store<V>(p_d + row * (3 * H) + j, left, d_a_z_out);
-    store<V>(p_g_back_h + row * (2 * H) + j, left, d_a_z_out);
+    store<n>(p_within_d_h + row * H + j, left, d_h_t_out);
+    store<n>(p_adjoint + row * (3 * H) + 2 * H + j, left, d_a_h_tilde_t_out);
+    store<n>(p_compact_back_u_h_tilde + row * H + j, left, d_a_h_tilde_t_out);
+    store<n>(p_adjoint + row * (3 * H) + j, left, d_a_z_t_out);
+    store<n>(p_compact_back_h + row * (2 * H) + j, left, d_a_z_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_d,
-    const real* __restrict__ p_d_y, const real* __restrict__ p_carry_h,
-    real* __restrict__ p_s_d_h, real* __restrict__ p_g_back_u_h_tilde,
-    real* __restrict__ p_g_back_h, int rows, int H) {
-  backward_3_units<1>(
-    p_a_x, p_h_prev, p_d, p_d_y, p_carry_h, p_s_d_h, p_g_back_u_h_tilde, p_g_back_h, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
+    const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
+    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h, int rows,
+    int H) {
+  backward_h_units<1>(
+    p_product_x, p_h_prev, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back_u_h_tilde,
+    p_compact_back_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_3_wide(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_d,
-    const real* __restrict__ p_d_y, const real* __restrict__ p_carry_h,
-    real* __restrict__ p_s_d_h, real* __restrict__ p_g_back_u_h_tilde,
-    real* __restrict__ p_g_back_h, int rows, int H) {
-  backward_3_units<WIDE>(
-    p_a_x, p_h_prev, p_d, p_d_y, p_carry_h, p_s_d_h, p_g_back_u_h_tilde, p_g_back_h, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
+    const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
+    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h, int rows,
+    int H) {
+  backward_h_units<WIDE>(
+    p_product_x, p_h_prev, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back_u_h_tilde,
+    p_compact_back_h, rows, H);
 }
 
 // (δ1) (δ4) (δ5) (δ6)
-template <int V>
-__device__ __forceinline__ void backward_4_units(
-    const real* __restrict__ p_h_prev, const real* __restrict__ p_a_x, real* __restrict__ p_d,
-    const real* __restrict__ p_back_u_h_tilde, const real* __restrict__ p_s_d_h,
-    real* __restrict__ p_g_back_h, real* __restrict__ p_carry_h, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void backward_u_h_tilde_units(
+    const real* __restrict__ p_h_prev, const real* __restrict__ p_product_x,
+    real* __restrict__ p_adjoint, const real* __restrict__ p_gathered_back_u_h_tilde,
+    const real* __restrict__ p_within_d_h, real* __restrict__ p_compact_back_h,
+    real* __restrict__ p_carry_h, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> back_u_h_tilde = load<V>(p_back_u_h_tilde + row * H + j, left);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
-    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j, left);
-    const Pack<V> d_h = load<V>(p_s_d_h + row * H + j, left);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + j, left);
-    Pack<V> d_a_r_out, carry_h_out;
+    const Pack<n> back_u_h_tilde_t = load<n>(p_gathered_back_u_h_tilde + row * H + j, left);
+    const Pack<n> h_prev = load<n>(p_h_prev + row * H + j, left);
+    const Pack<n> r_t = load<n>(p_product_x + row * (3 * H) + H + j, left);
+    const Pack<n> d_h_t = load<n>(p_within_d_h + row * H + j, left);
+    const Pack<n> z_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    Pack<n> d_a_r_t_out, carry_h_prev_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real d_u_h_tilde = back_u_h_tilde.at[v];  // (δ4)
-      const real d_r = d_u_h_tilde * h_prev.at[v];  // (δ5)
-      const real d_a_r = d_r * r.at[v] * (real(1) - r.at[v]);  // (δ6)
-      const real carry_h = d_u_h_tilde * r.at[v] + d_h.at[v] * (real(1) - z.at[v]);  // (δ1)
-      d_a_r_out.at[v] = d_a_r;
-      carry_h_out.at[v] = carry_h;
+    for (int v = 0; v < n; ++v) {
+      const real d_u_h_tilde_t = back_u_h_tilde_t.at[v];  // (δ4)
+      const real d_r_t = d_u_h_tilde_t * h_prev.at[v];  // (δ5)
+      const real d_a_r_t = d_r_t * r_t.at[v] * (real(1) - r_t.at[v]);  // (δ6)
+      const real carry_h_prev = d_u_h_tilde_t * r_t.at[v] + d_h_t.at[v] * (real(1) - z_t.at[v]);  // (δ1)
+      d_a_r_t_out.at[v] = d_a_r_t;
+      carry_h_prev_out.at[v] = carry_h_prev;
     }
-    store<V>(p_d + row * (3 * H) + H + j, left, d_a_r_out);
-    store<V>(p_g_back_h + row * (2 * H) + H + j, left, d_a_r_out);
-    store<V>(p_carry_h + row * H + j, left, carry_h_out);
+    store<n>(p_adjoint + row * (3 * H) + H + j, left, d_a_r_t_out);
+    store<n>(p_compact_back_h + row * (2 * H) + H + j, left, d_a_r_t_out);
+    store<n>(p_carry_h + row * H + j, left, carry_h_prev_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4(
-    const real* __restrict__ p_h_prev, const real* __restrict__ p_a_x, real* __restrict__ p_d,
-    const real* __restrict__ p_back_u_h_tilde, const real* __restrict__ p_s_d_h,
-    real* __restrict__ p_g_back_h, real* __restrict__ p_carry_h, int rows, int H) {
-  backward_4_units<1>(
-    p_h_prev, p_a_x, p_d, p_back_u_h_tilde, p_s_d_h, p_g_back_h, p_carry_h, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_u_h_tilde(
+    const real* __restrict__ p_h_prev, const real* __restrict__ p_product_x,
+    real* __restrict__ p_adjoint, const real* __restrict__ p_gathered_back_u_h_tilde,
+    const real* __restrict__ p_within_d_h, real* __restrict__ p_compact_back_h,
+    real* __restrict__ p_carry_h, int rows, int H) {
+  backward_u_h_tilde_units<1>(
+    p_h_prev, p_product_x, p_adjoint, p_gathered_back_u_h_tilde, p_within_d_h,
+    p_compact_back_h, p_carry_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_4_wide(
-    const real* __restrict__ p_h_prev, const real* __restrict__ p_a_x, real* __restrict__ p_d,
-    const real* __restrict__ p_back_u_h_tilde, const real* __restrict__ p_s_d_h,
-    real* __restrict__ p_g_back_h, real* __restrict__ p_carry_h, int rows, int H) {
-  backward_4_units<WIDE>(
-    p_h_prev, p_a_x, p_d, p_back_u_h_tilde, p_s_d_h, p_g_back_h, p_carry_h, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_u_h_tilde_wide(
+    const real* __restrict__ p_h_prev, const real* __restrict__ p_product_x,
+    real* __restrict__ p_adjoint, const real* __restrict__ p_gathered_back_u_h_tilde,
+    const real* __restrict__ p_within_d_h, real* __restrict__ p_compact_back_h,
+    real* __restrict__ p_carry_h, int rows, int H) {
+  backward_u_h_tilde_units<WIDE>(
+    p_h_prev, p_product_x, p_adjoint, p_gathered_back_u_h_tilde, p_within_d_h,
+    p_compact_back_h, p_carry_h, rows, H);
 }
 
 // (3a)
-template <int V>
-__device__ __forceinline__ void backward_5_units(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    real* __restrict__ p_u_h_tilde, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void again_u_h_tilde_units(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_again_u_h_tilde, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + H + j, left);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
-    Pack<V> u_h_tilde_out;
+    const Pack<n> r_t = load<n>(p_product_x + row * (3 * H) + H + j, left);
+    const Pack<n> h_prev = load<n>(p_h_prev + row * H + j, left);
+    Pack<n> u_h_tilde_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real u_h_tilde = r.at[v] * h_prev.at[v];  // (3a)
-      u_h_tilde_out.at[v] = u_h_tilde;
+    for (int v = 0; v < n; ++v) {
+      const real u_h_tilde_t = r_t.at[v] * h_prev.at[v];  // (3a)
+      u_h_tilde_t_out.at[v] = u_h_tilde_t;
     }
-    store<V>(p_u_h_tilde + row * H + j, left, u_h_tilde_out);
+    store<n>(p_again_u_h_tilde + row * H + j, left, u_h_tilde_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_5(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    real* __restrict__ p_u_h_tilde, int rows, int H) {
-  backward_5_units<1>(p_a_x, p_h_prev, p_u_h_tilde, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) again_u_h_tilde(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_again_u_h_tilde, int rows, int H) {
+  again_u_h_tilde_units<1>(
+    p_product_x, p_h_prev, p_again_u_h_tilde, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_5_wide(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    real* __restrict__ p_u_h_tilde, int rows, int H) {
-  backward_5_units<WIDE>(p_a_x, p_h_prev, p_u_h_tilde, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) again_u_h_tilde_wide(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_again_u_h_tilde, int rows, int H) {
+  again_u_h_tilde_units<WIDE>(
+    p_product_x, p_h_prev, p_again_u_h_tilde, rows, H);
 }
 """
 
@@ -364,18 +379,18 @@ class Tape:
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
-        self.h = cp.empty((T + 1, B, H), dtype)
-        self.a_x = cp.empty((T, B, 3 * H), dtype)
-        self.p_h_prev = cp.empty((B, 2 * H), dtype)
-        self.p_u_h_tilde = cp.empty((B, H), dtype)
-        self.v_u_h_tilde = cp.empty((B, H), dtype)
+        self.state_h = cp.empty((T + 1, B, H), dtype)
+        self.product_x = cp.empty((T, B, 3 * H), dtype)
+        self.product_h_prev = cp.empty((B, 2 * H), dtype)
+        self.product_u_h_tilde = cp.empty((B, H), dtype)
+        self.value_u_h_tilde = cp.empty((B, H), dtype)
         # The loop's views of each step, so that it makes none itself.
         tape = self
         self.steps = [
             (
-                tape.h[t],
-                (tape.a_x[t], tape.h[t]),
-                (tape.a_x[t], tape.h[t], tape.h[t + 1]),
+                tape.state_h[t],
+                (tape.product_x[t], tape.state_h[t]),
+                (tape.product_x[t], tape.state_h[t], tape.state_h[t + 1]),
             )
             for t in range(T)
         ]
@@ -408,12 +423,12 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_state("state", state, B, H, D, dtype)
     tape = _take(reuse, (T, B, H, D, dtype))
     tape.x = x = cp.ascontiguousarray(x)
-    tape.h[0] = 0 if state is None else state["h"]
+    tape.state_h[0] = 0 if state is None else state["h"]
     if T and B:
         _forward(params, tape, dtype, T, B, H, D)
     y = _spare(tape.pool, (T, B, H), dtype)
-    cp.copyto(y, tape.h[1:])
-    last = {"h": tape.h[T].copy()}
+    cp.copyto(y, tape.state_h[1:])
+    last = {"h": tape.state_h[T].copy()}
     return y, last, tape if keep else None
 
 
@@ -422,24 +437,34 @@ def _forward(params, tape, dtype, T, B, H, D):
     x = tape.x
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
-    w_h_prev = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (1a) (2a)
-    w_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (3b)
+    weights_h_prev = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (1a) (2a)
+    weights_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (3b)
     # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (3b)
-    w_x = cp.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
-    gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, 3 * H))  # (1a) (2a) (3b)
-    p_h_prev = tape.p_h_prev
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
-    fixed_forward_1 = (tape.p_h_prev, tape.v_u_h_tilde, np.int32(B), np.int32(H))
-    v_u_h_tilde = tape.v_u_h_tilde
-    p_u_h_tilde = tape.p_u_h_tilde
-    forward_2, *shape_forward_2 = run.kernel("forward_2", B, H)
-    fixed_forward_2 = (tape.p_u_h_tilde, np.int32(B), np.int32(H))
-    for h_prev, arrays_forward_1, arrays_forward_2, in tape.steps:
-        gemm("N", "T", h_prev, w_h_prev, out=p_h_prev)  # (1a) (2a)
-        forward_1(*shape_forward_1, arrays_forward_1 + fixed_forward_1)  # (1a) (1) (2a) (2) (3a)
-        gemm("N", "T", v_u_h_tilde, w_u_h_tilde, out=p_u_h_tilde)  # (3b)
-        forward_2(*shape_forward_2, arrays_forward_2 + fixed_forward_2)  # (3b) (3) (4)
+    weights_x = cp.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
+    # (1a) (2a) (3b)
+    gemm("N", "T", x.reshape(T * B, D), weights_x, out=tape.product_x.reshape(T * B, 3 * H))
+    product_h_prev = tape.product_h_prev
+    forward_z_u_h_tilde, *shape_forward_z_u_h_tilde = run.kernel("forward_z_u_h_tilde", B, H)
+    fixed_forward_z_u_h_tilde = (
+        tape.product_h_prev,
+        tape.value_u_h_tilde,
+        np.int32(B),
+        np.int32(H),
+    )
+    value_u_h_tilde = tape.value_u_h_tilde
+    product_u_h_tilde = tape.product_u_h_tilde
+    forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
+    fixed_forward_h = (tape.product_u_h_tilde, np.int32(B), np.int32(H))
+    for state_h_prev, arrays_forward_z_u_h_tilde, arrays_forward_h, in tape.steps:
+        gemm("N", "T", state_h_prev, weights_h_prev, out=product_h_prev)  # (1a) (2a)
+        # (1a) (1) (2a) (2) (3a)
+        forward_z_u_h_tilde(
+            *shape_forward_z_u_h_tilde,
+            arrays_forward_z_u_h_tilde + fixed_forward_z_u_h_tilde,
+        )
+        gemm("N", "T", value_u_h_tilde, weights_u_h_tilde, out=product_u_h_tilde)  # (3b)
+        forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)  # (3b) (3) (4)
 
 
 class _Work:
@@ -447,17 +472,17 @@ class _Work:
 
     def __init__(self, tape):
         T, B, H, D, dtype = tape.key
-        self.d = cp.empty((T, B, 3 * H), dtype)
+        self.adjoint = cp.empty((T, B, 3 * H), dtype)
         self.carry_h = cp.empty((B, H), dtype)
-        self.g_back_u_h_tilde = cp.empty((B, H), dtype)
-        self.back_u_h_tilde = cp.empty((B, H), dtype)
-        self.g_back_h = cp.empty((B, 2 * H), dtype)
-        self.s_d_h = cp.empty((B, H), dtype)
+        self.compact_back_u_h_tilde = cp.empty((B, H), dtype)
+        self.gathered_back_u_h_tilde = cp.empty((B, H), dtype)
+        self.compact_back_h = cp.empty((B, 2 * H), dtype)
+        self.within_d_h = cp.empty((B, H), dtype)
         work = self
         self.steps = [
             (
-                (tape.a_x[t], tape.h[t], work.d[t]),
-                (tape.h[t], tape.a_x[t], work.d[t]),
+                (tape.product_x[t], tape.state_h[t], work.adjoint[t]),
+                (tape.state_h[t], tape.product_x[t], work.adjoint[t]),
             )
             for t in range(T)
         ]
@@ -510,53 +535,63 @@ def backward(params, tape, dy=None, dstate=None):
     dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
-    adjoints = work.d.reshape(T * B, 3 * H)
+    adjoints = work.adjoint.reshape(T * B, 3 * H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
-    w_back_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (δ4)
-    w_back_h = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (δ1)
-    backward_3, *shape_backward_3 = run.kernel("backward_3", B, H)
-    fixed_backward_3 = (
+    weights_back_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (δ4)
+    weights_back_h = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (δ1)
+    backward_h, *shape_backward_h = run.kernel("backward_h", B, H)
+    fixed_backward_h = (
         work.carry_h,
-        work.s_d_h,
-        work.g_back_u_h_tilde,
-        work.g_back_h,
+        work.within_d_h,
+        work.compact_back_u_h_tilde,
+        work.compact_back_h,
         np.int32(B),
         np.int32(H),
     )
-    g_back_u_h_tilde = work.g_back_u_h_tilde
-    back_u_h_tilde = work.back_u_h_tilde
-    backward_4, *shape_backward_4 = run.kernel("backward_4", B, H)
-    fixed_backward_4 = (
-        work.back_u_h_tilde,
-        work.s_d_h,
-        work.g_back_h,
+    compact_back_u_h_tilde = work.compact_back_u_h_tilde
+    gathered_back_u_h_tilde = work.gathered_back_u_h_tilde
+    backward_u_h_tilde, *shape_backward_u_h_tilde = run.kernel("backward_u_h_tilde", B, H)
+    fixed_backward_u_h_tilde = (
+        work.gathered_back_u_h_tilde,
+        work.within_d_h,
+        work.compact_back_h,
         work.carry_h,
         np.int32(B),
         np.int32(H),
     )
-    g_back_h = work.g_back_h
+    compact_back_h = work.compact_back_h
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_3, arrays_backward_4,), d_y_t in reversed(list(views)):
+    for (arrays_backward_h, arrays_backward_u_h_tilde,), dy_t, in reversed(list(views)):
         # (δ1) (δ2) (δ3) (δ7) (δ8)
-        backward_3(*shape_backward_3, arrays_backward_3 + (d_y_t,) + fixed_backward_3)
-        gemm("N", "N", g_back_u_h_tilde, w_back_u_h_tilde, out=back_u_h_tilde)  # (δ4)
-        backward_4(*shape_backward_4, arrays_backward_4 + fixed_backward_4)  # (δ1) (δ4) (δ5) (δ6)
-        gemm("N", "N", g_back_h, w_back_h, out=carry_h, beta=1.0)  # (δ1)
+        backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
+        # (δ4)
+        gemm("N", "N", compact_back_u_h_tilde, weights_back_u_h_tilde, out=gathered_back_u_h_tilde)
+        # (δ1) (δ4) (δ5) (δ6)
+        backward_u_h_tilde(
+            *shape_backward_u_h_tilde,
+            arrays_backward_u_h_tilde + fixed_backward_u_h_tilde,
+        )
+        gemm("N", "N", compact_back_h, weights_back_h, out=carry_h, beta=1.0)  # (δ1)
     # For all steps: adjoints of what does not depend on the recurrence, and of the input.
-    d_x = cp.empty((T, B, D), dtype)
+    whole_d_x = cp.empty((T, B, D), dtype)
     # (δ12)
-    w_back_x = cp.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
-    gemm("N", "N", adjoints, w_back_x, out=d_x.reshape(T * B, D))  # (δ12)
+    weights_back_x = cp.concatenate((
+        params["W_z"][:, H:],
+        params["W_r"][:, H:],
+        params["W"][:, H:],
+    ))
+    gemm("N", "N", adjoints, weights_back_x, out=whole_d_x.reshape(T * B, D))  # (δ12)
     # Sums over time and batch: one product for each vector that weights multiply.
-    u_h_tilde_again = cp.empty((T, B, H), dtype)
-    run("backward_5", T * B, H, (H,), (tape.a_x, tape.h[:-1], u_h_tilde_again))  # (3a)
+    again_u_h_tilde = cp.empty((T, B, H), dtype)
+    # (3a)
+    run("again_u_h_tilde", T * B, H, (H,), (tape.product_x, tape.state_h[:-1], again_u_h_tilde))
     # (δ9) (δ10)
     outer = gemm(
         "T",
         "N",
         cp.ascontiguousarray(adjoints[:, :2 * H]),
-        tape.h[:-1].reshape(T * B, H),
+        tape.state_h[:-1].reshape(T * B, H),
     )
     dparams["W_z"][:, :H] = outer[:H]  # (δ9)
     dparams["W_r"][:, :H] = outer[H:]  # (δ10)
@@ -569,10 +604,10 @@ def backward(params, tape, dy=None, dstate=None):
         "T",
         "N",
         cp.ascontiguousarray(adjoints[:, 2 * H:]),
-        u_h_tilde_again.reshape(T * B, H),
+        again_u_h_tilde.reshape(T * B, H),
     )
     dparams["W"][:, :H] = outer  # (δ11)
-    dx = d_x
+    dx = whole_d_x
     dstate0 = {"h": work.carry_h.copy()}
     tape.work.append(work)
     return dparams, dx, dstate0

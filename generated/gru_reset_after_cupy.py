@@ -65,161 +65,168 @@ PARAMETERS = {
 }
 
 _KERNELS = r"""
-// Compiled with -DREAL=float or -DREAL=double.
+// Compiled with -DREAL=float or -DREAL=double.  Vectors are NAME_t, and NAME_prev at t-1, what is
+// carried backwards too; parameters NAME_p, pointers p_NAME, sizes a letter or NAME_size.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// n neighbouring units: at once where their address is a multiple of their size, else one by one,
 // as is the end of a row, of which fewer are left.
-template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
-  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
+template <int n> struct alignas(n * sizeof(real)) Pack { real at[n]; };
+template <int n> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return n == 1 || (left >= n && reinterpret_cast<size_t>(p) % sizeof(Pack<n>) == 0);
 }
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
-  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
-  Pack<V> value;
+template <int n> __device__ __forceinline__ Pack<n> load(const real* p, int left) {
+  if (whole<n>(p, left)) return *reinterpret_cast<const Pack<n>*>(p);
+  Pack<n> value;
 #pragma unroll
-  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  for (int v = 0; v < n; ++v) value.at[v] = v < left ? p[v] : real(0);
   return value;
 }
-template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
-  if (whole<V>(p, left)) {
-    *reinterpret_cast<Pack<V>*>(p) = value;
+template <int n> __device__ __forceinline__ void store(real* p, int left, const Pack<n>& value) {
+  if (whole<n>(p, left)) {
+    *reinterpret_cast<Pack<n>*>(p) = value;
     return;
   }
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < n; ++v) {
     if (v < left) p[v] = value.at[v];
   }
 }
 __device__ __forceinline__ real sigmoid(real a) { return 1 / (1 + exp(-a)); }
 
 // (1a) (1) (2a) (2) (3a) (3b) (3) (4)
-template <int V>
-__device__ __forceinline__ void forward_1_units(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_v_a_n,
-    real* __restrict__ p_h, const real* __restrict__ p_p_h_prev,
-    const real* __restrict__ p_b_r, const real* __restrict__ p_b_z,
-    const real* __restrict__ p_c_n, const real* __restrict__ p_b_n, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void forward_h_units(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_a_n, real* __restrict__ p_h,
+    const real* __restrict__ p_product_h_prev, const real* __restrict__ p_b_r,
+    const real* __restrict__ p_b_z, const real* __restrict__ p_c_n,
+    const real* __restrict__ p_b_n, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
-  const Pack<V> b_r = load<V>(p_b_r + j, left);
-  const Pack<V> b_z = load<V>(p_b_z + j, left);
-  const Pack<V> c_n = load<V>(p_c_n + j, left);
-  const Pack<V> b_n = load<V>(p_b_n + j, left);
+  const Pack<n> b_r_p = load<n>(p_b_r + j, left);
+  const Pack<n> b_z_p = load<n>(p_b_z + j, left);
+  const Pack<n> c_n_p = load<n>(p_c_n + j, left);
+  const Pack<n> b_n_p = load<n>(p_b_n + j, left);
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_r_h = load<V>(p_p_h_prev + row * (3 * H) + j, left);
-    const Pack<V> W_r_x = load<V>(p_a_x + row * (3 * H) + j, left);
-    const Pack<V> W_z_h = load<V>(p_p_h_prev + row * (3 * H) + H + j, left);
-    const Pack<V> W_z_x = load<V>(p_a_x + row * (3 * H) + H + j, left);
-    const Pack<V> U_n_h = load<V>(p_p_h_prev + row * (3 * H) + 2 * H + j, left);
-    const Pack<V> W_n_x = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
-    Pack<V> r_out, z_out, a_n_out, n_out, h_out;
+    const Pack<n> W_r_h_t = load<n>(p_product_h_prev + row * (3 * H) + j, left);
+    const Pack<n> W_r_x_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    const Pack<n> W_z_h_t = load<n>(p_product_h_prev + row * (3 * H) + H + j, left);
+    const Pack<n> W_z_x_t = load<n>(p_product_x + row * (3 * H) + H + j, left);
+    const Pack<n> U_n_h_t = load<n>(p_product_h_prev + row * (3 * H) + 2 * H + j, left);
+    const Pack<n> W_n_x_t = load<n>(p_product_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<n> h_prev = load<n>(p_h_prev + row * H + j, left);
+    Pack<n> r_t_out, z_t_out, a_n_t_out, n_t_out, h_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real a_r = W_r_h.at[v] + W_r_x.at[v] + b_r.at[v];  // (1a)
-      const real r = sigmoid(a_r);  // (1)
-      const real a_z = W_z_h.at[v] + W_z_x.at[v] + b_z.at[v];  // (2a)
-      const real z = sigmoid(a_z);  // (2)
-      const real a_n = U_n_h.at[v] + c_n.at[v];  // (3a)
-      const real a2_n = W_n_x.at[v] + b_n.at[v] + r * a_n;  // (3b)
-      const real n = tanh(a2_n);  // (3)
-      const real h = (real(1) - z) * n + z * h_prev.at[v];  // (4)
-      r_out.at[v] = r;
-      z_out.at[v] = z;
-      a_n_out.at[v] = a_n;
-      n_out.at[v] = n;
-      h_out.at[v] = h;
+    for (int v = 0; v < n; ++v) {
+      const real a_r_t = W_r_h_t.at[v] + W_r_x_t.at[v] + b_r_p.at[v];  // (1a)
+      const real r_t = sigmoid(a_r_t);  // (1)
+      const real a_z_t = W_z_h_t.at[v] + W_z_x_t.at[v] + b_z_p.at[v];  // (2a)
+      const real z_t = sigmoid(a_z_t);  // (2)
+      const real a_n_t = U_n_h_t.at[v] + c_n_p.at[v];  // (3a)
+      const real a2_n_t = W_n_x_t.at[v] + b_n_p.at[v] + r_t * a_n_t;  // (3b)
+      const real n_t = tanh(a2_n_t);  // (3)
+      const real h_t = (real(1) - z_t) * n_t + z_t * h_prev.at[v];  // (4)
+      r_t_out.at[v] = r_t;
+      z_t_out.at[v] = z_t;
+      a_n_t_out.at[v] = a_n_t;
+      n_t_out.at[v] = n_t;
+      h_t_out.at[v] = h_t;
     }
-    store<V>(p_a_x + row * (3 * H) + j, left, r_out);
-    store<V>(p_a_x + row * (3 * H) + H + j, left, z_out);
-    store<V>(p_v_a_n + row * H + j, left, a_n_out);
-    store<V>(p_a_x + row * (3 * H) + 2 * H + j, left, n_out);
-    store<V>(p_h + row * H + j, left, h_out);
+    store<n>(p_product_x + row * (3 * H) + j, left, r_t_out);
+    store<n>(p_product_x + row * (3 * H) + H + j, left, z_t_out);
+    store<n>(p_a_n + row * H + j, left, a_n_t_out);
+    store<n>(p_product_x + row * (3 * H) + 2 * H + j, left, n_t_out);
+    store<n>(p_h + row * H + j, left, h_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_v_a_n,
-    real* __restrict__ p_h, const real* __restrict__ p_p_h_prev,
-    const real* __restrict__ p_b_r, const real* __restrict__ p_b_z,
-    const real* __restrict__ p_c_n, const real* __restrict__ p_b_n, int rows, int H) {
-  forward_1_units<1>(
-    p_a_x, p_h_prev, p_v_a_n, p_h, p_p_h_prev, p_b_r, p_b_z, p_c_n, p_b_n, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_a_n, real* __restrict__ p_h,
+    const real* __restrict__ p_product_h_prev, const real* __restrict__ p_b_r,
+    const real* __restrict__ p_b_z, const real* __restrict__ p_c_n,
+    const real* __restrict__ p_b_n, int rows, int H) {
+  forward_h_units<1>(
+    p_product_x, p_h_prev, p_a_n, p_h, p_product_h_prev, p_b_r, p_b_z, p_c_n, p_b_n, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
-    real* __restrict__ p_a_x, const real* __restrict__ p_h_prev, real* __restrict__ p_v_a_n,
-    real* __restrict__ p_h, const real* __restrict__ p_p_h_prev,
-    const real* __restrict__ p_b_r, const real* __restrict__ p_b_z,
-    const real* __restrict__ p_c_n, const real* __restrict__ p_b_n, int rows, int H) {
-  forward_1_units<WIDE>(
-    p_a_x, p_h_prev, p_v_a_n, p_h, p_p_h_prev, p_b_r, p_b_z, p_c_n, p_b_n, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_a_n, real* __restrict__ p_h,
+    const real* __restrict__ p_product_h_prev, const real* __restrict__ p_b_r,
+    const real* __restrict__ p_b_z, const real* __restrict__ p_c_n,
+    const real* __restrict__ p_b_n, int rows, int H) {
+  forward_h_units<WIDE>(
+    p_product_x, p_h_prev, p_a_n, p_h, p_product_h_prev, p_b_r, p_b_z, p_c_n, p_b_n, rows, H);
 }
 
 // (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
-template <int V>
-__device__ __forceinline__ void backward_2_units(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_v_a_n, real* __restrict__ p_d, const real* __restrict__ p_d_y,
-    real* __restrict__ p_carry_h, real* __restrict__ p_g_back_h, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+template <int n>
+__device__ __forceinline__ void backward_h_units(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    const real* __restrict__ p_a_n, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, real* __restrict__ p_carry_h,
+    real* __restrict__ p_compact_back_h, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
-    const Pack<V> carry_h = load<V>(p_carry_h + row * H + j, left);
-    const Pack<V> z = load<V>(p_a_x + row * (3 * H) + H + j, left);
-    const Pack<V> n = load<V>(p_a_x + row * (3 * H) + 2 * H + j, left);
-    const Pack<V> r = load<V>(p_a_x + row * (3 * H) + j, left);
-    const Pack<V> h_prev = load<V>(p_h_prev + row * H + j, left);
-    const Pack<V> a_n = load<V>(p_v_a_n + row * H + j, left);
-    Pack<V> d_a2_n_out, d_a_n_out, d_a_z_out, d_a_r_out, carry_h__out;
+    const Pack<n> d_y_t = load<n>(p_dy + row * H + j, left);
+    const Pack<n> carry_h_t = load<n>(p_carry_h + row * H + j, left);
+    const Pack<n> z_t = load<n>(p_product_x + row * (3 * H) + H + j, left);
+    const Pack<n> n_t = load<n>(p_product_x + row * (3 * H) + 2 * H + j, left);
+    const Pack<n> r_t = load<n>(p_product_x + row * (3 * H) + j, left);
+    const Pack<n> h_prev = load<n>(p_h_prev + row * H + j, left);
+    const Pack<n> a_n_t = load<n>(p_a_n + row * H + j, left);
+    Pack<n> d_a2_n_t_out, d_a_n_t_out, d_a_z_t_out, d_a_r_t_out, carry_h_prev_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real d_h = d_y.at[v] + carry_h.at[v];  // (δ1)
-      const real d_n = d_h * (real(1) - z.at[v]);  // (δ2)
-      const real d_a2_n = d_n * (real(1) - (n.at[v] * n.at[v]));  // (δ3)
-      const real d_a_n = d_a2_n * r.at[v];  // (δ4)
-      const real d_z = d_h * (h_prev.at[v] - n.at[v]);  // (δ5)
-      const real d_a_z = d_z * z.at[v] * (real(1) - z.at[v]);  // (δ6)
-      const real d_r = d_a2_n * a_n.at[v];  // (δ7)
-      const real d_a_r = d_r * r.at[v] * (real(1) - r.at[v]);  // (δ8)
-      const real carry_h_ = d_h * z.at[v];  // (δ1)
-      d_a2_n_out.at[v] = d_a2_n;
-      d_a_n_out.at[v] = d_a_n;
-      d_a_z_out.at[v] = d_a_z;
-      d_a_r_out.at[v] = d_a_r;
-      carry_h__out.at[v] = carry_h_;
+    for (int v = 0; v < n; ++v) {
+      const real d_h_t = d_y_t.at[v] + carry_h_t.at[v];  // (δ1)
+      const real d_n_t = d_h_t * (real(1) - z_t.at[v]);  // (δ2)
+      const real d_a2_n_t = d_n_t * (real(1) - (n_t.at[v] * n_t.at[v]));  // (δ3)
+      const real d_a_n_t = d_a2_n_t * r_t.at[v];  // (δ4)
+      const real d_z_t = d_h_t * (h_prev.at[v] - n_t.at[v]);  // (δ5)
+      const real d_a_z_t = d_z_t * z_t.at[v] * (real(1) - z_t.at[v]);  // (δ6)
+      const real d_r_t = d_a2_n_t * a_n_t.at[v];  // (δ7)
+      const real d_a_r_t = d_r_t * r_t.at[v] * (real(1) - r_t.at[v]);  // (δ8)
+      const real carry_h_prev = d_h_t * z_t.at[v];  // (δ1)
+      d_a2_n_t_out.at[v] = d_a2_n_t;
+      d_a_n_t_out.at[v] = d_a_n_t;
+      d_a_z_t_out.at[v] = d_a_z_t;
+      d_a_r_t_out.at[v] = d_a_r_t;
+      carry_h_prev_out.at[v] = carry_h_prev;
     }
-    store<V>(p_d + row * (4 * H) + 3 * H + j, left, d_a2_n_out);
-    store<V>(p_d + row * (4 * H) + j, left, d_a_n_out);
-    store<V>(p_g_back_h + row * (3 * H) + 2 * H + j, left, d_a_n_out);
-    store<V>(p_d + row * (4 * H) + 2 * H + j, left, d_a_z_out);
-    store<V>(p_g_back_h + row * (3 * H) + H + j, left, d_a_z_out);
-    store<V>(p_d + row * (4 * H) + H + j, left, d_a_r_out);
-    store<V>(p_g_back_h + row * (3 * H) + j, left, d_a_r_out);
-    store<V>(p_carry_h + row * H + j, left, carry_h__out);
+    store<n>(p_adjoint + row * (4 * H) + 3 * H + j, left, d_a2_n_t_out);
+    store<n>(p_adjoint + row * (4 * H) + j, left, d_a_n_t_out);
+    store<n>(p_compact_back_h + row * (3 * H) + 2 * H + j, left, d_a_n_t_out);
+    store<n>(p_adjoint + row * (4 * H) + 2 * H + j, left, d_a_z_t_out);
+    store<n>(p_compact_back_h + row * (3 * H) + H + j, left, d_a_z_t_out);
+    store<n>(p_adjoint + row * (4 * H) + H + j, left, d_a_r_t_out);
+    store<n>(p_compact_back_h + row * (3 * H) + j, left, d_a_r_t_out);
+    store<n>(p_carry_h + row * H + j, left, carry_h_prev_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_v_a_n, real* __restrict__ p_d, const real* __restrict__ p_d_y,
-    real* __restrict__ p_carry_h, real* __restrict__ p_g_back_h, int rows, int H) {
-  backward_2_units<1>(
-    p_a_x, p_h_prev, p_v_a_n, p_d, p_d_y, p_carry_h, p_g_back_h, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    const real* __restrict__ p_a_n, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, real* __restrict__ p_carry_h,
+    real* __restrict__ p_compact_back_h, int rows, int H) {
+  backward_h_units<1>(
+    p_product_x, p_h_prev, p_a_n, p_adjoint, p_dy, p_carry_h, p_compact_back_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2_wide(
-    const real* __restrict__ p_a_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_v_a_n, real* __restrict__ p_d, const real* __restrict__ p_d_y,
-    real* __restrict__ p_carry_h, real* __restrict__ p_g_back_h, int rows, int H) {
-  backward_2_units<WIDE>(
-    p_a_x, p_h_prev, p_v_a_n, p_d, p_d_y, p_carry_h, p_g_back_h, rows, H);
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
+    const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    const real* __restrict__ p_a_n, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, real* __restrict__ p_carry_h,
+    real* __restrict__ p_compact_back_h, int rows, int H) {
+  backward_h_units<WIDE>(
+    p_product_x, p_h_prev, p_a_n, p_adjoint, p_dy, p_carry_h, p_compact_back_h, rows, H);
 }
 """
 
@@ -281,16 +288,16 @@ class Tape:
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
-        self.h = cp.empty((T + 1, B, H), dtype)
-        self.a_x = cp.empty((T, B, 3 * H), dtype)
-        self.p_h_prev = cp.empty((B, 3 * H), dtype)
-        self.v_a_n = cp.empty((T, B, H), dtype)
+        self.state_h = cp.empty((T + 1, B, H), dtype)
+        self.product_x = cp.empty((T, B, 3 * H), dtype)
+        self.product_h_prev = cp.empty((B, 3 * H), dtype)
+        self.value_a_n = cp.empty((T, B, H), dtype)
         # The loop's views of each step, so that it makes none itself.
         tape = self
         self.steps = [
             (
-                tape.h[t],
-                (tape.a_x[t], tape.h[t], tape.v_a_n[t], tape.h[t + 1]),
+                tape.state_h[t],
+                (tape.product_x[t], tape.state_h[t], tape.value_a_n[t], tape.state_h[t + 1]),
             )
             for t in range(T)
         ]
@@ -323,12 +330,12 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_state("state", state, B, H, D, dtype)
     tape = _take(reuse, (T, B, H, D, dtype))
     tape.x = x = cp.ascontiguousarray(x)
-    tape.h[0] = 0 if state is None else state["h"]
+    tape.state_h[0] = 0 if state is None else state["h"]
     if T and B:
         _forward(params, tape, dtype, T, B, H, D)
     y = _spare(tape.pool, (T, B, H), dtype)
-    cp.copyto(y, tape.h[1:])
-    last = {"h": tape.h[T].copy()}
+    cp.copyto(y, tape.state_h[1:])
+    last = {"h": tape.state_h[T].copy()}
     return y, last, tape if keep else None
 
 
@@ -338,15 +345,16 @@ def _forward(params, tape, dtype, T, B, H, D):
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
     # (1a) (2a) (3a)
-    w_h_prev = cp.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))
+    weights_h_prev = cp.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))
     # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (3b)
-    w_x = cp.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))
-    gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, 3 * H))  # (1a) (2a) (3b)
-    p_h_prev = tape.p_h_prev
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
-    fixed_forward_1 = (
-        tape.p_h_prev,
+    weights_x = cp.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))
+    # (1a) (2a) (3b)
+    gemm("N", "T", x.reshape(T * B, D), weights_x, out=tape.product_x.reshape(T * B, 3 * H))
+    product_h_prev = tape.product_h_prev
+    forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
+    fixed_forward_h = (
+        tape.product_h_prev,
         params["b_r"],
         params["b_z"],
         params["c_n"],
@@ -354,10 +362,10 @@ def _forward(params, tape, dtype, T, B, H, D):
         np.int32(B),
         np.int32(H),
     )
-    for h_prev, arrays_forward_1, in tape.steps:
-        gemm("N", "T", h_prev, w_h_prev, out=p_h_prev)  # (1a) (2a) (3a)
+    for state_h_prev, arrays_forward_h, in tape.steps:
+        gemm("N", "T", state_h_prev, weights_h_prev, out=product_h_prev)  # (1a) (2a) (3a)
         # (1a) (1) (2a) (2) (3a) (3b) (3) (4)
-        forward_1(*shape_forward_1, arrays_forward_1 + fixed_forward_1)
+        forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)
 
 
 class _Work:
@@ -365,13 +373,13 @@ class _Work:
 
     def __init__(self, tape):
         T, B, H, D, dtype = tape.key
-        self.d = cp.empty((T, B, 4 * H), dtype)
+        self.adjoint = cp.empty((T, B, 4 * H), dtype)
         self.carry_h = cp.empty((B, H), dtype)
-        self.g_back_h = cp.empty((B, 3 * H), dtype)
+        self.compact_back_h = cp.empty((B, 3 * H), dtype)
         work = self
         self.steps = [
             (
-                (tape.a_x[t], tape.h[t], tape.v_a_n[t], work.d[t]),
+                (tape.product_x[t], tape.state_h[t], tape.value_a_n[t], work.adjoint[t]),
             )
             for t in range(T)
         ]
@@ -424,30 +432,38 @@ def backward(params, tape, dy=None, dstate=None):
     dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
-    adjoints = work.d.reshape(T * B, 4 * H)
+    adjoints = work.adjoint.reshape(T * B, 4 * H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
-    w_back_h = cp.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))  # (δ1)
-    backward_2, *shape_backward_2 = run.kernel("backward_2", B, H)
-    fixed_backward_2 = (work.carry_h, work.g_back_h, np.int32(B), np.int32(H))
-    g_back_h = work.g_back_h
+    # (δ1)
+    weights_back_h = cp.concatenate((params["W_r"][:, :H], params["W_z"][:, :H], params["U_n"]))
+    backward_h, *shape_backward_h = run.kernel("backward_h", B, H)
+    fixed_backward_h = (work.carry_h, work.compact_back_h, np.int32(B), np.int32(H))
+    compact_back_h = work.compact_back_h
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_2,), d_y_t in reversed(list(views)):
+    for (arrays_backward_h,), dy_t, in reversed(list(views)):
         # (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
-        backward_2(*shape_backward_2, arrays_backward_2 + (d_y_t,) + fixed_backward_2)
-        gemm("N", "N", g_back_h, w_back_h, out=carry_h, beta=1.0)  # (δ1)
+        backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
+        gemm("N", "N", compact_back_h, weights_back_h, out=carry_h, beta=1.0)  # (δ1)
     # For all steps: adjoints of what does not depend on the recurrence, and of the input.
-    d_x = cp.empty((T, B, D), dtype)
-    w_back_x = cp.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))  # (δ17)
+    whole_d_x = cp.empty((T, B, D), dtype)
     # (δ17)
-    gemm("N", "N", cp.ascontiguousarray(adjoints[:, H:]), w_back_x, out=d_x.reshape(T * B, D))
+    weights_back_x = cp.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W_n"]))
+    # (δ17)
+    gemm(
+        "N",
+        "N",
+        cp.ascontiguousarray(adjoints[:, H:]),
+        weights_back_x,
+        out=whole_d_x.reshape(T * B, D),
+    )
     # Sums over time and batch: one product for each vector that weights multiply.
     # (δ9) (δ11) (δ15)
     outer = gemm(
         "T",
         "N",
         cp.ascontiguousarray(adjoints[:, :3 * H]),
-        tape.h[:-1].reshape(T * B, H),
+        tape.state_h[:-1].reshape(T * B, H),
     )
     dparams["U_n"][...] = outer[:H]  # (δ15)
     dparams["W_r"][:, :H] = outer[H:2 * H]  # (δ9)
@@ -462,7 +478,7 @@ def backward(params, tape, dy=None, dstate=None):
     dparams["b_z"][...] = sums[2 * H:3 * H]  # (δ12)
     dparams["b_n"][...] = sums[3 * H:]  # (δ14)
     dparams["c_n"][...] = sums[:H]  # (δ16)
-    dx = d_x
+    dx = whole_d_x
     dstate0 = {"h": work.carry_h.copy()}
     tape.work.append(work)
     return dparams, dx, dstate0

@@ -40,102 +40,103 @@ PARAMETERS = {
 }
 
 _KERNELS = r"""
-// Compiled with -DREAL=float or -DREAL=double.
+// Compiled with -DREAL=float or -DREAL=double.  Vectors are NAME_t, and NAME_prev at t-1, what is
+// carried backwards too; parameters NAME_p, pointers p_NAME, sizes a letter or NAME_size.
 typedef REAL real;
 constexpr int WIDE = 16 / sizeof(real);  // units in a load of 16 bytes
 constexpr int THREADS = 256;  // in a block at most; it may take all registers rather than spill
 
-// V neighbouring units: at once where their address is a multiple of their size, else one by one,
+// n neighbouring units: at once where their address is a multiple of their size, else one by one,
 // as is the end of a row, of which fewer are left.
-template <int V> struct alignas(V * sizeof(real)) Pack { real at[V]; };
-template <int V> __device__ __forceinline__ bool whole(const real* p, int left) {
-  return V == 1 || (left >= V && reinterpret_cast<size_t>(p) % sizeof(Pack<V>) == 0);
+template <int n> struct alignas(n * sizeof(real)) Pack { real at[n]; };
+template <int n> __device__ __forceinline__ bool whole(const real* p, int left) {
+  return n == 1 || (left >= n && reinterpret_cast<size_t>(p) % sizeof(Pack<n>) == 0);
 }
-template <int V> __device__ __forceinline__ Pack<V> load(const real* p, int left) {
-  if (whole<V>(p, left)) return *reinterpret_cast<const Pack<V>*>(p);
-  Pack<V> value;
+template <int n> __device__ __forceinline__ Pack<n> load(const real* p, int left) {
+  if (whole<n>(p, left)) return *reinterpret_cast<const Pack<n>*>(p);
+  Pack<n> value;
 #pragma unroll
-  for (int v = 0; v < V; ++v) value.at[v] = v < left ? p[v] : real(0);
+  for (int v = 0; v < n; ++v) value.at[v] = v < left ? p[v] : real(0);
   return value;
 }
-template <int V> __device__ __forceinline__ void store(real* p, int left, const Pack<V>& value) {
-  if (whole<V>(p, left)) {
-    *reinterpret_cast<Pack<V>*>(p) = value;
+template <int n> __device__ __forceinline__ void store(real* p, int left, const Pack<n>& value) {
+  if (whole<n>(p, left)) {
+    *reinterpret_cast<Pack<n>*>(p) = value;
     return;
   }
 #pragma unroll
-  for (int v = 0; v < V; ++v) {
+  for (int v = 0; v < n; ++v) {
     if (v < left) p[v] = value.at[v];
   }
 }
 
 // (1a) (1)
-template <int V>
-__device__ __forceinline__ void forward_1_units(
-    const real* __restrict__ p_a_x, real* __restrict__ p_h, const real* __restrict__ p_b,
+template <int n>
+__device__ __forceinline__ void forward_h_units(
+    const real* __restrict__ p_product_x, real* __restrict__ p_h, const real* __restrict__ p_b,
     int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
-  const Pack<V> b = load<V>(p_b + j, left);
+  const Pack<n> b_p = load<n>(p_b + j, left);
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> W_x = load<V>(p_a_x + row * H + j, left);
-    Pack<V> h_out;
+    const Pack<n> products_a_h_t = load<n>(p_product_x + row * H + j, left);
+    Pack<n> h_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real a_h = W_x.at[v] + b.at[v];  // (1a)
-      const real h = tanh(a_h);  // (1)
-      h_out.at[v] = h;
+    for (int v = 0; v < n; ++v) {
+      const real a_h_t = products_a_h_t.at[v] + b_p.at[v];  // (1a)
+      const real h_t = tanh(a_h_t);  // (1)
+      h_t_out.at[v] = h_t;
     }
-    store<V>(p_h + row * H + j, left, h_out);
+    store<n>(p_h + row * H + j, left, h_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1(
-    const real* __restrict__ p_a_x, real* __restrict__ p_h, const real* __restrict__ p_b,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
+    const real* __restrict__ p_product_x, real* __restrict__ p_h, const real* __restrict__ p_b,
     int rows, int H) {
-  forward_1_units<1>(p_a_x, p_h, p_b, rows, H);
+  forward_h_units<1>(p_product_x, p_h, p_b, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_1_wide(
-    const real* __restrict__ p_a_x, real* __restrict__ p_h, const real* __restrict__ p_b,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
+    const real* __restrict__ p_product_x, real* __restrict__ p_h, const real* __restrict__ p_b,
     int rows, int H) {
-  forward_1_units<WIDE>(p_a_x, p_h, p_b, rows, H);
+  forward_h_units<WIDE>(p_product_x, p_h, p_b, rows, H);
 }
 
 // (δ1) (δ2)
-template <int V>
-__device__ __forceinline__ void backward_2_units(
-    const real* __restrict__ p_h, real* __restrict__ p_d, const real* __restrict__ p_d_y,
+template <int n>
+__device__ __forceinline__ void backward_h_units(
+    const real* __restrict__ p_h, real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
     const real* __restrict__ p_carry_h, int rows, int H) {
-  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * V;
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    const Pack<V> d_y = load<V>(p_d_y + row * H + j, left);
-    const Pack<V> back_h = load<V>(p_carry_h + row * H + j, left);
-    const Pack<V> h = load<V>(p_h + row * H + j, left);
-    Pack<V> d_a_h_out;
+    const Pack<n> d_y_t = load<n>(p_dy + row * H + j, left);
+    const Pack<n> back_h_t = load<n>(p_carry_h + row * H + j, left);
+    const Pack<n> h_t = load<n>(p_h + row * H + j, left);
+    Pack<n> d_a_h_t_out;
 #pragma unroll
-    for (int v = 0; v < V; ++v) {
-      const real d_h = d_y.at[v] + back_h.at[v];  // (δ1)
-      const real d_a_h = d_h * (real(1) - (h.at[v] * h.at[v]));  // (δ2)
-      d_a_h_out.at[v] = d_a_h;
+    for (int v = 0; v < n; ++v) {
+      const real d_h_t = d_y_t.at[v] + back_h_t.at[v];  // (δ1)
+      const real d_a_h_t = d_h_t * (real(1) - (h_t.at[v] * h_t.at[v]));  // (δ2)
+      d_a_h_t_out.at[v] = d_a_h_t;
     }
-    store<V>(p_d + row * H + j, left, d_a_h_out);
+    store<n>(p_adjoint + row * H + j, left, d_a_h_t_out);
   }
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2(
-    const real* __restrict__ p_h, real* __restrict__ p_d, const real* __restrict__ p_d_y,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
+    const real* __restrict__ p_h, real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
     const real* __restrict__ p_carry_h, int rows, int H) {
-  backward_2_units<1>(p_h, p_d, p_d_y, p_carry_h, rows, H);
+  backward_h_units<1>(p_h, p_adjoint, p_dy, p_carry_h, rows, H);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_2_wide(
-    const real* __restrict__ p_h, real* __restrict__ p_d, const real* __restrict__ p_d_y,
+extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
+    const real* __restrict__ p_h, real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
     const real* __restrict__ p_carry_h, int rows, int H) {
-  backward_2_units<WIDE>(p_h, p_d, p_d_y, p_carry_h, rows, H);
+  backward_h_units<WIDE>(p_h, p_adjoint, p_dy, p_carry_h, rows, H);
 }
 """
 
@@ -197,15 +198,15 @@ class Tape:
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
-        self.h = cp.empty((T + 1, B, H), dtype)
-        self.a_x = cp.empty((T, B, H), dtype)
+        self.state_h = cp.empty((T + 1, B, H), dtype)
+        self.product_x = cp.empty((T, B, H), dtype)
         # The loop's views of each step, so that it makes none itself.
         tape = self
         self.steps = [
             (
-                tape.h[t],
-                tape.a_x[t],
-                (tape.a_x[t], tape.h[t + 1]),
+                tape.state_h[t],
+                tape.product_x[t],
+                (tape.product_x[t], tape.state_h[t + 1]),
             )
             for t in range(T)
         ]
@@ -238,12 +239,12 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_state("state", state, B, H, D, dtype)
     tape = _take(reuse, (T, B, H, D, dtype))
     tape.x = x = cp.ascontiguousarray(x)
-    tape.h[0] = 0 if state is None else state["h"]
+    tape.state_h[0] = 0 if state is None else state["h"]
     if T and B:
         _forward(params, tape, dtype, T, B, H, D)
     y = _spare(tape.pool, (T, B, H), dtype)
-    cp.copyto(y, tape.h[1:])
-    last = {"h": tape.h[T].copy()}
+    cp.copyto(y, tape.state_h[1:])
+    last = {"h": tape.state_h[T].copy()}
     return y, last, tape if keep else None
 
 
@@ -252,15 +253,15 @@ def _forward(params, tape, dtype, T, B, H, D):
     x = tape.x
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
-    w_h_prev = cp.ascontiguousarray(params["W"][:, :H])  # (1a)
+    weights_h_prev = cp.ascontiguousarray(params["W"][:, :H])  # (1a)
     # What does not depend on the recurrence, for all steps.
-    w_x = cp.ascontiguousarray(params["W"][:, H:])  # (1a)
-    gemm("N", "T", x.reshape(T * B, D), w_x, out=tape.a_x.reshape(T * B, H))  # (1a)
-    forward_1, *shape_forward_1 = run.kernel("forward_1", B, H)
-    fixed_forward_1 = (params["b"], np.int32(B), np.int32(H))
-    for h_prev, a_x_t, arrays_forward_1, in tape.steps:
-        gemm("N", "T", h_prev, w_h_prev, out=a_x_t, beta=1.0)  # (1a)
-        forward_1(*shape_forward_1, arrays_forward_1 + fixed_forward_1)  # (1a) (1)
+    weights_x = cp.ascontiguousarray(params["W"][:, H:])  # (1a)
+    gemm("N", "T", x.reshape(T * B, D), weights_x, out=tape.product_x.reshape(T * B, H))  # (1a)
+    forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
+    fixed_forward_h = (params["b"], np.int32(B), np.int32(H))
+    for state_h_prev, product_x_t, arrays_forward_h, in tape.steps:
+        gemm("N", "T", state_h_prev, weights_h_prev, out=product_x_t, beta=1.0)  # (1a)
+        forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)  # (1a) (1)
 
 
 class _Work:
@@ -268,13 +269,13 @@ class _Work:
 
     def __init__(self, tape):
         T, B, H, D, dtype = tape.key
-        self.d = cp.empty((T, B, H), dtype)
+        self.adjoint = cp.empty((T, B, H), dtype)
         self.carry_h = cp.empty((B, H), dtype)
         work = self
         self.steps = [
             (
-                (tape.h[t + 1], work.d[t]),
-                work.d[t],
+                (tape.state_h[t + 1], work.adjoint[t]),
+                work.adjoint[t],
             )
             for t in range(T)
         ]
@@ -327,28 +328,28 @@ def backward(params, tape, dy=None, dstate=None):
     dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
     run = _Runner(dtype)
-    adjoints = work.d.reshape(T * B, H)
+    adjoints = work.adjoint.reshape(T * B, H)
     work.carry_h[...] = 0 if dstate is None else dstate["h"]
-    w_back_h = cp.ascontiguousarray(params["W"][:, :H])  # (δ1)
-    backward_2, *shape_backward_2 = run.kernel("backward_2", B, H)
-    fixed_backward_2 = (work.carry_h, np.int32(B), np.int32(H))
+    weights_back_h = cp.ascontiguousarray(params["W"][:, :H])  # (δ1)
+    backward_h, *shape_backward_h = run.kernel("backward_h", B, H)
+    fixed_backward_h = (work.carry_h, np.int32(B), np.int32(H))
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_2, d_t,), d_y_t in reversed(list(views)):
-        backward_2(*shape_backward_2, arrays_backward_2 + (d_y_t,) + fixed_backward_2)  # (δ1) (δ2)
-        gemm("N", "N", d_t, w_back_h, out=carry_h)  # (δ1)
+    for (arrays_backward_h, adjoint_t,), dy_t, in reversed(list(views)):
+        backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)  # (δ1) (δ2)
+        gemm("N", "N", adjoint_t, weights_back_h, out=carry_h)  # (δ1)
     # For all steps: adjoints of what does not depend on the recurrence, and of the input.
-    d_x = cp.empty((T, B, D), dtype)
-    w_back_x = cp.ascontiguousarray(params["W"][:, H:])  # (δ5)
-    gemm("N", "N", adjoints, w_back_x, out=d_x.reshape(T * B, D))  # (δ5)
+    whole_d_x = cp.empty((T, B, D), dtype)
+    weights_back_x = cp.ascontiguousarray(params["W"][:, H:])  # (δ5)
+    gemm("N", "N", adjoints, weights_back_x, out=whole_d_x.reshape(T * B, D))  # (δ5)
     # Sums over time and batch: one product for each vector that weights multiply.
-    outer = gemm("T", "N", adjoints, tape.h[:-1].reshape(T * B, H))  # (δ3)
+    outer = gemm("T", "N", adjoints, tape.state_h[:-1].reshape(T * B, H))  # (δ3)
     dparams["W"][:, :H] = outer  # (δ3)
     outer = gemm("T", "N", adjoints, x.reshape(T * B, D))  # (δ3)
     dparams["W"][:, H:] = outer  # (δ3)
     sums = adjoints.sum(axis=0)
     dparams["b"][...] = sums  # (δ4)
-    dx = d_x
+    dx = whole_d_x
     dstate0 = {"h": work.carry_h.copy()}
     tape.work.append(work)
     return dparams, dx, dstate0

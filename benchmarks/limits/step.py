@@ -23,7 +23,7 @@ SIZES = ((16, 768), (64, 512), (128, 256), (16, 1024))
 """(B, H), as listed for the design of persistent kernels."""
 
 BY_HAND = "by hand"
-GENERATED = ("forward_1", "forward_1_wide")
+GENERATED = ("forward_h", "forward_h_wide")
 """The kernel of the generated lstm, a unit a thread and four; it takes either by the size."""
 VARIANTS = (
     ("fp32", "cupy.cublas.gemm", BY_HAND),

@@ -189,7 +189,7 @@ def test_the_steps_measured() -> None:
         found = settings(step, B=size[0], H=size[1])
         assert {s["arithmetic"] for s in found} == {"fp32", "tf32", "bf16"}
         by_kernel = [(s["kernel"], s.get("call")) for s in found if s["arithmetic"] == "fp32"]
-        for kernel in ("by hand", "forward_1", "forward_1_wide"):
+        for kernel in ("by hand", "forward_h", "forward_h_wide"):
             assert by_kernel.count((kernel, "cupy.cublas.gemm")) == 2  # as issued, and queued
             assert by_kernel.count((kernel, None)) == 1  # alone
 

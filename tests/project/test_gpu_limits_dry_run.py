@@ -216,7 +216,7 @@ def test_generated_kernels_are_launched_as_their_module_does(
     device: Device, rows: int, size: int
 ) -> None:
     module = generated.load(device, "lstm_cupy")
-    function, grid, block = module._Runner(np.dtype(np.float32)).kernel("forward_1", rows, size)
+    function, grid, block = module._Runner(np.dtype(np.float32)).kernel("forward_h", rows, size)
     wide = function.name.endswith("_wide")
     assert wide == (rows * size >= 512 * 1024)  # one of the sizes shows the wide kernel
     assert step.module_launch(rows, size, 132, wide=wide) == (grid, block)

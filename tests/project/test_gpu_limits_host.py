@@ -261,7 +261,7 @@ class Kernel:
         else:
             h[...] = out
 
-    def forward_1(self, grid: int, block: int, arguments: Any, shared: int) -> None:
+    def forward_h(self, grid: int, block: int, arguments: Any, shared: int) -> None:
         z, c_prev, c, h, b_f, b_i, b_c, b_o, rows, hidden = arguments
         assert z.shape == (rows, 4, hidden) and c_prev.shape == (rows, hidden)
         for gate, bias in enumerate((b_f, b_i, b_c, b_o)):
@@ -270,7 +270,7 @@ class Kernel:
         c[...] = z[:, 0] * c_prev + z[:, 1] * z[:, 2]
         h[...] = z[:, 3] * np.tanh(c)
 
-    forward_1_wide = forward_1
+    forward_h_wide = forward_h
 
     def _report(self, grid: int, shared: int, arguments: Any, cycles_each: int) -> None:
         """Ends a loop: more than half of the SM's memory was asked for, so each has its own."""
@@ -513,7 +513,7 @@ def test_an_error_of_the_driver_is_reported(gpu: Gpu) -> None:
 # -- what accumulates --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernel", ["by hand", "forward_1"])
+@pytest.mark.parametrize("kernel", ["by hand", "forward_h"])
 @pytest.mark.parametrize("name", ["step as it is issued", "queued step, device alone"])
 def test_each_sample_starts_from_the_same_z(
     gpu: Gpu, monkeypatch: pytest.MonkeyPatch, kernel: str, name: str

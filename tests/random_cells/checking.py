@@ -285,7 +285,7 @@ class _Checker:
         off = np.abs(found - true)
         scale = max(float(np.max(np.abs(true), initial=0)), 1e-2 * largest, 1e-6)
         lost = float(np.max(np.abs(rough - true), initial=0))
-        bound = 1e-12 * scale + 1e-7 * lost if dtype == "float64" else 1e-5 * scale + 50 * lost
+        bound = 1e-12 * scale + 1e-7 * lost if dtype == "float64" else 5e-5 * scale + 50 * lost
         if not np.all(off <= bound):
             if not np.all(np.isfinite(found)):
                 raise Wrong(f"{self._where}: {name} is off, it has numbers that are not finite")

@@ -20,7 +20,6 @@ from lstmgen.targets.common.ordering import best_order
 from lstmgen.targets.cupy.forward import ForwardPlan
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.storage import (
-    Array,
     CupyStage,
     Product,
     StackedWeights,
@@ -65,9 +64,9 @@ class BackwardPlan:
 
         self.adjoints = best_order(tuple(reversed(self.schedule.kept_adjoints)), cost)
         self.widths = tuple(sizes[a] for a in self.adjoints)
-        self._arrays["adjoint"] = Array("d", "T", extent(self.widths))
+        self._storage.add("adjoint", "T", extent(self.widths))
         for state in self.form.states:
-            self._arrays[f"carry {state}"] = Array(f"carry_{state}", "", sizes[state])
+            self._storage.add(f"carry {state}", "", sizes[state])
         # A product over some of the adjoints reads them from a compact copy.
         self.compact: dict[str, tuple[str, ...]] = {}
         made_in_loop = {
@@ -83,34 +82,33 @@ class BackwardPlan:
                     self.compact[stage.result] = operands
                     # An adjoint that is known before the loop is copied for all steps.
                     rows = "" if {*operands} <= made_in_loop else "T"
-                    self._arrays[f"compact {stage.result}"] = Array(
-                        f"g_{stage.result}", rows, extent([sizes[n] for n in operands])
-                    )
+                    width = extent([sizes[n] for n in operands])
+                    self._storage.add(f"compact {stage.result}", rows, width)
                 if stage.result not in self._carried:
-                    self._arrays[f"gathered {stage.result}"] = Array(
-                        stage.result, "", sizes[stage.result]
-                    )
+                    self._storage.add(f"gathered {stage.result}", "", sizes[stage.result])
         self._same: dict[str, str] = {}  # a product's result that is an assignment's value as it is
-        for stage in self.schedule.backward.after:
-            if isinstance(stage, Block):
-                for d in stage.assignments:
-                    if isinstance(d.value, Value) and not {d.name, d.value.name} & {*self.adjoints}:
-                        self._same[d.value.name] = d.name
+        after = self.schedule.backward.after
+        gathered = {stage.result for stage in after if isinstance(stage, Gather)}
+        inputs = {gradient.name for gradient in self.schedule.gradients.inputs}
+        wanted = inputs | {*self._crossing(after)}
+        for stage in after:
+            for d in stage.assignments if isinstance(stage, Block) else ():
+                value = d.value
+                if isinstance(value, Value) and value.name in gathered:
+                    if d.name in wanted and d.name not in self.adjoints:
+                        self._same[value.name] = d.name
         self._loop_values = self._crossing(self.schedule.backward.loop)
         for name in self._loop_values:
-            self._arrays[f"within {name}"] = Array(f"s_{name}", "", sizes[name])
+            self._storage.add(f"within {name}", "", sizes[name])
         for stages in (self.schedule.backward.before, self.schedule.backward.after):
+            read = inputs | {*self._crossing(stages)}
             for stage in stages:
-                names = (
-                    [stage.result]
-                    if isinstance(stage, Gather)
-                    else [d.name for d in stage.assignments]
-                    if isinstance(stage, Block)
-                    else []
-                )
+                names = [stage.result] if isinstance(stage, Gather) else []
+                if isinstance(stage, Block):
+                    names = [d.name for d in stage.assignments if d.name in read]
                 for name in names:
                     if name not in self.adjoints and name not in self._same:
-                        self._arrays[f"whole {name}"] = Array(name, "T", sizes[name])
+                        self._storage.add(f"whole {name}", "T", sizes[name])
 
     @cached_property
     def _carried(self) -> dict[str, str]:
@@ -158,13 +156,14 @@ class BackwardPlan:
                 same = {*self._same.values()}
                 chosen = tuple(d for d in stage.assignments if d.name not in same)
                 if chosen:
-                    found.append(self._backward_kernel(replace(stage, assignments=chosen)))
+                    kernel = self._backward_kernel(replace(stage, assignments=chosen))
+                    found += [kernel] if kernel is not None else []
         return tuple(found)
 
     def _gather(self, stage: Gather, rows: str) -> Product:
         operands = self._gathered_operands(stage)
         weights = StackedWeights(
-            f"w_{stage.result}",
+            self._storage.local(f"weights_{stage.result}", "weights"),
             tuple(
                 tuple(
                     WeightBlock(c.weight, c.slot, not c.transposed, c.negative)
@@ -200,7 +199,7 @@ class BackwardPlan:
             return operands
         return tuple(sorted(operands, key=self.adjoints.index))
 
-    def _backward_kernel(self, stage: Block) -> Kernel:
+    def _backward_kernel(self, stage: Block) -> Kernel | None:
         both = {
             names[1]: names[0]
             for names in self.schedule.carried.values()
@@ -210,8 +209,11 @@ class BackwardPlan:
             Definition(d.label, d.name, self.plain(without(d.value, {n for n in both if n})))
             for d in stage.assignments
         ]
+        of = {a.name: a.of for a in self.schedule.gradients.adjoints}
+        of |= {g.name: g.of for g in self.schedule.gradients.inputs} | self._carried
+        name = f"backward_{of[assignments[0].name]}"
         return self._storage.kernel(
-            "backward", stage.size, assignments, self._where_backward, self._stores_backward
+            name, stage.size, assignments, self._where_backward, self._stores_backward
         )
 
     def _stores_backward(self, name: str) -> Iterable[Place]:
@@ -253,7 +255,7 @@ class BackwardPlan:
         for gradient in self.schedule.weight_gradients:
             name = gradient.operand.name
             if name in again and name not in found:
-                found[name] = self._single(name, again[name], f"again {name}")
+                found[name] = self._single(f"again_{name}", again[name], f"again {name}")
         return found
 
     @cached_property
@@ -263,15 +265,18 @@ class BackwardPlan:
         for k, reduction in enumerate(self.schedule.reductions):
             if not isinstance(reduction.value, Value):
                 d = Definition(reduction.label, "summand", reduction.value)
-                found[k] = self._single("summand", d, "summand", reduction.size)
+                called = f"summand_{reduction.parameter}"
+                found[k] = self._single(called, d, "summand", reduction.size)
         return found
 
-    def _single(self, name: str, d: Definition, array: str, size: str = "") -> Kernel:
-        size = size or self.schedule.sizes[name]
+    def _single(self, called: str, d: Definition, array: str, size: str = "") -> Kernel:
+        size = size or self.schedule.sizes[d.name]
         assignment = Definition(d.label, d.name, self.plain(d.value))
-        return self._storage.kernel(
-            "backward", size, [assignment], self._where_backward, lambda _: [Place(array, 0, size)]
+        kernel = self._storage.kernel(
+            called, size, [assignment], self._where_backward, lambda _: [Place(array, 0, size)]
         )
+        assert kernel is not None
+        return kernel
 
     def adjoint_runs(self, names: tuple[str, ...]) -> list[str]:
         """The slices of columns of the adjoints' array that hold some of them."""

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from lstmgen.algebra.expression import Add, Call, Neg, Value, values
-from lstmgen.form.normal_form import Definition
+from lstmgen.algebra.expression import Add, Call, Expression, Neg, Value, transform, values
+from lstmgen.form.normal_form import Definition, Names
 from lstmgen.schedule.program import Block, Fanout, Schedule, Stage
 from lstmgen.targets.common.extents import extent
 from lstmgen.targets.cupy.kernel import Kernel, Place
 from lstmgen.targets.cupy.storage import (
-    Array,
     CupyStage,
     Product,
     StackedWeights,
@@ -39,7 +38,6 @@ class ForwardPlan:
         self.schedule = schedule
         self.form = schedule.form
         self._storage = storage
-        self._arrays = storage.arrays
         self._producer: dict[str, tuple[Fanout, str]] = {
             row.result: (stage, part)
             for part in ("before", "loop", "after")
@@ -78,14 +76,12 @@ class ForwardPlan:
         self.places: dict[str, Place] = {}
         sizes = self.schedule.sizes
         for state in self.form.states:
-            self._arrays[f"state {state}"] = Array(state, "T + 1", sizes[state])
+            self._storage.add(f"state {state}", "T + 1", sizes[state])
         for stage, name in self._names.items():
             whole = self._producer[stage.rows[0].result][1] != "loop"
             if whole or not self._accumulates(stage):
                 widths = tuple(sizes[row.result] for row in stage.rows)
-                self._arrays[f"product {name}"] = Array(
-                    f"{'a' if whole else 'p'}_{name}", "T" if whole else "", extent(widths)
-                )
+                self._storage.add(f"product {name}", "T" if whole else "", extent(widths))
         for d in self.form.definitions:
             if d.name in self.form.states or d.name not in self._outliving:
                 continue
@@ -95,7 +91,7 @@ class ForwardPlan:
                 self.places[d.name] = self._result_place(column)
             else:
                 rows = "T" if d.name in self._lasting else ""
-                self._arrays[f"value {d.name}"] = Array(f"v_{d.name}", rows, sizes[d.name])
+                self._storage.add(f"value {d.name}", rows, sizes[d.name])
 
     @cached_property
     def _outliving(self) -> set[str]:
@@ -170,7 +166,7 @@ class ForwardPlan:
 
     def place(self, value: Value) -> Place:
         """Where a value of the forward pass lives."""
-        name = value.name
+        name = self._in_sums.get(value.name, value.name)
         size = self.schedule.sizes[name]
         if name in self.form.states:
             return Place(f"state {name}", 1 + value.shift, size)
@@ -192,7 +188,8 @@ class ForwardPlan:
             elif isinstance(stage, Block):
                 assignments = self._remaining(stage)
                 if not all(map(self._is_there, assignments)):
-                    found.append(self._forward_kernel(stage, assignments))
+                    kernel = self._forward_kernel(stage, assignments)
+                    found += [kernel] if kernel is not None else []
         return tuple(found)
 
     def _fanout(self, stage: Fanout) -> Product:
@@ -210,7 +207,7 @@ class ForwardPlan:
             ]
         labels = tuple(dict.fromkeys(row.label for row in stage.rows))
         weights = StackedWeights(
-            f"w_{self._names[stage]}",
+            self._storage.local(f"weights_{self._names[stage]}", "weights"),
             tuple(
                 (WeightBlock(row.weight, row.slot, row.transposed, negative),)
                 for row, negative in zip(rows, signs, strict=True)
@@ -239,20 +236,46 @@ class ForwardPlan:
 
     def _remaining(self, stage: Block) -> list[Definition]:
         """A block's assignments; what cuBLAS has added to an input product is there already."""
-        return [
-            Definition(d.label, d.name, without(d.value, self._added(d)))
-            for d in stage.assignments
-        ]
+        found = []
+        for d in stage.assignments:
+            added = self._added(d)
+            value = without(d.value, added)
+            if added:
+                value = transform(value, self._whole_sum)
+            found.append(Definition(d.label, d.name, value))
+        return found
+
+    def _whole_sum(self, node: Expression) -> Expression:
+        """A result of an input product that products of the loop are added to, by its own name."""
+        if isinstance(node, Value) and node.name in self._sums:
+            return Value(self._sums[node.name])
+        return node
+
+    @cached_property
+    def _sums(self) -> dict[str, str]:
+        """What the sums of an input's and the loop's products are called, by the input's."""
+        found = {}
+        names = Names({*self.schedule.variables, *self.form.parameters})
+        for stage in self.schedule.forward.loop:
+            into = self._accumulates(stage) if isinstance(stage, Fanout) else None
+            for row in into.rows if into is not None else ():
+                found[row.result] = names.new("products", self._user[row.result].name)
+        return found
 
     def _is_there(self, d: Definition) -> bool:
         """Whether a product has left the value in its place: nothing is to be computed."""
         return isinstance(d.value, Value) and self.place(d.value) == self.place(Value(d.name))
 
-    def _forward_kernel(self, stage: Block, assignments: list[Definition]) -> Kernel:
+    @cached_property
+    def _in_sums(self) -> dict[str, str]:
+        return {name: result for result, name in self._sums.items()}
+
+    def _forward_kernel(self, stage: Block, assignments: list[Definition]) -> Kernel | None:
         def stores(name: str) -> Iterable[Place]:
             return [self.place(Value(name))] if self._is_stored(name) else []
 
-        return self._storage.kernel("forward", stage.size, assignments, self.place, stores)
+        name = f"forward_{_called(assignments)}"
+        return self._storage.kernel(name, stage.size, assignments, self.place, stores)
 
     def _is_stored(self, name: str) -> bool:
         return name in self.form.states or name in self._outliving
@@ -263,3 +286,10 @@ class ForwardPlan:
             for v in values(d.value)
             if v.name in self._producer and self._accumulates(self._producer[v.name][0])
         }
+
+
+def _called(assignments: list[Definition]) -> str:
+    """A kernel's name after what it is for: what no other of its assignments reads."""
+    read = {v.name for d in assignments for v in values(d.value) if not v.shift}
+    names = [d.name for d in assignments if d.name not in read]
+    return "_".join(names[:3])

@@ -1,4 +1,9 @@
-"""A fused kernel: the element-wise assignments of one block, with what it loads and stores."""
+"""A fused kernel: the element-wise assignments of one block, with what it loads and stores.
+
+A cell's names never stand alone in the text, for whatever they are, CUDA or a header may have a
+macro of that name: NAN, or linux.  A vector is NAME_t, or NAME_prev where it is the last step's, a
+parameter NAME_p, a pointer p_NAME, and a size of more than a letter NAME_size.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,7 @@ from lstmgen.algebra.expression import Call, Expression, Parameter, Pow, Value, 
 from lstmgen.form.normal_form import Definition
 from lstmgen.targets.common.interface import Identifiers
 from lstmgen.targets.common.lines import Line
-from lstmgen.targets.cupy.expressions import FUNCTIONS, Cuda
-
-C_RESERVED = frozenset(
-    """real REAL WIDE V v j row rows left whole Pack load store exp log tanh sqrt fabs fmax fmin sin
-    cos pow log1p threadIdx blockIdx blockDim gridDim abs max min t y0 y1 yn j0 j1 jn gamma erf
-    expm1 floor ceil round fma isnan rsqrt""".split()
-) | FUNCTIONS.identifiers
+from lstmgen.targets.cupy.expressions import Cuda
 
 
 _WIDTH = 92
@@ -61,10 +60,10 @@ class Access:
         """The address of the thread's first unit."""
         parts = [self.argument]
         if self.place.stride:
-            stride = self.place.stride
+            stride = in_c(self.place.stride)
             parts.append(f"row * ({stride})" if " " in stride else f"row * {stride}")
         if self.place.offset != "0":
-            parts.append(self.place.offset)
+            parts.append(in_c(self.place.offset))
         return " + ".join([*parts, "j"])
 
 
@@ -110,7 +109,12 @@ class Kernel:
         pointers = [
             f"{'' if a.written else 'const '}real* __restrict__ {a.name}" for a in self.arguments
         ]
-        return _filled([*pointers, "int rows", *(f"int {s}" for s in self.sizes)])
+        return _filled([*pointers, "int rows", *(f"int {in_c(s)}" for s in self.sizes)])
+
+    @property
+    def units(self) -> str:
+        """How many units a row has."""
+        return in_c(self.size)
 
     @property
     def comment(self) -> str:
@@ -125,7 +129,13 @@ class Kernel:
     @property
     def passed(self) -> str:
         """The same list as passed on."""
-        return _filled([*(a.name for a in self.arguments), "rows", *self.sizes])
+        return _filled([*(a.name for a in self.arguments), "rows", *map(in_c, self.sizes)])
+
+
+def in_c(sizes: str) -> str:
+    """An expression in sizes as the text of kernels has it."""
+    words = sizes.split(" ")
+    return " ".join(w if len(w) == 1 or not w[0].isalpha() else f"{w}_size" for w in words)
 
 
 def _filled(items: Sequence[str]) -> str:
@@ -148,16 +158,16 @@ def build(
     where: Callable[[Value], Place],
     parameter: Callable[[str], Place],
     stores: Callable[[str], Iterable[Place]],
-    title: Callable[[str, int], str],
+    pointer: Callable[[str, int], str],
     rank: Callable[[str], int],
 ) -> Kernel:
     """The kernel for some assignments.
 
     `where` tells where a value that is not assigned here lives, and `parameter` where an
-    element-wise parameter does; `stores` tells where an assigned value is wanted, `title` names an
-    array's argument.  Arguments come in the order of their arrays' `rank`.
+    element-wise parameter does; `stores` tells where an assigned value is wanted, `pointer` names
+    an array's argument.  Arguments come in the order of their arrays' `rank`.
     """
-    return _Builder(name, size, where, parameter, stores, title, rank).build(assignments)
+    return _Builder(name, size, where, parameter, stores, pointer, rank).build(assignments)
 
 
 class _Builder:
@@ -168,13 +178,13 @@ class _Builder:
         where: Callable[[Value], Place],
         parameter: Callable[[str], Place],
         stores: Callable[[str], Iterable[Place]],
-        title: Callable[[str, int], str],
+        pointer: Callable[[str, int], str],
         rank: Callable[[str], int],
     ) -> None:
         self._name, self._size = name, size
         self._where, self._parameter, self._stores = where, parameter, stores
-        self._title, self._rank = title, rank
-        self._identifiers = Identifiers(C_RESERVED)
+        self._pointer, self._rank = pointer, rank
+        self._identifiers = Identifiers(frozenset())
         self._arguments: dict[tuple[str, int], str] = {}
         self._written: set[tuple[str, int]] = set()
         self._variables: dict[Value | Parameter, str] = {}
@@ -196,7 +206,9 @@ class _Builder:
             self._name_calls(d, repeated, cuda)
             value = transform(d.value, self._with_named_calls)
             code = cuda.text(value)
-            variable = self._identifiers(d.name, "made")
+            # What reaches a state's adjoint at t-1 is made from what came from t+1.
+            carried = any(p.array.startswith("carry ") for p in self._stores(d.name))
+            variable = self._identifiers(d.name + ("_prev" if carried else "_t"), "made")
             self._made[d.name] = variable
             self._statements.append(Statement(f"const real {variable} = {code};", d.label))
         stores = []
@@ -228,8 +240,8 @@ class _Builder:
             if node in repeated and node not in self._calls:
                 assert isinstance(node, Call)
                 inner = node.arguments[0]
-                about = inner.name if isinstance(inner, (Value, Parameter)) else "value"
-                variable = self._identifiers(f"{node.function}_{about}", f"call {node}")
+                about = _variable(inner) if isinstance(inner, (Value, Parameter)) else "value"
+                variable = self._identifiers(f"{node.function}_of_{about}", f"call {node}")
                 below = transform_below(node, self._with_named_calls)
                 code = cuda.text(below)
                 self._statements.append(Statement(f"const real {variable} = {code};", d.label))
@@ -252,8 +264,7 @@ class _Builder:
         place = self._where(node) if isinstance(node, Value) else self._parameter(node.name)
         self._note_sizes(place)
         argument = self._argument(place, False)
-        earlier = isinstance(node, Value) and node.shift < 0
-        variable = self._identifiers(node.name + ("_prev" if earlier else ""), f"load {node}")
+        variable = self._identifiers(_variable(node), f"load {node}")
         if place.stride == "1" and place.offset == "1":
             self._scalars.append((variable, argument))
             return variable
@@ -266,14 +277,19 @@ class _Builder:
         if written:
             self._written.add(key)
         if key not in self._arguments:
-            self._arguments[key] = self._identifiers(
-                "p_" + self._title(*key), f"argument {key}"
-            )
+            self._arguments[key] = self._identifiers(self._pointer(*key), f"argument {key}")
         return self._arguments[key]
 
     def _note_sizes(self, place: Place) -> None:
         words = f"{place.stride} {place.offset}".replace("*", " ").replace("+", " ").split()
         self._sizes.update(word for word in words if not word.isdigit())
+
+
+def _variable(node: Value | Parameter) -> str:
+    """What a kernel calls a vector or a parameter that it loads."""
+    if isinstance(node, Parameter):
+        return f"{node.name}_p"
+    return node.name + ("_prev" if node.shift < 0 else "_t")
 
 
 def transform_below(

@@ -16,7 +16,7 @@ class Plan:
     Attributes:
         forward, backward: their stages, before, in and after the loop over the steps.
         arrays: by what they hold; see `Storage`.
-        rank, title: of an array; see `Storage`.
+        rank, title, local: of an array, and of other variables; see `Storage`.
     """
 
     def __init__(self, schedule: Schedule) -> None:
@@ -26,6 +26,7 @@ class Plan:
         self.arrays = storage.arrays
         self.rank = storage.rank
         self.title = storage.title
+        self.local = storage.local
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:

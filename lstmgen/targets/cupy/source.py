@@ -92,7 +92,11 @@ class CupyModule:
             return found.name if kind == "whole" else (
                 f"tape.{found.name}" if found in self.tape else f"work.{found.name}"
             )
-        return "summand" if kind == "summand" else f"{name}_again"
+        return "summand" if kind == "summand" else self._again(name)
+
+    def _again(self, name: str) -> str:
+        """The array of a value that is evaluated again."""
+        return self.plan.local(f"again_{name}", "array")
 
     def _at_step(self, array: str, shift: int) -> str:
         """An array at step t, or all of it if it has no steps."""
@@ -122,6 +126,10 @@ class CupyModule:
         name = self.form.output
         return self._all(f"state {name}" if name in self.form.states else f"value {name}", 1)
 
+    def work_place(self, array: str) -> str:
+        """An array of the backward pass."""
+        return self._name(array)
+
     @property
     def adjoints(self) -> str:
         """The width of the adjoints' array."""
@@ -149,8 +157,9 @@ class CupyModule:
             for a in stage.arguments:
                 rank = self.plan.rank(a.array)
                 if rank == 1:
-                    call[f"{self.plan.title(a.array, 0)}_t"] = self._name(a.array)
-                    ranked[1].append(f"{self.plan.title(a.array, 0)}_t")
+                    name = self._step_variable(a.array, 0)
+                    call[name] = self._name(a.array)
+                    ranked[1].append(name)
                 else:
                     ranked[rank].append(self._at_step(a.array, a.shift))
             if ranked[0]:
@@ -172,18 +181,25 @@ class CupyModule:
     ) -> str:
         """The variable for an operand or result of a product in the loop."""
         rank = self.plan.rank(place.array)
-        name = self.plan.title(place.array, place.shift)
         if rank == 2:
+            name = self.plan.title(place.array, place.shift)
             line = Line(f"{name} = {self._name(place.array)}")
             if line not in once:
                 once.append(line)
             return name
-        name += "_t" if not place.array.startswith("state ") else ""
+        name = self._step_variable(place.array, place.shift)
         if rank == 1:
             call[name] = self._name(place.array)
         else:
             steps[name] = self._at_step(place.array, place.shift)
         return name
+
+    def _step_variable(self, array: str, shift: int) -> str:
+        """The variable for a step of an array: of a state the one before or after it."""
+        name = self.plan.title(array, shift)
+        if array.startswith("state ") and not shift:
+            return self.plan.local(name, "step")
+        return self.plan.local(f"{name}_t", "step")
 
     def _packs(self, stages: Sequence[CupyStage]) -> tuple[Line, ...]:
         return tuple(self._pack(s.weights) for s in stages if isinstance(s, Product))
@@ -300,7 +316,7 @@ class CupyModule:
         if kernel is None:
             place = self.plan.place(value)
             return self._matrix(place.array, place.shift, size)
-        name = f"{value.name}_again"
+        name = self._again(value.name)
         self.operands.append(Line(f"{name} = cp.empty((T, B, {size}), dtype)"))
         self.operands.append(self._run(kernel))
         return f"{name}.reshape(T * B, {size})"

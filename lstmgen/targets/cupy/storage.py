@@ -1,6 +1,8 @@
 """The arrays of a module, and what its products and kernels are made of.
 
-Arrays are batch-major, (T, B, units), so that x, y and their gradients need no conversion.
+Arrays are batch-major, (T, B, units), so that x, y and their gradients need no conversion.  What
+they are called begins with what they hold, "state_h" or "products_x", so that no cell's names
+meet those that the template uses itself.
 """
 
 from __future__ import annotations
@@ -8,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lstmgen.algebra.expression import Add, Expression, Neg, Value, add
+from lstmgen.algebra.expression import Add, Expression, Neg, Value, add, values
 from lstmgen.form.normal_form import Definition
 from lstmgen.schedule.program import Schedule
+from lstmgen.targets.common.interface import Identifiers
 from lstmgen.targets.cupy.kernel import Kernel, Place, build
 
 
@@ -67,9 +70,16 @@ class Storage:
 
     def __init__(self, schedule: Schedule) -> None:
         self.arrays: dict[str, Array] = {}
-        self._seed = schedule.seed
         self._scalars = schedule.form.scalars
-        self._kernels = 0
+        self._identifiers = Identifiers(frozenset())
+        self._kernel_names: set[str] = set()
+
+    def _kernel_name(self, wanted: str) -> str:
+        """A name that is free, with what the template puts behind it."""
+        while (made := {wanted, f"{wanted}_units", f"{wanted}_wide"}) & self._kernel_names:
+            wanted += "_"
+        self._kernel_names |= made
+        return wanted
 
     def rank(self, array: str) -> int:
         """0 for arrays that a tape or workspace has for each step, 1 for those that a call brings
@@ -79,14 +89,27 @@ class Storage:
             return 1
         return 0 if array in self.arrays and self.arrays[array].rows else 2
 
+    def add(self, array: str, rows: str, width: str) -> None:
+        """An array of the module; it is called as what it holds."""
+        self.arrays[array] = Array(self.local(array.replace(" ", "_"), "array"), rows, width)
+
+    def local(self, wanted: str, kind: str) -> str:
+        """A variable of the module's functions; the same for the same kind and name."""
+        return self._identifiers(wanted, kind)
+
     def title(self, array: str, shift: int) -> str:
-        """What a kernel or a loop calls an array."""
+        """What a loop calls an array."""
+        if array == "seed":
+            return "dy"
+        name = self.arrays[array].name if array in self.arrays else array.replace(" ", "_")
+        return f"{name}_prev" if array.startswith("state ") and not shift else name
+
+    def pointer(self, array: str, shift: int) -> str:
+        """What a kernel calls a pointer to an array."""
         kind, _, name = array.partition(" ")
-        if kind == "state":
-            return name if shift else f"{name}_prev"
-        if kind == "seed":
-            return self._seed
-        return self.arrays[array].name if array in self.arrays else name or kind
+        if kind in ("state", "input", "value", "parameter"):
+            return f"p_{name}" + "_prev" * (kind == "state" and not shift)
+        return f"p_{self.title(array, shift)}"
 
     def parameter(self, name: str) -> Place:
         """Where an element-wise parameter lives."""
@@ -96,23 +119,32 @@ class Storage:
 
     def kernel(
         self,
-        prefix: str,
+        name: str,
         size: str,
         assignments: list[Definition],
         where: Callable[[Value], Place],
         stores: Callable[[str], Iterable[Place]],
-    ) -> Kernel:
-        """The next kernel: `where` values live, and what `stores` each assigned value."""
-        self._kernels += 1
-        name = f"{prefix}_{self._kernels}"
+    ) -> Kernel | None:
+        """A kernel: `where` values live, and what `stores` each assigned value.
+
+        It computes what is stored and what that needs; None where nothing is stored.
+        """
+        read = {d.name for d in assignments if any(True for _ in stores(d.name))}
+        needed: list[Definition] = []
+        for d in reversed(assignments):
+            if d.name in read:
+                needed.insert(0, d)
+                read |= {v.name for v in values(d.value) if v.shift == 0}
+        if not needed:
+            return None
         return build(
-            name,
+            self._kernel_name(name),
             size,
-            assignments,
+            needed,
             where,
             self.parameter,
             stores,
-            self.title,
+            self.pointer,
             self.rank,
         )
 

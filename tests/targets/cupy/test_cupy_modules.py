@@ -147,7 +147,7 @@ def test_launch_shapes_fill_a_device() -> None:
     module = emulated("lstm")
     run = module._Runner(np.dtype("float32"))
     for rows, size in ((1, 1), (3, 5), (64, 16), (16, 768), (64, 512), (4096, 5), (70000, 1023)):
-        _, grid, block = run.kernel("forward_1", rows, size)
+        _, grid, block = run.kernel("forward_h", rows, size)
         units = -(-size // 4) if rows * size >= 4 * 512 * 132 else size
         across, down = block
         assert grid[0] * across >= units
@@ -157,8 +157,8 @@ def test_launch_shapes_fill_a_device() -> None:
         assert across * down >= min(32, rows * units // 2)
         needed = rows * units / 64
         assert grid[0] * grid[1] >= min(132, needed) / 2
-    assert run.kernel("forward_1", 16, 768)[1:] == ((24, 8), (32, 2))
-    assert run.kernel("forward_1", 4096, 5)[1:] == ((1, 256), (8, 16))
+    assert run.kernel("forward_h", 16, 768)[1:] == ((24, 8), (32, 2))
+    assert run.kernel("forward_h", 4096, 5)[1:] == ((1, 256), (8, 16))
 
 
 SANITIZED_CELLS = [*CELLS, *(OTHERS if IN_CI else verification_cells.cells())]
