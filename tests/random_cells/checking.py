@@ -160,7 +160,7 @@ class _Checker:
     def _sizes_are_told(self) -> bool:
         """Whether a parameter or an input alone tells every state's size."""
         form = self._cell.normal_form
-        told = {form.sizes[x] for x in form.inputs} | {*form.vectors.values()}
+        told = {*form.input_extents.values(), *form.vectors.values()}
         told |= {weight.rows for weight in form.weights.values()}
         return {form.sizes[s] for s in form.states} <= told
 

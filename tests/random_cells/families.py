@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator
 import sympy
 
 from lstmgen import Cell
-from lstmgen.algebra.functions import FUNCTIONS
+from lstmgen.algebra.functions import BY_NOTATION
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
 
 from .names import colliding
-
-_SPELLED = {"Abs": "abs", "Max": "max", "Min": "min"}
 
 
 def families(cell: Cell) -> frozenset[str]:
@@ -23,7 +21,7 @@ def families(cell: Cell) -> frozenset[str]:
 
 def every_family() -> tuple[str, ...]:
     """All that the generator is to reach."""
-    called = [f"function {f.name}" for f in FUNCTIONS.values() if f.rule is not None]
+    called = dict.fromkeys(f"function {f.name}" for f in BY_NOTATION.values())
     return (*_STRUCTURE, *_NAMES, *called)
 
 
@@ -48,6 +46,7 @@ _STRUCTURE = (
     "a dead equation",
     "several inputs",
     "a tied input",
+    "an input of one number",
     "a declared size",
     "a declared size of a state",
     "a declared size of the output",
@@ -195,9 +194,9 @@ def _of_terms(cell: Cell) -> Iterator[str]:
 
 
 def _of_node(node: sympy.Basic, scalars: set[str], vectors: set[str]) -> Iterator[str]:
-    name = _SPELLED.get(type(node).__name__, type(node).__name__)
-    if name in FUNCTIONS:
-        yield f"function {name}"
+    function = BY_NOTATION.get(type(node).__name__)
+    if function is not None:
+        yield f"function {function.name}"
     elif isinstance(node, sympy.Pow):
         names = {str(s) for s in node.exp.free_symbols}
         if node.exp == -1:
@@ -229,6 +228,8 @@ def _of_sizes(cell: Cell) -> Iterator[str]:
     own = {*form.input_sizes}
     if any(form.sizes[x] not in own for x in form.inputs):
         yield "a tied input"
+    if form.scalar_inputs:
+        yield "an input of one number"
     if form.extra_sizes:
         yield "a declared size"
     if any(form.sizes[s] != "H" for s in form.states):

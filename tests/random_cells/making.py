@@ -17,13 +17,9 @@ from lstmgen.algebra.functions import FUNCTIONS
 from .declaration import Declaration
 from .names import SIZES, rename
 
-_SPELLED = {"abs": "Abs", "max": "Max", "min": "Min"}
-CALLS = tuple(
-    (_SPELLED.get(f.name, f.name), f.arity) for f in FUNCTIONS.values() if f.rule is not None
-)
-"""What equations may call, as the notation spells it, and with how many arguments."""
+CALLS = tuple(f for f in FUNCTIONS.values() if f.is_offered)
+"""What equations may call."""
 _USUAL = ("tanh", "sigma", "sigma", "tanh", "relu")
-_POSITIVE_ONLY = ("log", "sqrt")
 _NUMBERS = (
     "2 3 0.5 1 -1 0.1 4 -0.25 sympy.Rational(1,3) sympy.pi 1e-2 sympy.E sympy.sqrt(2)".split()
 )
@@ -76,6 +72,11 @@ class _Maker:
             tied = rng.randrange(3) == 0
             own = "D" if rng.randrange(4) else "D2"
             self._inputs[name] = rng.choice(["H", *extra]) if tied else own
+        # One number for each row and step: of the size of what it is combined with.
+        single = [name for name in self._inputs if rng.randrange(6) == 0]
+        self._single = [name for name in single if len(self._inputs) > 1 and name != "x"]
+        for name in self._single:
+            self._inputs[name] = "H"
         sizes = ["H"] * 5 + [*extra] * 2 + [s for s in self._inputs.values() if s[0] == "D"][:1]
         self._planned = {f"v{k}": rng.choice(sizes) for k in range(count - 1)}
         self._planned["h"] = "H" if rng.randrange(8) else rng.choice(["H", *extra])
@@ -136,15 +137,28 @@ class _Maker:
         rng = self._rng
         if rng.randrange(3) == 0:
             return f"{rng.choice(_USUAL)}({self._vector(size, budget)})"
-        function, arity = rng.choice(CALLS)
-        if function in _POSITIVE_ONLY and rng.randrange(6):
-            return f"{function}({self._positive(size, budget)})"
-        if function in ("Max", "Min"):
+        function = rng.choice(CALLS)
+        arity = function.arity
+        if function.domain is not None and rng.randrange(6):
+            return f"{function.notation}({self._positive(size, budget)})"
+        if function.repeats:
             arity += rng.randrange(4) == 0
-        arguments = [self._vector(size, budget // arity) for _ in range(arity)]
-        if arity > 1 and rng.randrange(4) == 0:
-            arguments[-1] = rng.choice(("0", "0.5", self._scalar()))
-        return f"{function}({', '.join(arguments)})"
+            arguments = [self._vector(size, budget // arity) for _ in range(arity)]
+            if rng.randrange(4) == 0:
+                arguments[-1] = rng.choice(("0", "0.5", self._scalar()))
+        else:
+            arity -= rng.randrange(len(function.defaults) + 1)
+            arguments = [self._vector(size, budget), *self._constants(size, arity - 1)]
+        return f"{function.notation}({', '.join(arguments)})"
+
+    def _constants(self, size: str, count: int) -> list[str]:
+        """Further arguments, in ascending order if they are numbers: slopes, or borders."""
+        if self._rng.randrange(2):
+            return ["-0.3", "0.4"][-count:] if count else []
+        return [
+            self._rng.choice((self._scalar(), self._per_unit(size), self._value(size)))
+            for _ in range(count)
+        ]
 
     def _positive(self, size: str, budget: int) -> str:
         inner = self._vector(size, budget - 1)
@@ -202,13 +216,14 @@ class _Maker:
     def _operand(self, size: str, budget: int) -> str:
         if budget > 1 and self._rng.randrange(6) == 0:
             inner = self._vector(size, 1)
-            timed = inner if "[" in inner else f"{inner} * {self._value(size)}"
-            return f"({timed})"
-        return self._value(size)
+            single = any(f"{name}[t]" in inner for name in self._single)
+            timed = "[" in inner and not single
+            return f"({inner})" if timed else f"({inner} * {self._value(size, single=False)})"
+        return self._value(size, single=False)
 
     def _any_size(self) -> str:
         """The size of some vector that may be used here."""
-        sizes = [size for _, size in self._usable(None)]
+        sizes = [size for _, size in self._usable(None, single=False)]
         return self._rng.choice(sizes) if sizes else "H"
 
     # Leaves
@@ -223,23 +238,26 @@ class _Maker:
             return f"({self._rng.choice(_NUMBERS)})"
         return self._value(size)
 
-    def _value(self, size: str) -> str:
-        """A vector of this size at t or t-1."""
-        found = [text for text, _ in self._usable(size)]
+    def _value(self, size: str, *, single: bool = True) -> str:
+        """A vector of this size at t or t-1; where it is not `single`, one that @ can multiply."""
+        found = [text for text, _ in self._usable(size, single=single)]
         if found:
             return self._rng.choice(found)
         # Nothing of this size is there yet: a matrix makes it of what is.
         weight = f"W{len(self._weights)}"
         column = self._any_size()
         self._weights[weight] = (size, (column,))
-        return f"({weight} @ {self._rng.choice([text for text, _ in self._usable(column)])})"
+        operands = [text for text, _ in self._usable(column, single=False)]
+        return f"({weight} @ {self._rng.choice(operands)})"
 
-    def _usable(self, size: str | None) -> list[tuple[str, str]]:
+    def _usable(self, size: str | None, *, single: bool = True) -> list[tuple[str, str]]:
         """The vectors that may be used now, of a size if one is given."""
         found = list(self._inputs.items()) + list(
             (self._early if self._kind == "early" else self._now).items()
         )
         texts = [(f"{name}[t]", of) for name, of in found]
+        if not single:
+            texts = [(text, of) for text, of in texts if text[:-3] not in self._single]
         if self._kind == "any":
             states = [(name, of) for name, of in self._planned.items() if of[0] != "D"]
             texts += [(f"{name}[t-1]", of) for name, of in states]
@@ -289,7 +307,7 @@ class _Maker:
         )
         made = Declaration(
             tuple(equations),
-            tuple(c for c in self._scalars if re.search(rf"\b{c}\b", text)),
+            tuple(c for c in (*self._scalars, *self._single) if re.search(rf"\b{c}\b", text)),
             output,
             sizes,
         )

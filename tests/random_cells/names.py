@@ -20,8 +20,9 @@ after loop now again index start stop end n m i j k t0 s u v w a b d dh dC dW db
 d_h d_x d_y d_a a_h v_h p_h s_h g_back_h carry_h back_x back_h W_x x_t h_t x_out y_out d_out CELL
 STATES INPUTS OUTPUT PARAMETERS Tape np cp numpy cupy gemm functools sys math self cls main this_
 forward_h forward_x backward_h backward_x arrays_forward_h fixed_forward_h shape_forward_h ndarray
-state_h state_h_prev product_x product_x_t value_u whole_d_x within_d_u compact_back_h gathered_back_h
-again_u summand_b weights_x weights_h_prev input_x_t adjoint h_size h_wide h_units x_t x_prev tanh_of_h
+state_h state_h_prev product_x product_x_t value_u whole_d_x within_d_u compact_back_h again_u
+gathered_back_h summand_b weights_x weights_h_prev input_x_t adjoint h_size h_wide h_units x_prev
+tanh_of_h
 concatenate empty zeros dot matmul multiply add subtract tanh_h sigmoid_h exp_a sigma_a data copy
 """.split()
 _C = """

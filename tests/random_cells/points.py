@@ -135,7 +135,8 @@ class _Draw:
 
 
 def _point(cell: Cell, sizes: Sizes, draw: _Draw, parameters: str, data: str) -> Point:
-    form, of = cell.normal_form, dict(sizes.of)
+    form, of = cell.normal_form, {**dict(sizes.of), "1": 1}
+    extent = {x: of[size] for x, size in form.input_extents.items()}
     made = {}
     for name in form.parameters:
         if name in form.weights:
@@ -147,7 +148,7 @@ def _point(cell: Cell, sizes: Sizes, draw: _Draw, parameters: str, data: str) ->
             made[name] = draw.array(parameters, *(of[s] for s in form.shape(name)))
     return Point(
         made,
-        {x: draw.array(data, sizes.T, sizes.B, of[form.sizes[x]]) for x in form.inputs},
+        {x: draw.array(data, sizes.T, sizes.B, extent[x]) for x in form.inputs},
         {s: draw.array(data, sizes.B, of[form.sizes[s]]) for s in form.states},
         {name: of[size] for name, size in form.sizes.items()},
     )

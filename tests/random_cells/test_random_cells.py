@@ -15,6 +15,7 @@ import verification_cells
 
 import lstmgen
 from lstmgen import Cell
+from lstmgen.algebra.functions import Function
 from lstmgen.errors import EquationError
 from lstmgen.verification.cases import Cases
 from lstmgen.verification.points import shape_for
@@ -112,14 +113,15 @@ def test_the_reference_gives_what_50_digits_give(name: str) -> None:
                 )
 
 
-@pytest.mark.parametrize(("function", "arity"), CALLS)
-def test_slopes_of_functions_are_difference_quotients(function: str, arity: int) -> None:
+@pytest.mark.parametrize("function", CALLS, ids=lambda function: function.name)
+def test_slopes_of_functions_are_difference_quotients(function: Function) -> None:
     rng = np.random.default_rng(3)
-    given = [rng.uniform(0.2, 0.9, (4, 3)) for _ in range(arity)]
-    _, slopes = call(function, given, Kinks())
+    given = [rng.uniform(0.2, 0.9, (4, 3)) for _ in function.arguments]
+    _, slopes = call(function.notation, given, Kinks())
     for k, slope in enumerate(slopes):
         up, down = ([*given[:k], given[k] + h, *given[k + 1 :]] for h in (1e-6, -1e-6))
-        difference = call(function, up, Kinks())[0] - call(function, down, Kinks())[0]
+        above, below = (call(function.notation, at, Kinks())[0] for at in (up, down))
+        difference = above - below
         np.testing.assert_allclose(slope, difference / 2e-6, rtol=0, atol=2e-9)
 
 

@@ -93,10 +93,9 @@ class BackwardPlan:
         wanted = inputs | {*self._crossing(after)}
         for stage in after:
             for d in stage.assignments if isinstance(stage, Block) else ():
-                value = d.value
-                if isinstance(value, Value) and value.name in gathered:
-                    if d.name in wanted and d.name not in self.adjoints:
-                        self._same[value.name] = d.name
+                shared = d.name in wanted and d.name not in self.adjoints
+                if shared and isinstance(d.value, Value) and d.value.name in gathered:
+                    self._same[d.value.name] = d.name
         self._loop_values = self._crossing(self.schedule.backward.loop)
         for name in self._loop_values:
             self._storage.add(f"within {name}", "", sizes[name])

@@ -16,7 +16,6 @@ from lstmgen.targets.common.interface import Identifiers
 from lstmgen.targets.common.lines import Line
 from lstmgen.targets.cupy.expressions import Cuda
 
-
 _WIDTH = 92
 
 
