@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from lstmgen.algebra.derivative import derivative
 from lstmgen.algebra.expression import (
+    ZERO,
     Expression,
     MatVec,
     Neg,
@@ -188,7 +189,8 @@ def derive(form: NormalForm) -> Gradients:
         for value, terms in used.items():
             (here if value.shift == 0 else later)[value.name] += terms
         for parameter in parameters(definition.value):
-            sums[parameter].append(term(delta, definition, Parameter(parameter)))
+            summand = term(delta, definition, Parameter(parameter))
+            sums[parameter] += [summand] if summand != ZERO else []  # sign's slope, say
 
     labels = (f"δ{k}" for k in range(1, 1 << 30))
     return Gradients(

@@ -60,6 +60,11 @@ def _sigma(a: Array) -> Array:
     return np.asarray(np.where(a > 0, 1, tail) / (1 + tail))
 
 
+def _slope_of_tanh(a: Array, y: Array) -> Array:
+    """In float32 as it is usually computed, which tells what that loses where tanh is flat."""
+    return np.asarray(1 - y * y if a.dtype == np.float32 else 1 / np.cosh(a) ** 2)
+
+
 def _smooth(value: Callable[[Array], Array], slope: Callable[[Array, Array], Array]) -> Call:
     def evaluate(arguments: Sequence[Array], kinks: Kinks) -> tuple[Array, Sequence[Array]]:
         (a,) = arguments
@@ -103,7 +108,7 @@ def _largest(sign: int) -> Call:
 
 _KNOWN: dict[str, Call] = {
     "sigma": _smooth(_sigma, lambda a, y: y * (1 - y)),
-    "tanh": _smooth(np.tanh, lambda a, y: 1 / np.cosh(a) ** 2),
+    "tanh": _smooth(np.tanh, _slope_of_tanh),
     "exp": _smooth(np.exp, lambda a, y: y),
     "sin": _smooth(np.sin, lambda a, y: np.cos(a)),
     "cos": _smooth(np.cos, lambda a, y: -np.sin(a)),
