@@ -91,7 +91,8 @@ __device__ __forceinline__ real sigmoid(real a) { return 1 / (1 + exp(-a)); }
 template <int n>
 __device__ __forceinline__ void forward_z_u_h_tilde_units(
     real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde, int rows, int H) {
+    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde,
+    int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -122,13 +123,15 @@ __device__ __forceinline__ void forward_z_u_h_tilde_units(
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_z_u_h_tilde(
     real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde, int rows, int H) {
+    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde,
+    int rows, int H) {
   forward_z_u_h_tilde_units<1>(
     p_product_x, p_h_prev, p_product_h_prev, p_u_h_tilde, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_z_u_h_tilde_wide(
     real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
-    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde, int rows, int H) {
+    const real* __restrict__ p_product_h_prev, real* __restrict__ p_u_h_tilde,
+    int rows, int H) {
   forward_z_u_h_tilde_units<WIDE>(
     p_product_x, p_h_prev, p_product_h_prev, p_u_h_tilde, rows, H);
 }
@@ -136,8 +139,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_z_u_h_tilde_wid
 // (3b) (3) (4)
 template <int n>
 __device__ __forceinline__ void forward_h_units(
-    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
-    const real* __restrict__ p_product_u_h_tilde, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_h, const real* __restrict__ p_product_u_h_tilde, int rows,
+    int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -162,14 +166,16 @@ __device__ __forceinline__ void forward_h_units(
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
-    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
-    const real* __restrict__ p_product_u_h_tilde, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_h, const real* __restrict__ p_product_u_h_tilde, int rows,
+    int H) {
   forward_h_units<1>(
     p_product_x, p_h_prev, p_h, p_product_u_h_tilde, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
-    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev, real* __restrict__ p_h,
-    const real* __restrict__ p_product_u_h_tilde, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
+    real* __restrict__ p_h, const real* __restrict__ p_product_u_h_tilde, int rows,
+    int H) {
   forward_h_units<WIDE>(
     p_product_x, p_h_prev, p_h, p_product_u_h_tilde, rows, H);
 }
@@ -180,8 +186,8 @@ __device__ __forceinline__ void backward_h_units(
     const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
     real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
     const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
-    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h, int rows,
-    int H) {
+    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h,
+    int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -198,7 +204,8 @@ __device__ __forceinline__ void backward_h_units(
     for (int v = 0; v < n; ++v) {
       const real d_h_t = d_y_t.at[v] + carry_h_t.at[v];  // (δ1)
       const real d_h_tilde_t = d_h_t * z_t.at[v];  // (δ2)
-      const real d_a_h_tilde_t = d_h_tilde_t * (real(1) - (h_tilde_t.at[v] * h_tilde_t.at[v]));  // (δ3)
+      const real d_a_h_tilde_t = d_h_tilde_t
+          * (real(1) - (h_tilde_t.at[v] * h_tilde_t.at[v]));  // (δ3)
       const real d_z_t = d_h_t * (h_tilde_t.at[v] - h_prev.at[v]);  // (δ7)
       const real d_a_z_t = d_z_t * z_t.at[v] * (real(1) - z_t.at[v]);  // (δ8)
       d_h_t_out.at[v] = d_h_t;
@@ -216,21 +223,21 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
     const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
     real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
     const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
-    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h, int rows,
-    int H) {
+    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h,
+    int rows, int H) {
   backward_h_units<1>(
-    p_product_x, p_h_prev, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back_u_h_tilde,
-    p_compact_back_h, rows, H);
+    p_product_x, p_h_prev, p_adjoint, p_dy, p_carry_h, p_within_d_h,
+    p_compact_back_u_h_tilde, p_compact_back_h, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
     const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
     real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
     const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
-    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h, int rows,
-    int H) {
+    real* __restrict__ p_compact_back_u_h_tilde, real* __restrict__ p_compact_back_h,
+    int rows, int H) {
   backward_h_units<WIDE>(
-    p_product_x, p_h_prev, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back_u_h_tilde,
-    p_compact_back_h, rows, H);
+    p_product_x, p_h_prev, p_adjoint, p_dy, p_carry_h, p_within_d_h,
+    p_compact_back_u_h_tilde, p_compact_back_h, rows, H);
 }
 
 // (δ1) (δ4) (δ5) (δ6)
@@ -257,7 +264,8 @@ __device__ __forceinline__ void backward_u_h_tilde_units(
       const real d_u_h_tilde_t = back_u_h_tilde_t.at[v];  // (δ4)
       const real d_r_t = d_u_h_tilde_t * h_prev.at[v];  // (δ5)
       const real d_a_r_t = d_r_t * r_t.at[v] * (real(1) - r_t.at[v]);  // (δ6)
-      const real carry_h_prev = d_u_h_tilde_t * r_t.at[v] + d_h_t.at[v] * (real(1) - z_t.at[v]);  // (δ1)
+      const real carry_h_prev = d_u_h_tilde_t * r_t.at[v]
+          + d_h_t.at[v] * (real(1) - z_t.at[v]);  // (δ1)
       d_a_r_t_out.at[v] = d_a_r_t;
       carry_h_prev_out.at[v] = carry_h_prev;
     }
@@ -456,7 +464,7 @@ def _forward(params, tape, dtype, T, B, H, D):
     product_u_h_tilde = tape.product_u_h_tilde
     forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
     fixed_forward_h = (tape.product_u_h_tilde, np.int32(B), np.int32(H))
-    for state_h_prev, arrays_forward_z_u_h_tilde, arrays_forward_h, in tape.steps:
+    for state_h_prev, arrays_forward_z_u_h_tilde, arrays_forward_h in tape.steps:
         gemm("N", "T", state_h_prev, weights_h_prev, out=product_h_prev)  # (1a) (2a)
         # (1a) (1) (2a) (2) (3a)
         forward_z_u_h_tilde(
@@ -562,7 +570,7 @@ def backward(params, tape, dy=None, dstate=None):
     compact_back_h = work.compact_back_h
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_h, arrays_backward_u_h_tilde,), dy_t, in reversed(list(views)):
+    for (arrays_backward_h, arrays_backward_u_h_tilde), dy_t in reversed(list(views)):
         # (δ1) (δ2) (δ3) (δ7) (δ8)
         backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
         # (δ4)

@@ -152,7 +152,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
     const real* __restrict__ p_b_z, const real* __restrict__ p_c_n,
     const real* __restrict__ p_b_n, int rows, int H) {
   forward_h_units<1>(
-    p_product_x, p_h_prev, p_a_n, p_h, p_product_h_prev, p_b_r, p_b_z, p_c_n, p_b_n, rows, H);
+    p_product_x, p_h_prev, p_a_n, p_h, p_product_h_prev, p_b_r, p_b_z, p_c_n, p_b_n,
+    rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
     real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
@@ -161,7 +162,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
     const real* __restrict__ p_b_z, const real* __restrict__ p_c_n,
     const real* __restrict__ p_b_n, int rows, int H) {
   forward_h_units<WIDE>(
-    p_product_x, p_h_prev, p_a_n, p_h, p_product_h_prev, p_b_r, p_b_z, p_c_n, p_b_n, rows, H);
+    p_product_x, p_h_prev, p_a_n, p_h, p_product_h_prev, p_b_r, p_b_z, p_c_n, p_b_n,
+    rows, H);
 }
 
 // (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
@@ -218,7 +220,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
     const real* __restrict__ p_dy, real* __restrict__ p_carry_h,
     real* __restrict__ p_compact_back_h, int rows, int H) {
   backward_h_units<1>(
-    p_product_x, p_h_prev, p_a_n, p_adjoint, p_dy, p_carry_h, p_compact_back_h, rows, H);
+    p_product_x, p_h_prev, p_a_n, p_adjoint, p_dy, p_carry_h, p_compact_back_h, rows,
+    H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
     const real* __restrict__ p_product_x, const real* __restrict__ p_h_prev,
@@ -226,7 +229,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
     const real* __restrict__ p_dy, real* __restrict__ p_carry_h,
     real* __restrict__ p_compact_back_h, int rows, int H) {
   backward_h_units<WIDE>(
-    p_product_x, p_h_prev, p_a_n, p_adjoint, p_dy, p_carry_h, p_compact_back_h, rows, H);
+    p_product_x, p_h_prev, p_a_n, p_adjoint, p_dy, p_carry_h, p_compact_back_h, rows,
+    H);
 }
 """
 
@@ -362,7 +366,7 @@ def _forward(params, tape, dtype, T, B, H, D):
         np.int32(B),
         np.int32(H),
     )
-    for state_h_prev, arrays_forward_h, in tape.steps:
+    for state_h_prev, arrays_forward_h in tape.steps:
         gemm("N", "T", state_h_prev, weights_h_prev, out=product_h_prev)  # (1a) (2a) (3a)
         # (1a) (1) (2a) (2) (3a) (3b) (3) (4)
         forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)
@@ -441,7 +445,7 @@ def backward(params, tape, dy=None, dstate=None):
     compact_back_h = work.compact_back_h
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_h,), dy_t, in reversed(list(views)):
+    for (arrays_backward_h,), dy_t in reversed(list(views)):
         # (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
         backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
         gemm("N", "N", compact_back_h, weights_back_h, out=carry_h, beta=1.0)  # (δ1)

@@ -106,9 +106,10 @@ __device__ __forceinline__ real sigmoid(real a) { return 1 / (1 + exp(-a)); }
 // (1a) (1) (2a) (2) (3a) (3) (4) (5a) (5) (6)
 template <int n>
 __device__ __forceinline__ void forward_h_units(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
-    real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_i,
-    const real* __restrict__ p_b_C, const real* __restrict__ p_b_o, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev,
+    real* __restrict__ p_C, real* __restrict__ p_h, const real* __restrict__ p_b_f,
+    const real* __restrict__ p_b_i, const real* __restrict__ p_b_C,
+    const real* __restrict__ p_b_o, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -153,16 +154,18 @@ __device__ __forceinline__ void forward_h_units(
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
-    real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_i,
-    const real* __restrict__ p_b_C, const real* __restrict__ p_b_o, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev,
+    real* __restrict__ p_C, real* __restrict__ p_h, const real* __restrict__ p_b_f,
+    const real* __restrict__ p_b_i, const real* __restrict__ p_b_C,
+    const real* __restrict__ p_b_o, int rows, int H) {
   forward_h_units<1>(
     p_product_x, p_C_prev, p_C, p_h, p_b_f, p_b_i, p_b_C, p_b_o, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
-    real* __restrict__ p_h, const real* __restrict__ p_b_f, const real* __restrict__ p_b_i,
-    const real* __restrict__ p_b_C, const real* __restrict__ p_b_o, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev,
+    real* __restrict__ p_C, real* __restrict__ p_h, const real* __restrict__ p_b_f,
+    const real* __restrict__ p_b_i, const real* __restrict__ p_b_C,
+    const real* __restrict__ p_b_o, int rows, int H) {
   forward_h_units<WIDE>(
     p_product_x, p_C_prev, p_C, p_h, p_b_f, p_b_i, p_b_C, p_b_o, rows, H);
 }
@@ -199,7 +202,8 @@ __device__ __forceinline__ void backward_h_units(
       const real d_C_t = carry_C_t.at[v]
           + d_h_t * o_t.at[v] * (real(1) - (tanh_of_C_t * tanh_of_C_t));  // (δ4)
       const real d_C_tilde_t = d_C_t * i_t.at[v];  // (δ5)
-      const real d_a_C_tilde_t = d_C_tilde_t * (real(1) - (C_tilde_t.at[v] * C_tilde_t.at[v]));  // (δ6)
+      const real d_a_C_tilde_t = d_C_tilde_t
+          * (real(1) - (C_tilde_t.at[v] * C_tilde_t.at[v]));  // (δ6)
       const real d_i_t = d_C_t * C_tilde_t.at[v];  // (δ7)
       const real d_a_i_t = d_i_t * i_t.at[v] * (real(1) - i_t.at[v]);  // (δ8)
       const real d_f_t = d_C_t * C_prev.at[v];  // (δ9)
@@ -377,7 +381,7 @@ def _forward(params, tape, dtype, T, B, H, D):
         np.int32(B),
         np.int32(H),
     )
-    for state_h_prev, product_x_t, arrays_forward_h, in tape.steps:
+    for state_h_prev, product_x_t, arrays_forward_h in tape.steps:
         # (1a) (2a) (3a) (5a)
         gemm("N", "T", state_h_prev, weights_h_prev, out=product_x_t, beta=1.0)
         # (1a) (1) (2a) (2) (3a) (3) (4) (5a) (5) (6)
@@ -463,7 +467,7 @@ def backward(params, tape, dy=None, dstate=None):
     fixed_backward_h = (work.carry_h, work.carry_C, np.int32(B), np.int32(H))
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_h, adjoint_t,), dy_t, in reversed(list(views)):
+    for (arrays_backward_h, adjoint_t), dy_t in reversed(list(views)):
         # (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8) (δ9) (δ10)
         backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
         gemm("N", "N", adjoint_t, weights_back_h, out=carry_h)  # (δ1)

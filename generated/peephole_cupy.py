@@ -109,9 +109,10 @@ __device__ __forceinline__ real sigmoid(real a) { return 1 / (1 + exp(-a)); }
 // (1a) (1) (2a) (2) (3a) (3) (4)
 template <int n>
 __device__ __forceinline__ void forward_C_units(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
-    const real* __restrict__ p_product_C_prev, const real* __restrict__ p_b_f,
-    const real* __restrict__ p_b_i, const real* __restrict__ p_b_C, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev,
+    real* __restrict__ p_C, const real* __restrict__ p_product_C_prev,
+    const real* __restrict__ p_b_f, const real* __restrict__ p_b_i,
+    const real* __restrict__ p_b_C, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -149,16 +150,18 @@ __device__ __forceinline__ void forward_C_units(
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_C(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
-    const real* __restrict__ p_product_C_prev, const real* __restrict__ p_b_f,
-    const real* __restrict__ p_b_i, const real* __restrict__ p_b_C, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev,
+    real* __restrict__ p_C, const real* __restrict__ p_product_C_prev,
+    const real* __restrict__ p_b_f, const real* __restrict__ p_b_i,
+    const real* __restrict__ p_b_C, int rows, int H) {
   forward_C_units<1>(
     p_product_x, p_C_prev, p_C, p_product_C_prev, p_b_f, p_b_i, p_b_C, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_C_wide(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev, real* __restrict__ p_C,
-    const real* __restrict__ p_product_C_prev, const real* __restrict__ p_b_f,
-    const real* __restrict__ p_b_i, const real* __restrict__ p_b_C, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C_prev,
+    real* __restrict__ p_C, const real* __restrict__ p_product_C_prev,
+    const real* __restrict__ p_b_f, const real* __restrict__ p_b_i,
+    const real* __restrict__ p_b_C, int rows, int H) {
   forward_C_units<WIDE>(
     p_product_x, p_C_prev, p_C, p_product_C_prev, p_b_f, p_b_i, p_b_C, rows, H);
 }
@@ -166,8 +169,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_C_wide(
 // (5a) (5) (6)
 template <int n>
 __device__ __forceinline__ void forward_h_units(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C, real* __restrict__ p_h,
-    const real* __restrict__ p_product_C, const real* __restrict__ p_b_o, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C,
+    real* __restrict__ p_h, const real* __restrict__ p_product_C,
+    const real* __restrict__ p_b_o, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -192,14 +196,16 @@ __device__ __forceinline__ void forward_h_units(
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C, real* __restrict__ p_h,
-    const real* __restrict__ p_product_C, const real* __restrict__ p_b_o, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C,
+    real* __restrict__ p_h, const real* __restrict__ p_product_C,
+    const real* __restrict__ p_b_o, int rows, int H) {
   forward_h_units<1>(
     p_product_x, p_C, p_h, p_product_C, p_b_o, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
-    real* __restrict__ p_product_x, const real* __restrict__ p_C, real* __restrict__ p_h,
-    const real* __restrict__ p_product_C, const real* __restrict__ p_b_o, int rows, int H) {
+    real* __restrict__ p_product_x, const real* __restrict__ p_C,
+    real* __restrict__ p_h, const real* __restrict__ p_product_C,
+    const real* __restrict__ p_b_o, int rows, int H) {
   forward_h_units<WIDE>(
     p_product_x, p_C, p_h, p_product_C, p_b_o, rows, H);
 }
@@ -241,7 +247,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
     const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
     real* __restrict__ p_compact_back2_C, int rows, int H) {
   backward_h_units<1>(
-    p_C, p_product_x, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back2_C, rows, H);
+    p_C, p_product_x, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back2_C,
+    rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
     const real* __restrict__ p_C, const real* __restrict__ p_product_x,
@@ -249,7 +256,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
     const real* __restrict__ p_carry_h, real* __restrict__ p_within_d_h,
     real* __restrict__ p_compact_back2_C, int rows, int H) {
   backward_h_units<WIDE>(
-    p_C, p_product_x, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back2_C, rows, H);
+    p_C, p_product_x, p_adjoint, p_dy, p_carry_h, p_within_d_h, p_compact_back2_C,
+    rows, H);
 }
 
 // (δ4) (δ5) (δ6) (δ7) (δ8) (δ9) (δ10)
@@ -258,8 +266,8 @@ __device__ __forceinline__ void backward_C_units(
     const real* __restrict__ p_C, const real* __restrict__ p_product_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_adjoint,
     real* __restrict__ p_carry_C, const real* __restrict__ p_within_d_h,
-    const real* __restrict__ p_gathered_back2_C, real* __restrict__ p_compact_back_C, int rows,
-    int H) {
+    const real* __restrict__ p_gathered_back2_C, real* __restrict__ p_compact_back_C,
+    int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -283,7 +291,8 @@ __device__ __forceinline__ void backward_C_units(
           + d_h_t.at[v] * o_t.at[v] * (real(1) - (tanh_of_C_t * tanh_of_C_t))
           + back2_C_t.at[v];  // (δ4)
       const real d_C_tilde_t = d_C_t * i_t.at[v];  // (δ5)
-      const real d_a_C_tilde_t = d_C_tilde_t * (real(1) - (C_tilde_t.at[v] * C_tilde_t.at[v]));  // (δ6)
+      const real d_a_C_tilde_t = d_C_tilde_t
+          * (real(1) - (C_tilde_t.at[v] * C_tilde_t.at[v]));  // (δ6)
       const real d_i_t = d_C_t * C_tilde_t.at[v];  // (δ7)
       const real d_a_i_t = d_i_t * i_t.at[v] * (real(1) - i_t.at[v]);  // (δ8)
       const real d_f_t = d_C_t * C_prev.at[v];  // (δ9)
@@ -306,8 +315,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_C(
     const real* __restrict__ p_C, const real* __restrict__ p_product_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_adjoint,
     real* __restrict__ p_carry_C, const real* __restrict__ p_within_d_h,
-    const real* __restrict__ p_gathered_back2_C, real* __restrict__ p_compact_back_C, int rows,
-    int H) {
+    const real* __restrict__ p_gathered_back2_C, real* __restrict__ p_compact_back_C,
+    int rows, int H) {
   backward_C_units<1>(
     p_C, p_product_x, p_C_prev, p_adjoint, p_carry_C, p_within_d_h, p_gathered_back2_C,
     p_compact_back_C, rows, H);
@@ -316,8 +325,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_C_wide(
     const real* __restrict__ p_C, const real* __restrict__ p_product_x,
     const real* __restrict__ p_C_prev, real* __restrict__ p_adjoint,
     real* __restrict__ p_carry_C, const real* __restrict__ p_within_d_h,
-    const real* __restrict__ p_gathered_back2_C, real* __restrict__ p_compact_back_C, int rows,
-    int H) {
+    const real* __restrict__ p_gathered_back2_C, real* __restrict__ p_compact_back_C,
+    int rows, int H) {
   backward_C_units<WIDE>(
     p_C, p_product_x, p_C_prev, p_adjoint, p_carry_C, p_within_d_h, p_gathered_back2_C,
     p_compact_back_C, rows, H);
@@ -476,7 +485,9 @@ def _forward(params, tape, dtype, T, B, H, D):
     product_C = tape.product_C
     forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
     fixed_forward_h = (tape.product_C, params["b_o"], np.int32(B), np.int32(H))
-    for state_C_prev, state_h_prev, product_x_t, arrays_forward_C, state_C_t, arrays_forward_h, in tape.steps:
+    for (
+        state_C_prev, state_h_prev, product_x_t, arrays_forward_C, state_C_t, arrays_forward_h,
+    ) in tape.steps:
         gemm("N", "T", state_C_prev, weights_C_prev, out=product_C_prev)  # (1a) (2a)
         # (1a) (2a) (3a) (5a)
         gemm("N", "T", state_h_prev, weights_h_prev, out=product_x_t, beta=1.0)
@@ -591,7 +602,7 @@ def backward(params, tape, dy=None, dstate=None):
     compact_back_C = work.compact_back_C
     carry_C = work.carry_C
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_h, arrays_backward_C, adjoint_t,), dy_t, in reversed(list(views)):
+    for (arrays_backward_h, arrays_backward_C, adjoint_t), dy_t in reversed(list(views)):
         # (δ1) (δ2) (δ3)
         backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
         gemm("N", "N", compact_back2_C, weights_back2_C, out=gathered_back2_C)  # (δ4)

@@ -73,8 +73,8 @@ template <int n> __device__ __forceinline__ void store(real* p, int left, const 
 // (1a) (1)
 template <int n>
 __device__ __forceinline__ void forward_h_units(
-    const real* __restrict__ p_product_x, real* __restrict__ p_h, const real* __restrict__ p_b,
-    int rows, int H) {
+    const real* __restrict__ p_product_x, real* __restrict__ p_h,
+    const real* __restrict__ p_b, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -94,21 +94,21 @@ __device__ __forceinline__ void forward_h_units(
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h(
-    const real* __restrict__ p_product_x, real* __restrict__ p_h, const real* __restrict__ p_b,
-    int rows, int H) {
+    const real* __restrict__ p_product_x, real* __restrict__ p_h,
+    const real* __restrict__ p_b, int rows, int H) {
   forward_h_units<1>(p_product_x, p_h, p_b, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) forward_h_wide(
-    const real* __restrict__ p_product_x, real* __restrict__ p_h, const real* __restrict__ p_b,
-    int rows, int H) {
+    const real* __restrict__ p_product_x, real* __restrict__ p_h,
+    const real* __restrict__ p_b, int rows, int H) {
   forward_h_units<WIDE>(p_product_x, p_h, p_b, rows, H);
 }
 
 // (δ1) (δ2)
 template <int n>
 __device__ __forceinline__ void backward_h_units(
-    const real* __restrict__ p_h, real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
-    const real* __restrict__ p_carry_h, int rows, int H) {
+    const real* __restrict__ p_h, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, const real* __restrict__ p_carry_h, int rows, int H) {
   const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
   if (j >= H) return;
   const int left = H - j;
@@ -129,13 +129,13 @@ __device__ __forceinline__ void backward_h_units(
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h(
-    const real* __restrict__ p_h, real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
-    const real* __restrict__ p_carry_h, int rows, int H) {
+    const real* __restrict__ p_h, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, const real* __restrict__ p_carry_h, int rows, int H) {
   backward_h_units<1>(p_h, p_adjoint, p_dy, p_carry_h, rows, H);
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
-    const real* __restrict__ p_h, real* __restrict__ p_adjoint, const real* __restrict__ p_dy,
-    const real* __restrict__ p_carry_h, int rows, int H) {
+    const real* __restrict__ p_h, real* __restrict__ p_adjoint,
+    const real* __restrict__ p_dy, const real* __restrict__ p_carry_h, int rows, int H) {
   backward_h_units<WIDE>(p_h, p_adjoint, p_dy, p_carry_h, rows, H);
 }
 """
@@ -259,7 +259,7 @@ def _forward(params, tape, dtype, T, B, H, D):
     gemm("N", "T", x.reshape(T * B, D), weights_x, out=tape.product_x.reshape(T * B, H))  # (1a)
     forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
     fixed_forward_h = (params["b"], np.int32(B), np.int32(H))
-    for state_h_prev, product_x_t, arrays_forward_h, in tape.steps:
+    for state_h_prev, product_x_t, arrays_forward_h in tape.steps:
         gemm("N", "T", state_h_prev, weights_h_prev, out=product_x_t, beta=1.0)  # (1a)
         forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)  # (1a) (1)
 
@@ -335,7 +335,7 @@ def backward(params, tape, dy=None, dstate=None):
     fixed_backward_h = (work.carry_h, np.int32(B), np.int32(H))
     carry_h = work.carry_h
     views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_h, adjoint_t,), dy_t, in reversed(list(views)):
+    for (arrays_backward_h, adjoint_t), dy_t in reversed(list(views)):
         backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)  # (δ1) (δ2)
         gemm("N", "N", adjoint_t, weights_back_h, out=carry_h)  # (δ1)
     # For all steps: adjoints of what does not depend on the recurrence, and of the input.

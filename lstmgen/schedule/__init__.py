@@ -19,8 +19,8 @@ __all__ = ["schedule"]
 def schedule(form: NormalForm, gradients: Gradients) -> Schedule:
     """The program of a cell from its normal form and its gradients."""
     regions = find_regions(form)
-    derived = (*gradients.adjoints, *gradients.inputs)
-    names = Names({*form.sizes, *form.parameters, *(gradient.name for gradient in derived)})
+    derived = {*(a.name for a in gradients.adjoints), *(g.name for g in gradients.inputs)}
+    names = Names({*form.sizes, *form.parameters, *derived})
     variables = declared(form, gradients)
     forward = forward_program(form, regions, names, variables)
     keeping, recomputed = kept(form, gradients)

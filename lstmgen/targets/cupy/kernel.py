@@ -16,7 +16,7 @@ from lstmgen.targets.common.interface import Identifiers
 from lstmgen.targets.common.lines import Line
 from lstmgen.targets.cupy.expressions import Cuda
 
-_WIDTH = 92
+_WIDTH = 84  # of a statement and its label
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,19 @@ class Statement:
 
     @property
     def lines(self) -> str:
-        """The code; a long sum has a line for each term."""
-        if len(self.code) <= _WIDTH:
+        """The code; a long sum has a line for each term, a long product for its last factor."""
+        if len(self.code) + len(self.label) <= _WIDTH:
             return self.code
-        found, depth = "", 0
+        breaks: dict[str, list[int]] = {"+": [], "*": []}
+        depth = 0
         for at, character in enumerate(self.code):
             depth += (character in "([") - (character in ")]")
-            term = depth == 0 and self.code[at : at + 3] in (" + ", " - ")
-            found += "\n         " + character if term else character
+            operator = self.code[at : at + 3]
+            if depth == 0 and operator in (" + ", " - ", " * ", " / "):
+                breaks["+" if operator[1] in "+-" else "*"].append(at)
+        found = self.code
+        for at in reversed(breaks["+"] or breaks["*"][-1:]):
+            found = f"{found[:at]}\n          {found[at + 1 :]}"
         return found
 
 

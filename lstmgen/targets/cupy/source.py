@@ -34,6 +34,12 @@ class Loop:
     once: tuple[Line, ...]
     body: tuple[Line, ...]
 
+    @property
+    def head(self) -> list[str]:
+        """The variables of a step, those of the tape or workspace as a tuple of their own."""
+        steps = [name for name, _ in self.steps]
+        return [_tuple(steps)] * bool(steps) + [name for name, _ in self.call]
+
 
 class CupyModule:
     """Everything that the template of a CuPy module prints.
