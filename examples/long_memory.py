@@ -30,7 +30,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,13 +118,15 @@ class Run:
     seconds: float
 
 
-def train(cell: Any, task: Adding | Copy, options: argparse.Namespace, progress: Progress) -> Run:
+def train(
+    cell: Any, task: Adding | Copy, options: argparse.Namespace, seed: int, progress: Progress
+) -> Run:
     """Train a cell with a linear layer behind it until the task is solved or the updates are up."""
     module = lstmgen.compile(cell, "numpy")
-    params = module.init_params(task.inputs, options.hidden, seed=options.seed)
+    params = module.init_params(task.inputs, options.hidden, seed=seed)
     for name, direction in forget_biases(cell).items():
         params[name][...] = options.forget_bias * direction
-    random = np.random.default_rng(options.seed)
+    random = np.random.default_rng(seed)
     bound = options.hidden**-0.5
     width = module.forward(params, np.zeros((0, 1, task.inputs), np.float32))[0].shape[2]
     initial = {f"cell.{name}": value for name, value in params.items()}
@@ -133,7 +135,7 @@ def train(cell: Any, task: Adding | Copy, options: argparse.Namespace, progress:
     adam = Adam(initial, clip=1.0)
     params = {name: adam.parameters[f"cell.{name}"] for name in module.PARAMETERS}
     W, b = adam.parameters["W"], adam.parameters["b"]
-    held_out = task.draw(np.random.default_rng((options.seed, 1)), HELD_OUT)
+    held_out = task.draw(np.random.default_rng((seed, 1)), HELD_OUT)
     run = Run(cell.name, [], [], None, 0.0)
     tape = solved = None
     dy = np.zeros((task.steps, options.batch, width), np.float32)
@@ -162,18 +164,44 @@ def train(cell: Any, task: Adding | Copy, options: argparse.Namespace, progress:
         if not math.isfinite(norm):
             raise SystemExit(f"{cell.name}: the gradient is not finite; try a smaller --rate")
         progress(
-            f"{task.name}, {cell.name}: update {update} of {options.updates}, "
+            f"{task.name}, {cell.name}, seed {seed}: update {update} of {options.updates}, "
             f"{task.quantity} {run.errors[-1]:.4f}"
         )
     return Run(cell.name, run.updates, run.errors, solved, time.monotonic() - begin)
 
 
-def plot(task: Adding | Copy, runs: Sequence[Run], lag: int) -> str:
-    """The errors against the updates, as SVG."""
-    lines = [
-        Line(run.cell, run.updates, run.errors, colour=k, dash=k % 2) for k, run in enumerate(runs)
-    ]
+def summary(cell: str, runs: Sequence[Run], updates: int) -> str:
+    """How many seeds solved the task, after how many updates, and the errors at the end."""
+    solved = sorted(run.solved for run in runs if run.solved is not None)
+    after = f"in {updates} updates"
+    if solved:
+        after = f"after {_span(f'{count}' for count in (solved[0], solved[-1]))} updates"
+    ends = sorted(run.errors[-1] for run in runs)
+    errors = _span(f"{error:.4f}" for error in (ends[0], ends[-1]))
+    seconds = sum(run.seconds for run in runs)
+    return (
+        f"  {cell:<16} {len(solved)} of {len(runs)} seeds solved it {after}; "
+        f"at the end {errors}; {seconds:.0f} s"
+    )
+
+
+def _span(ends: Iterable[str]) -> str:
+    return " to ".join(dict.fromkeys(ends))
+
+
+def plot(task: Adding | Copy, by_cell: Sequence[Sequence[Run]], lag: int) -> str:
+    """The errors against the updates, as SVG: medians over the seeds, and their spread."""
+    runs = [run for runs in by_cell for run in runs]
     longest = max(run.updates[-1] for run in runs)
+    updates = next(run.updates for run in runs if run.updates[-1] == longest)
+    lines = []
+    for k, seeds in enumerate(by_cell):
+        # Who has solved the task stays where that was.
+        errors = np.array(
+            [run.errors + run.errors[-1:] * (len(updates) - len(run.errors)) for run in seeds]
+        )
+        middle, low, high = (np.quantile(errors, q, axis=0).tolist() for q in (0.5, 0.0, 1.0))
+        lines.append(Line(seeds[0].cell, updates, middle, low, high, colour=k, dash=k % 2))
     level = [task.guess, task.guess]
     lines.append(Line("guessing", [0, longest], level, colour=6, dash=2))
     return line_plot(
@@ -200,6 +228,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add("--rate", type=float, help="Adam's learning rate; 0.01, for copy 0.005 if not given")
     add("--forget-bias", type=float, default=3.0, help="of gates on a state's direct path")
     add("--updates", type=int, default=2500, help="give up after so many")
+    add("--seeds", type=int, default=1, help="initialisations and data, from --seed on")
     add("--seed", type=int, default=0)
     add("-o", "--output", default=".", help="folder for the plots, long_memory_TASK.svg")
     return parser.parse_args(given)
@@ -217,6 +246,8 @@ def main(given: Sequence[str] | None = None) -> None:
     for name in tasks if options.task == "both" else [options.task]:
         kind = tasks[name]
         lag = kind.lag if options.lag is None else options.lag
+        if options.seeds < 1:
+            raise SystemExit("--seeds: expected at least 1")
         if lag < 2:
             raise SystemExit("--lag: expected at least 2")
         task = kind(lag)
@@ -225,18 +256,12 @@ def main(given: Sequence[str] | None = None) -> None:
             f"{task.solved}",
             flush=True,
         )
-        runs = []
+        runs: list[list[Run]] = []
         for cell in cells:
-            runs.append(run := train(cell, task, options, progress))
+            seeds = range(options.seed, options.seed + options.seeds)
+            runs.append([train(cell, task, options, seed, progress) for seed in seeds])
             progress.clear()
-            outcome = (
-                f"given up after {run.updates[-1]} updates"
-                if run.solved is None
-                else f"solved after {run.solved} updates"
-            )
-            print(
-                f"  {run.cell:<16} {run.errors[-1]:.4f}  {outcome}, {run.seconds:.0f} s", flush=True
-            )
+            print(summary(cell.name, runs[-1], options.updates), flush=True)
         path = Path(options.output) / f"long_memory_{name}.svg"
         path.write_text(plot(task, runs, lag), encoding="utf-8")
         print(f"  curves in {path}")

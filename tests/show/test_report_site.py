@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import slow_pages
 from report_pages import Document, contents
 
 import lstmgen.show.report.contents
@@ -15,7 +21,7 @@ from lstmgen.library import catalogue
 from lstmgen.library import loading as library
 from lstmgen.library.catalogue import Entry
 from lstmgen.show.report.page import is_page, rendered, save
-from lstmgen.show.report.site import INDEX, all_cells, file_names, thumbnail, write_site
+from lstmgen.show.report.site import INDEX, _made, all_cells, file_names, thumbnail, write_site
 
 FAMILIES = {"RNN": [catalogue.entry("rnn")], "Mine & <others>": [catalogue.entry("indrnn")]}
 
@@ -180,3 +186,46 @@ def test_the_command_writes_a_page_or_prints_it(
     assert code == 1
     assert err == f"lstmgen: {path}: updated\nlstmgen: rnn: 1 of 9 checks failed.\n"
     assert "✗ 1 of 9 checks failed." in path.read_text(encoding="utf-8")
+
+
+# What ends the work -----------------------------------------------------------------------------
+
+
+def children_of(process: int) -> list[int]:
+    children = Path(f"/proc/{process}/task/{process}/children")
+    return [int(child) for child in children.read_text().split()] if children.exists() else []
+
+
+def runs(process: int) -> bool:
+    """Whether it is there, and more than an entry that nobody has read yet."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
+def test_an_interrupt_ends_all_processes_at_once_and_in_silence() -> None:
+    program = [sys.executable, str(Path(slow_pages.__file__)), "quick", *"abcdefgh"]
+    with subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "quick\n"
+        children = children_of(process.pid)
+        assert len(children) >= 2
+        begin = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of it
+        out, err = process.communicate(timeout=20)
+        assert (out, err, process.returncode) == ("interrupted\n", "", 0)
+        assert time.monotonic() - begin < 5
+        while any(map(runs, children)):
+            assert time.monotonic() - begin < 20
+            time.sleep(0.05)
+
+
+def test_an_error_in_a_page_ends_the_others() -> None:
+    begin = time.monotonic()
+    with pytest.raises(ValueError, match="on purpose"):
+        list(_made(["broken", "a", "b"], 2, slow_pages.make))
+    assert time.monotonic() - begin < 60

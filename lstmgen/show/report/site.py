@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -134,23 +137,50 @@ def write_site(
     return Site(len(names) + 1, changed, failed)
 
 
-def _made(names: Sequence[str], workers: int) -> Iterator[Page]:
-    """The pages as they are finished."""
+def _made(
+    names: Sequence[str], workers: int, make: Callable[[str], Page] | None = None
+) -> Iterator[Page]:
+    """The pages as they are finished; with an interrupt or an error all workers end at once."""
+    work = make or make_page
     if workers <= 1 or len(names) <= 1:
-        yield from map(make, names)
+        yield from map(work, names)
         return
     # Not forked: libraries with threads of their own do not survive that everywhere.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(names)), mp_context=context) as pool:
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(
+        min(workers, len(names)), mp_context=context, initializer=_leave_interrupts
+    ) as pool:
         try:
-            for future in as_completed([pool.submit(make, name) for name in names]):
+            with _without_interrupts():  # which a process inherits that is started here
+                futures = [pool.submit(work, name) for name in names]
+            for future in as_completed(futures):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
             raise
 
 
-def make(name: str) -> Page:
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the one that reads it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def make_page(name: str) -> Page:
     """The page of a cell that `load` knows by name."""
     contents = gather(load(name))
     text = rendered(contents, index=INDEX)
