@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from lstmgen.algebra.derivative import derivative
 from lstmgen.algebra.expression import (
     ZERO,
+    Call,
     Expression,
     MatVec,
     Neg,
@@ -27,9 +28,12 @@ from lstmgen.algebra.expression import (
     parameters,
     shifted,
     values,
+    walk,
     without_masks,
 )
 from lstmgen.algebra.functions import (
+    FUNCTIONS,
+    Function,
     call,
     infinite_where_off,
     is_singular,
@@ -118,6 +122,24 @@ class Gradients:
     inputs: tuple[InputGradient, ...]
     initial: tuple[InitialGradient, ...]
     form: NormalForm
+
+    @property
+    def masks(self) -> tuple[Function, ...]:
+        """The functions in these equations that papers need not have, in order: at kinks."""
+        terms = [t for a in self.adjoints for t in (*a.here, *a.later)]
+        terms += [t for p in self.parameters if isinstance(p, VectorGradient) for t in p.terms]
+        terms += [t for i in self.inputs for t in i.terms]
+        calls = [n.function for term in terms for n in walk(term) if isinstance(n, Call)]
+        own = {
+            n.function
+            for d in self.form.definitions
+            for n in walk(d.value)
+            if isinstance(n, Call)
+        }
+        at_kinks = ("positive", "step", "nonzero", "sign")
+        return tuple(
+            FUNCTIONS[f] for f in dict.fromkeys(calls) if f in at_kinks and f not in own
+        )
 
     def adjoint(self, value: str) -> Adjoint:
         """The adjoint of a defined value."""

@@ -23,6 +23,7 @@ DASHES = ("", "9 5", "2 4", "12 4 2 4")
 
 _WIDTH, _HEIGHT = 800.0, 500.0
 _FONT = 18.0  # pixels: still 9 at half size
+_RAISED, _WIDEST = 0.78, 0.7  # of the font: an exponent's size, and its letters in DejaVu Sans
 _LETTER = 0.56 * _FONT  # the width of an average letter of a sans-serif font
 _TOP, _BOTTOM, _LEFT, _GAP = 52.0, 66.0, 92.0, 34.0
 _INK, _GRID = "#222222", "#dddddd"
@@ -156,15 +157,17 @@ class _Axes:
             at = self.place(x, 10.0 ** self._y[0] if self.logarithmic else self._y[0])[0]
             yield _stroke(at, self.bottom, at, self.bottom + 6, _INK)
             yield _text(at, self.bottom + 25, _number(x), anchor="middle")
-        for y in _ticks(*self._y, 6, whole=self.logarithmic):
+        ticks = [*_ticks(*self._y, 6, whole=self.logarithmic)]
+        # As wide as in the widest of usual fonts, so that nothing overlaps in any.
+        raised = max((len(_number(y)) for y in ticks), default=0) * _WIDEST * _RAISED * _FONT
+        for y in ticks:
             at = self.place(self._x[0], 10.0**y if self.logarithmic else y)[1]
             yield _stroke(_LEFT, at, self.right, at, _GRID)
             yield _stroke(_LEFT - 6, at, _LEFT, at, _INK)
             if self.logarithmic:
                 # Two texts: not every program sets a raised tspan right.
-                exponent, small = _number(y), 0.78 * _FONT
-                yield _text(_LEFT - 10, at - 1, exponent, anchor="end", size=small)
-                at_end = _LEFT - 12 - len(exponent) * _LETTER * small / _FONT
+                at_end = _LEFT - 9 - raised
+                yield _text(at_end + 1, at - 1, _number(y), size=_RAISED * _FONT)
                 yield _text(at_end, at + 6, "10", anchor="end")
             else:
                 yield _text(_LEFT - 10, at + 6, _number(y), anchor="end")

@@ -191,8 +191,9 @@ def test_long_memory_trains_and_draws(
     long_memory: ModuleType = example("long_memory")  # type: ignore[operator]
     options = "--cells rnn lstm --task adding --lag 4 --hidden 24 --updates 500 --rate 0.02".split()
     long_memory.main([*options, "-o", str(tmp_path)])
-    rows = re.findall(r"^  (\w+) +([\d.]+)  (solved|given up)", capsys.readouterr().out, re.M)
+    pattern = r"^  (\w+) +(\d) of 1 seeds solved it .* updates; at the end ([\d.]+)$"
+    rows = re.findall(pattern, capsys.readouterr().out, re.M)
     assert [name for name, _, _ in rows] == ["rnn", "lstm"]
-    assert rows[1][2] == "solved" and float(rows[1][1]) < 0.01
+    assert rows[1][1] == "1" and float(rows[1][2]) < 0.01
     root = ET.parse(tmp_path / "long_memory_adding.svg").getroot()
     assert len(root.findall(".//{http://www.w3.org/2000/svg}polyline")) == 3

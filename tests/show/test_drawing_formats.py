@@ -63,7 +63,7 @@ def test_every_vector_of_the_post_is_labelled_once_beside_the_terminals(lstm) ->
 
 def test_backward_shows_adjoints_derivatives_and_factors(backward) -> None:
     found = texts(backward.svg())
-    for label in ("δCt−1", "δCt", "δht", "δxt", "δft", "dht", "σ′", "tanh′", "×ft", "×Ct−1"):
+    for label in ("δCt−1", "δCt", "δht", "δxt", "δft", "dyt", "σ′", "tanh′", "×ft", "×Ct−1"):
         assert label in found, label
     assert "×tanh(Ct)" in found
 

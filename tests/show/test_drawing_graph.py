@@ -27,9 +27,11 @@ from lstmgen.algebra.expression import (
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.library.loading import names
 from lstmgen.show.drawing import draw
-from lstmgen.show.drawing.backward import slope
-from lstmgen.show.drawing.dataflow import data_flow
+from lstmgen.show.drawing.backward import backward_graph, slope
+from lstmgen.show.drawing.dataflow import PER_UNIT, data_flow
+from lstmgen.show.drawing.description import caption
 from lstmgen.show.drawing.graph import Graph, Kind
+from lstmgen.show.drawing.placement import bands, first_placement
 from lstmgen.show.drawing.typeset import plain
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
@@ -38,9 +40,9 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "relu": lambda a: max(a, 0.0),
     "exp": math.exp,
     "log": math.log,
-    "log1p": math.log1p,
     "expm1": math.expm1,
     "sqrt": math.sqrt,
+    "log1p": math.log1p,
     "softplus": lambda a: math.log1p(math.exp(a)),
     "abs": abs,
     "max": max,
@@ -281,3 +283,48 @@ def test_the_name_of_a_cell_does_not_matter() -> None:
     equation = Eq(h[t], tanh(W @ [h[t - 1], x[t]] + b))
     one, other = draw(Cell("one", equation)), draw(Cell("lstm", equation))
     assert one.svg().replace("one", "lstm") == other.svg().replace("one", "lstm")
+
+
+# What use showed --------------------------------------------------------------------------------
+
+
+def test_a_diagonal_is_not_drawn_as_a_matrix() -> None:
+    """p * c[t-1] goes to its layer by a line of its own, and is in no concatenation."""
+    marked = {
+        name: [
+            (port.source, port.mark)
+            for node in data_flow(load(name).normal_form).of_kind(Kind.LAYER)
+            for port in node.inputs
+            if port.mark
+        ]
+        for name in ("indrnn", "rnn", "peephole", "peephole_diagonal")
+    }
+    assert marked["indrnn"] == [("previous:h", PER_UNIT)]
+    assert marked["rnn"] == marked["peephole"] == []
+    assert [source for source, _ in marked["peephole_diagonal"][:2]] == ["previous:c"] * 2
+    assert len(marked["peephole_diagonal"]) == 3
+    graph = data_flow(load("indrnn").normal_form)
+    assert not graph.of_kind(Kind.MERGE)
+    assert Kind.MERGE in {node.kind for node in data_flow(load("rnn").normal_form).nodes}
+
+
+def test_the_gradient_from_outside_is_dy_as_in_the_equations() -> None:
+    (output,) = backward_graph(data_flow(load("lstm").normal_form)).of_kind(Kind.OUTPUT)
+    assert plain(output.symbol) == "dy_t"
+
+
+@pytest.mark.parametrize("name", ["lstm", "rnn", "gru"])
+def test_the_output_leaves_above(name: str) -> None:
+    graph = data_flow(load(name).normal_form)
+    rows = bands(graph)
+    (output,) = graph.of_kind(Kind.OUTPUT)
+    assert rows.rows(output) == (0,)
+    assert all(first_placement(graph, rows)[key][1] > 0 for key in graph.by_key
+               if key != output.key)
+
+
+def test_a_caption_speaks_of_the_signs_that_are_there() -> None:
+    captions = {name: caption(data_flow(load(name).normal_form)) for name in ("indrnn", "lstm")}
+    assert "rings" not in captions["indrnn"] and "circles" not in captions["indrnn"]
+    assert PER_UNIT in captions["indrnn"] and PER_UNIT not in captions["lstm"]
+    assert "rings put vectors together" in captions["lstm"]

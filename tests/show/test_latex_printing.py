@@ -18,6 +18,7 @@ from lstmgen import (
     load,
     log,
     relu,
+    render,
     scalars,
     sigma,
     softplus,
@@ -29,6 +30,7 @@ from lstmgen import (
 from lstmgen.gradients.derivation import derive
 from lstmgen.language.names import latex_name
 from lstmgen.library.loading import names
+from lstmgen.show.explaining import explain
 from lstmgen.show.printing.latex import document_body, gradients_latex, standalone
 from lstmgen.show.printing.latex_lines import LINE_WIDTH, broken, width
 from lstmgen.show.printing.latex_pieces import BREAK, Piece, product, total
@@ -245,3 +247,17 @@ def test_standalone_compiles_and_nothing_runs_off_the_page(name: str, tmp_path: 
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "cell.pdf").stat().st_size > 10_000
     assert "Overfull" not in done.stdout
+
+
+def test_what_only_gradients_have_is_defined_where_it_stands() -> None:
+    """step, and the indicator of a kink; a cell without says nothing of them."""
+    text = load("slstm").gradients.latex()
+    assert r"\operatorname{step}(" in text
+    assert text.endswith(
+        r"Here $\operatorname{step}(a)$ is 0 where $a < 0$, one half at 0, 1 where $a > 0$."
+    )
+    assert "Here" not in load("lstm").gradients.latex()
+    explained = explain(load("indrnn"))
+    assert "where positive(a) is 1 where a > 0, else 0." in explained
+    module = render(load("slstm"), "numpy")
+    assert "    where step(a) is 0 where a < 0, one half at 0, 1 where a > 0." in module

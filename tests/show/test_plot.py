@@ -87,3 +87,18 @@ def test_the_same_data_give_the_same_bytes() -> None:
     line = Line("a", [1, 2], [1.0, 2.0])
     first, second = (line_plot([line], title="t", x_label="x", y_label="y") for _ in range(2))
     assert first == second
+
+
+def test_exponents_do_not_reach_into_the_ten_in_any_font() -> None:
+    """They begin where the 10 ends, and end before the axis in DejaVu Sans, the widest."""
+    root = plot(Line("a", [1, 2], [1e-30, 1.0]), logarithmic=True)
+    nodes = [n for n in root.iterfind(".//s:text", NAMESPACE) if n.get("x") is not None]
+    raised = [n for n in nodes if n.get("font-size") is not None]
+    tens = {float(n.get("x", "")) for n in nodes if n.text == "10" and n not in raised}
+    (ten,) = tens
+    axis = min(x for line in polylines(root) for x, _ in line)
+    assert len(raised) > 2
+    for node in raised:
+        letters = "".join(node.itertext())
+        width = sum(0.636 if letter.isdigit() else 0.838 for letter in letters)
+        assert ten <= float(node.get("x", "")) < axis - width * float(node.get("font-size", ""))

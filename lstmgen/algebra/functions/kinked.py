@@ -92,7 +92,7 @@ KINKED = (
     Function(
         "sign",
         ("a",),
-        "1, 0 or -1.",
+        "1 where a > 0, 0 at 0, -1 where a < 0.",
         r"\operatorname{sign}",
         lambda m, a: m.sign(a),
         lambda y, a: (ZERO,),
@@ -124,7 +124,7 @@ MASKS = (
     Function(
         "step",
         ("a",),
-        "0, one half at 0, 1.",
+        "0 where a < 0, one half at 0, 1 where a > 0.",
         r"\operatorname{step}",
         _step,
         numpy=Text("np.heaviside({}, 0.5)"),

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from lstmgen.show.drawing.graph import Graph, Kind
-from lstmgen.show.drawing.placement import Place, bands, first_placement
+from lstmgen.show.drawing.placement import Bands, Place, bands, first_placement
 from lstmgen.show.drawing.routing import Routing, route
 from lstmgen.show.drawing.search import Candidate, search
 
@@ -27,7 +27,7 @@ def arrange(graph: Graph) -> Routing:
     start = first_placement(graph, rows)
     found = search(graph, rows, start, kicks=_KICKS)
     best, places = _best(graph, found[:_FINALISTS])
-    if not best.crossings:
+    if len(best.crossings) <= _unavoidable(graph, rows):
         return best
     lines = sum(len(node.inputs) for node in graph.nodes)
     more = min(max(_WORK // lines**2, _MORE_KICKS[0]), _MORE_KICKS[1])
@@ -37,6 +37,14 @@ def arrange(graph: Graph) -> Routing:
         best, places = other, elsewhere
     trials = min(max(_WORK // lines**2, _TRIALS[0]), _TRIALS[1])
     return _refined(graph, best, places, {n.key: rows.rows(n) for n in graph.nodes}, trials)
+
+
+def _unavoidable(graph: Graph, rows: Bands) -> int:
+    """The rails that the output's line crosses wherever it is, as it leaves above."""
+    (output,) = graph.of_kind(Kind.OUTPUT)
+    source = output.inputs[0].source
+    own = rows.rails[rows.on_rail[source]] if source in rows.on_rail else rows.layer
+    return sum(row < own for row in rows.rails.values())
 
 
 def _best(graph: Graph, found: list[Candidate]) -> tuple[Routing, dict[str, Place]]:

@@ -62,7 +62,7 @@ def _symbol(node: Node) -> Text:
         case Kind.STATE_OUT | Kind.INPUT:
             return adjoint(node.carries, 0)
         case Kind.OUTPUT:
-            return (Run("d", italic=False), *symbol(node.carries, 0))
+            return (Run("d", italic=False), *symbol("y", 0))  # dy, as in equations and modules
         case Kind.LAYER:
             if isinstance(node.value, Call):
                 return (*node.symbol, Run("\u2032"))
@@ -94,6 +94,9 @@ def backward_notes(graph: Graph) -> tuple[Note, ...]:
         named = [name for name in node.names if name not in shown]
         if named:
             notes.append(Note(node.key, _listed([adjoint(name, 0) for name in named])))
+        if node.kind is Kind.LAYER:
+            marks = [(number, port.mark) for number, port in enumerate(node.inputs) if port.mark]
+            notes += [Note(node.key, upright(mark), number) for number, mark in marks]
         if node.kind is not Kind.OPERATION or len(node.inputs) < 2:
             continue
         for number, port in enumerate(node.inputs):

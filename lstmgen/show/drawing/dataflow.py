@@ -23,6 +23,7 @@ from lstmgen.algebra.expression import (
     Pow,
     Value,
     div,
+    matvecs,
     mul,
     neg,
     number,
@@ -35,8 +36,9 @@ from lstmgen.show.drawing.graph import Graph, Kind, Node, Port
 from lstmgen.show.drawing.merging import merged
 from lstmgen.show.drawing.typeset import MINUS, TIMES, Text, formula, function, symbol, upright
 
-__all__ = ["data_flow"]
+__all__ = ["PER_UNIT", "data_flow"]
 
+PER_UNIT = "\u2299"  # the mark of a line whose units are multiplied one by one
 _MOST_INPUTS = 3  # a node has four sides, and one is for the line that leaves
 
 
@@ -154,17 +156,23 @@ class _Builder:
         return self._operation(function(name), Call(name, (Value(key),)), key)
 
     def _layer(self, terms: Sequence[Expression], name: str | None) -> str:
-        """An affine map of named vectors, with an activation or without."""
-        sources: dict[str, None] = {}
+        """An affine map of named vectors, with an activation or without.
+
+        What only a parameter for each unit multiplies, as a diagonal peephole, has a line of its
+        own with a mark.
+        """
+        sources: dict[str, str] = {}
+        products = {self._source[p.operand] for term in terms for p in matvecs(term)}
 
         def change(node: Expression) -> Expression:
             if isinstance(node, MatVec):
                 key = self._source[node.operand]
-                sources.setdefault(key)
+                sources.setdefault(key, "")
                 return MatVec(node.weight, node.slot, node.transposed, Value(key))
             if isinstance(node, Value) and node in self._source:
-                sources.setdefault(self._source[node])
-                return Value(self._source[node])
+                key = self._source[node]
+                sources.setdefault(key, "" if key in products else PER_UNIT)
+                return Value(key)
             return node
 
         renamed = tuple(transform(term, change) for term in terms)
@@ -172,7 +180,7 @@ class _Builder:
         label = _linear_label(value) if name is None else function(name)
         if name is not None:
             value = Call(name, (value,))
-        return self._node(Kind.LAYER, label, value, [(s, "") for s in sources])
+        return self._node(Kind.LAYER, label, value, list(sources.items()))
 
     def _sum(self, terms: Sequence[Expression]) -> str:
         affine = [t for t in terms if _is_affine(t)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from lstmgen.show.drawing.dataflow import PER_UNIT
 from lstmgen.show.drawing.graph import Graph, Kind, Node
 from lstmgen.show.drawing.typeset import plain, symbol
 
-__all__ = ["describe", "spoken"]
+__all__ = ["caption", "describe", "spoken"]
 
 
 def describe(graph: Graph, *, gradients: bool = False) -> str:
@@ -32,6 +33,25 @@ def describe(graph: Graph, *, gradients: bool = False) -> str:
             f"{role} {plain(node.symbol)} is {spoken(graph, node.inputs[0].source)}"
         )
     return words + "; ".join(sentences) + "."
+
+
+def caption(graph: Graph, *, gradients: bool = False) -> str:
+    """What the signs in a drawing mean: of those that are in it."""
+    if gradients:
+        text = "The backward flow of the same step, from right to left"
+        if any(len(users) > 1 for users in graph.users.values()):
+            text += ": gradients add up where lines fork in the forward drawing"
+        return f"{text}."
+    signs = ["States run through the cell as rails"]
+    if graph.of_kind(Kind.LAYER):
+        signs.append("boxes are learned layers")
+    if graph.of_kind(Kind.OPERATION):
+        signs.append("circles act element by element")
+    if graph.of_kind(Kind.MERGE):
+        signs.append("rings put vectors together")
+    if any(port.mark == PER_UNIT for node in graph.nodes for port in node.inputs):
+        signs.append(f"{PER_UNIT} marks what a layer multiplies unit by unit, by no matrix")
+    return f"The data flow of one step. {'; '.join(signs)}."
 
 
 def spoken(graph: Graph, key: str) -> str:

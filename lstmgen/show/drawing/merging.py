@@ -1,4 +1,7 @@
-"""Concatenations: layers that take the same vectors share one line that has them all."""
+"""Concatenations: layers that take the same vectors share one line that has them all.
+
+A line with a mark goes to its layer alone.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def merged(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     one more than its neighbours takes their concatenation and that one.
     """
     wanted: dict[str, tuple[str, ...]] = {
-        node.key: tuple(port.source for port in node.inputs)
+        node.key: tuple(port.source for port in node.inputs if not port.mark)
         for node in nodes
         if node.kind is Kind.LAYER
     }
@@ -69,7 +72,8 @@ def _in_order(
         if node.kind is Kind.LAYER:
             for source in wanted[node.key]:
                 place(source)
-            node = replace(node, inputs=tuple(Port(s) for s in wanted[node.key]))
+            marked = [port for port in node.inputs if port.mark]
+            node = replace(node, inputs=(*map(Port, wanted[node.key]), *marked))
         result.append(node)
     return tuple(result)
 

@@ -3,7 +3,7 @@
 Rows count from the top, columns from the left, and lines run to the right.  A state that reaches
 its next value through element-wise operations alone has a rail along the top, which these
 operations stand on: the conveyor belt.  Any other state has one along the bottom, which feeds the
-layers; inputs come from below it.
+layers; inputs come from below it.  The output leaves above.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Bands:
         operations: the rows of other operations: between the upper rails, and above the layers.
         layer: the row of the layers.
         merges: rows below the layers, those of the lower rails included.
-        bottom: the row below the body, of the inputs; 0 is the one above it.
+        bottom: the row below the body, of the inputs; 0 is the one above it, of the output.
     """
 
     rails: dict[str, int]
@@ -49,7 +49,7 @@ class Bands:
             case Kind.INPUT:
                 return (self.bottom,)
             case Kind.OUTPUT:
-                return (0, self.bottom)
+                return (0,)
             case Kind.LAYER:
                 return (self.layer,)
             case Kind.MERGE:
@@ -139,5 +139,5 @@ def first_placement(graph: Graph, bands: Bands) -> dict[str, Place]:
         places[node.key] = (right + 1, bands.rows(node)[0])
     for node in graph.of_kind(Kind.OUTPUT):
         source = places[node.inputs[0].source]
-        put(node, source[0] + 1, 0 if source[1] < bands.layer else bands.bottom)
+        put(node, source[0] + 1, 0)
     return places

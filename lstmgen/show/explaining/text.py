@@ -63,7 +63,10 @@ def _sections(cell: Cell, target: str | Target | None) -> dict[str, list[str]]:
     """Lines by title."""
     sections = {
         f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
-        "Derived gradients": str(cell.gradients).splitlines(),
+        "Derived gradients": [
+            *str(cell.gradients).splitlines(),
+            *(f"where {f.name}(a) is {f.summary}" for f in cell.gradients.masks),
+        ],
         "Schedule": str(cell.schedule).splitlines(),
         "Cost": _costs(cell),
     }

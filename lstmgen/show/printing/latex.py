@@ -14,6 +14,7 @@ from lstmgen.show.printing.latex_forward import declarations, forward_lines
 from lstmgen.show.printing.latex_lines import align
 
 if TYPE_CHECKING:
+    from lstmgen.algebra.functions import Function
     from lstmgen.cell import Cell
     from lstmgen.gradients.derivation import Gradients
 
@@ -64,7 +65,14 @@ def gradients_latex(gradients: Gradients) -> str:
         "and the inputs and the initial states",
         align(rest),
     ]
+    if gradients.masks:
+        parts += ["", "Here " + _listed([_defined(f) for f in gradients.masks]) + "."]
     return "\n".join(parts)
+
+
+def _defined(function: Function) -> str:
+    summary = function.summary.rstrip(".").replace("a < 0", "$a < 0$").replace("a > 0", "$a > 0$")
+    return f"${function.latex}(a)$ is {summary}"
 
 
 def _listed(items: list[str]) -> str:

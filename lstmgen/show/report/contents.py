@@ -12,6 +12,7 @@ from markupsafe import Markup
 from lstmgen import targets
 from lstmgen.errors import LstmgenError
 from lstmgen.language.names import latex_name
+from lstmgen.show.drawing.description import caption
 from lstmgen.show.report.checking import Checks, checks
 from lstmgen.show.report.code import Listing, listing
 from lstmgen.show.report.costing import Costs, costing
@@ -42,11 +43,12 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A drawing: its SVG, and what it shows in words."""
+    """A drawing: its SVG, its name, its width, and what the signs in it mean."""
 
     svg: Markup
     title: str
     width: int
+    caption: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Contents:
     adjoints: Group
     parameters: Group
     rest: Group
+    masks: tuple[tuple[Markup, str], ...]
     drawing: Figure
     backward_drawing: Figure
     jacobian: Group
@@ -133,6 +136,9 @@ def gather(cell: Cell, progress: Progress | None = None) -> Contents:
         adjoints=groups[1],
         parameters=groups[2],
         rest=groups[3],
+        masks=tuple(
+            (Markup(mathml(f"{f.latex}(a)")), f.summary) for f in cell.gradients.masks
+        ),
         drawing=drawing,
         backward_drawing=backward_drawing,
         jacobian=steps,
@@ -187,4 +193,5 @@ def _vector(cell: Cell, name: str) -> Vector:
 
 def _figure(cell: Cell, *, gradients: bool) -> Figure:
     drawing = cell.draw(gradients=gradients)
-    return Figure(Markup(drawing.svg()), drawing.title, round(drawing.layout.width))
+    words = caption(drawing.graph, gradients=gradients)
+    return Figure(Markup(drawing.svg()), drawing.title, round(drawing.layout.width), words)

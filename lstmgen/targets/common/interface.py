@@ -88,7 +88,9 @@ class Interface:
     @cached_property
     def gradients(self) -> tuple[str, ...]:
         """The derived equations, as text."""
-        return tuple(str(self.cell.gradients).splitlines())
+        masks = self.cell.gradients.masks
+        lines = [*str(self.cell.gradients).splitlines(), *[""] * bool(masks)]
+        return (*lines, *(f"where {f.name}(a) is {f.summary}" for f in masks))
 
     @property
     def size_text(self) -> str:
