@@ -107,7 +107,8 @@ def _biases(inner: Expression, form: NormalForm) -> Iterator[_Bias]:
         case Add(terms):
             for term in terms:
                 yield from _biases(term, form)
-        case Call("log" | "sigma" | "softplus", (argument,)):
-            yield from _biases(argument, form)
+        case Call("log" | "sigma" | "softplus" | "min" | "max", arguments):
+            for argument in arguments:
+                yield from _biases(argument, form)
         case Value(name, 0) if name in form.by_name and name not in form.states:
             yield from _biases(form.by_name[name].value, form)
