@@ -1,0 +1,78 @@
+"""`python -m benchmarks.torch` compares before it measures; the README shows what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torch_layers import needs_lengths, torch
+
+from benchmarks.cpu_parts.agreement import Disagreement
+from benchmarks.torch import _agree, _opponent, _problem
+from benchmarks.torch_parts.contenders import Bare, Layer, random_lengths
+from benchmarks.torch_parts.report import markdown
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.torch", *options],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@needs_lengths
+def test_a_quick_run_writes_json_and_table(tmp_path: Path) -> None:
+    done = run("--quick", "--cells", "rnn", "--sizes", "a", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (written,) = tmp_path.glob("torch-*-quick.json")
+    document = json.loads(written.read_text())
+    assert written.with_suffix(".txt").read_text() == done.stdout
+    assert {(r["against"], r["mode"]) for r in document["races"]} == {
+        ("nn.RNN", "training"),
+        ("nn.RNN", "inference"),
+        ("bare Function", "training"),
+        ("packed, by packed", "training"),
+        ("packed, by lengths", "training"),
+        ("packed, by padded", "training"),
+    }
+    assert "| rnn | nn.RNN | training | " in markdown(document)
+    assert run("--cells", "no_such_cell").returncode == 2
+
+
+def test_those_that_compute_something_else_are_not_timed() -> None:
+    class Wrong(Layer):
+        def results(self):
+            return {**super().results(), "dx": np.zeros_like(self.problem.x)}
+
+    for cell in ("lstm", "gru_reset_after", "rnn", "peephole"):
+        _agree(cell, {"layer": Layer, "other": _opponent(cell), "bare": Bare})
+    with pytest.raises(Disagreement, match="wrong: dx deviates"):
+        _agree("rnn", {"layer": Layer, "wrong": Wrong})
+    lengths = random_lengths(50, 32)
+    assert max(lengths) == 50 and min(lengths) >= 1 and len(lengths) == 32
+    assert torch.get_num_threads() == 1 and _problem("rnn", _size()).x.dtype == np.float32
+
+
+def _size():
+    from benchmarks.cpu_parts.sizes import SIZES
+
+    return SIZES["a"]
+
+
+def test_the_readmes_ratios_are_those_of_a_run() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path, table in re.findall(r"^<!-- torch-figures: (\S+) -->\n((?:\|.*\n)+)", readme, re.M):
+        document = json.loads((ROOT / path).read_text(encoding="utf-8"))
+        assert table.rstrip("\n") == markdown(document) and not document["quick"]
