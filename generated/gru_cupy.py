@@ -403,6 +403,9 @@ class Tape:
             for t in range(T)
         ]
 
+    def __reduce__(self):
+        raise TypeError("a tape cannot be copied or pickled; run forward again")
+
 
 def forward(params, x, state=None, *, reuse=None, tape=True):
     """Run the cell over a sequence: equations (1) to (4).
