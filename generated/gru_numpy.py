@@ -39,8 +39,6 @@ Numbers in parentheses beside the code are the equations it computes.
 """
 
 import functools
-import sys
-import time
 
 import numpy as np
 
@@ -53,6 +51,7 @@ PARAMETERS = {
     "W_r": ("H", "H+D"),
     "W": ("H", "H+D"),
 }
+SIZES = ("H", "D")
 
 
 def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
@@ -100,215 +99,162 @@ def init_state(batch_size, hidden_size, *, dtype="float32"):
 class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
-    `record[t]` is what step t leaves, one slot below the other:
-    z, r, h_tilde, h;
-    the slots of h hold the state before the step.
+    It holds on to x: leave x, and the parameters, as they are until `backward` is done.
     """
 
-    def __init__(self, T, B, H, D, dtype):
-        self.chunk = chunk = min(max(T, 1), _chunk((6 * H + 2 * D) * B, dtype))
-        self.key = (T, B, H, D, dtype)
-        self.x = None
-        self.spent = False
-        self.pool = []  # arrays that were returned, to be used again once nobody holds them
-        self.work = []  # workspaces of backward passes, to be used again
-        self.record = record = np.zeros((T + 1, 4 * H, B), dtype)
-        self.scratch = np.empty((2 * H, B), dtype)
-        self.p_h = np.empty((2 * H, B), dtype)
-        self.p_u_h_tilde = np.empty((H, B), dtype)
-        # What the loop multiplies, one below the other, for a chunk of steps and the one after it:
-        # h, x.
-        self.operand_h = operand_h = np.ones((chunk + 1, H + D, B), dtype)
-        # What the loop multiplies, one below the other, for a chunk of steps and the one after it:
-        # u_h_tilde, x.
-        self.operand_u_h_tilde = operand_u_h_tilde = np.ones((chunk + 1, H + D, B), dtype)
-        # The loop's views of each step, so that it makes none itself.
-        self.steps = list(
-            zip(
-                record[:-1, :2 * H],
-                record[:-1, H:2 * H],
-                record[:-1, 2 * H:3 * H],
-                record[:-1, :H],
-                strict=True,
-            )
-        )
-        self.chunk_steps = list(
-            zip(
-                operand_h[:-1],
-                operand_h[:-1, :H],
-                operand_u_h_tilde[:-1, :H],
-                operand_u_h_tilde[:-1],
-                operand_h[1:, :H],
-                strict=True,
-            )
-        )
+    def __init__(self, key, rows, x, reuse):
+        self.key, self.rows, self.x = key, rows, x  # the key is T, B, H, D, dtype
+        self.blocks = []
+        self.old, self.work, self.spent = [], [], False  # memory to be used again
+        if reuse is not None:
+            self.old, self.work = reuse.blocks, reuse.work
+            reuse.blocks, reuse.work, reuse.spent = [], [], True
+
+    def __reduce__(self):
+        raise TypeError("a tape cannot be copied or pickled; run forward again")
 
 
-_BUFFER = 256  # elements, below which a copy costs less than a loop over short parts
+class _Block:
+    """The memory of some steps of n rows: arrays of (steps, size, n).
 
-
-def _unbuffered(compute):
-    """`compute`, with NumPy's buffers so small that it does not use them.
-
-    It copies operands through a buffer where their contiguous parts are shorter than that: 8192
-    elements if nobody says otherwise, and more than a slot of a step has as a rule.
+    The states h have a step more, since the first is what the block starts from.
     """
 
-    @functools.wraps(compute)
-    def unbuffered(*arguments):
-        before = np.setbufsize(_BUFFER)
-        try:
-            return compute(*arguments)
-        finally:
-            np.setbufsize(before)
+    def __init__(self, steps, n, cut, H, D, dtype):
+        self.key = steps, n, cut
+        self.h = np.empty((steps + 1, H, n), dtype)
+        self.z_r = np.empty((steps, 2 * H, n), dtype)
+        self.h_tilde = np.empty((steps, H, n), dtype)
+        # What each step starts from; where rows may start again, it is not what the last one left.
+        self.h_prev = np.empty((steps, H, n), dtype) if cut else self.h[:-1]
+        # The views that each step takes, so that the loop makes none itself.
+        self.steps = list(zip(
+            self.h_prev, self.z_r, self.z_r[:, H:], self.h_tilde, self.z_r[:, :H], self.h[1:]
+        ))
 
-    return unbuffered
 
-
-def forward(params, x, state=None, *, reuse=None, tape=True):
+def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, tape=True):
     """Run the cell over a sequence: equations (1) to (4).
 
     Args:
         params: dict of arrays with the shapes of `PARAMETERS`, all float32 or all float64.
         x: the input, (T, B, D).
         state: dict of the initial states h (B, H); zeros if None.
+        lengths: whole numbers (B,): row b takes lengths[b] steps.  After these its y is 0, its
+            state stays, and x may hold anything.
+        restart: booleans (T, B): where True, the state before the step is zero.
         reuse: an earlier tape of the same sizes and dtype, whose memory is taken over.
         tape: False if no gradient is wanted.
 
     Returns:
         (y, state, tape): h at every step, (T, B, H); the last state; what `backward` needs (None
-        if `tape` is False).  The tape holds on to x: leave x unchanged until `backward` is done.
+        if `tape` is False).
 
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it.
     """
-    dtype, H, D = _check_params(params)
+    params, H, D, dtype = _check_params(params)
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
-    _check_state("state", state, B, H, D, dtype)
-    weights = _stack(params, B, H, D, dtype)
-    run = None
-    if tape or reuse is not None:
-        run = _take(reuse, (T, B, H, D, dtype))
-        run.x = x
-        y = _spare(run.pool, (T, B, H), dtype)
-        last = _run(params, weights, x, state, y, run)
-        return y, last, run if tape else None
-    # Nothing is kept: the memory of a chunk of steps, which stays in the cache, serves them all.
-    y = np.empty((T, B, H), dtype)
-    chunk = max(8, _chunk((6 * H + 2 * D) * B, dtype))
-    for lo in range(0, max(T, 1), chunk):
-        hi = min(lo + chunk, T)
-        if run is None or hi - lo != chunk:
-            run = None  # its memory goes before new memory comes
-            run = Tape(hi - lo, B, H, D, dtype)
-        state = _run(params, weights, x[lo:hi], state, y[lo:hi], run)
-    return y, state, None
+    _check_state("state", state, B, (H,), dtype)
+    rows = _Rows(T, B, lengths, restart, 7 * H, dtype)
+    key = T, B, H, D, dtype
+    if reuse is not None:
+        good = isinstance(reuse, Tape)
+        _check(good, TypeError, "reuse", "a tape that forward returned", type(reuse).__name__)
+        _check(not reuse.spent, ValueError, "reuse", "a tape that is not spent", "one that is")
+        expected = f"a tape of the same T, B, H, D and dtype {key}"
+        _check(reuse.key == key, ValueError, "reuse", expected, reuse.key)
+    x = rows.pack(x)
+    run = Tape(key, rows, x, reuse)
+    with np.errstate(all="ignore"):  # inf and NaN are values here
+        last = np.zeros((H, B), dtype)  # h
+        if state is not None:
+            last[:] = rows.columns(state["h"])
+        y = np.empty((rows.count, H), dtype)
+        constants = _constants(params, H, D, dtype)
+        block = None
+        for k, (lo, hi, n, span) in enumerate(rows.spans):
+            cut = rows.cut(lo, hi, n)
+            key = hi - lo, n, cut is not None
+            if k < len(run.old):
+                block = run.old[k]
+            if block is None or block.key != key:
+                block = _Block(*key, H, D, dtype)
+            _run(H, D, params, constants, x[span], last[:, :n], cut, block, y[span])
+            if tape:
+                run.blocks.append(block)
+                block = None
+    run.old = []
+    found = {"h": rows.batch(last[:])}
+    return rows.unpack(y), found, run if tape else None
 
 
-def _stack(params, B, H, D, dtype):
-    """The weights as the loop multiplies them, with the factors that activations want."""
-    _, by_sigma, by_tanh = _activation(dtype, B * H)
-    w_h = np.concatenate((params["W_z"], params["W_r"]))  # (1a) (2a)
-    w_h *= by_sigma  # (1a) (2a)
-    w_u_h_tilde = np.ascontiguousarray(params["W"] * by_tanh)  # (3b)
-    return w_h, w_u_h_tilde
+def _constants(params, H, D, dtype):
+    """What all steps of a forward pass multiply and add."""
+    W_z, W_r, W = params.values()
+    w_h_prev = np.concatenate((W_z[:, :H], W_r[:, :H]))  # (1a) (2a)
+    w_u_h_tilde = np.ascontiguousarray(W[:, :H])  # (3b)
+    w_x = np.concatenate((W_z[:, H:], W_r[:, H:], W[:, H:]))  # (1a) (2a) (3b)
+    one = np.array(1, dtype)
+    return (w_h_prev, w_u_h_tilde, w_x, one)
 
 
-@_unbuffered
-def _run(params, weights, x, state, y, run):
-    """(1) to (4) in the memory of `run`: stores the outputs into y; returns the last state."""
-    T, B, H, D, dtype = run.key
-    record = run.record
-    activate, _, _ = _activation(dtype, B * H)
-    w_h, w_u_h_tilde = weights
-    record[0, 3 * H:] = 0 if state is None else state["h"].T
-    scratch = run.scratch
-    p_h = run.p_h
-    p_u_h_tilde = run.p_u_h_tilde
-    operand_h = run.operand_h
-    operand_u_h_tilde = run.operand_u_h_tilde
-    one = np.array(1.0, dtype)
-    tmp0 = scratch[:H]
-    tmp1 = scratch[H:]
-    w_h_dot, w_h_out = _product(w_h, p_h)
-    w_u_h_tilde_dot, w_u_h_tilde_out = _product(w_u_h_tilde, p_u_h_tilde)
-    add, multiply, subtract = np.add, np.multiply, np.subtract
-    # exp may overflow: 1 / (1 + inf) is the 0 that is meant.
-    with np.errstate(over="ignore"):
-        for lo in range(0, T, run.chunk):
-            hi = min(lo + run.chunk, T)
-            n = hi - lo
-            operand_h[0, :H] = record[lo, 3 * H:]
-            np.copyto(operand_h[:n, H:], x[lo:hi].transpose(0, 2, 1))
-            np.copyto(operand_u_h_tilde[:n, H:], x[lo:hi].transpose(0, 2, 1))
-            for (
-                (z_r, r, h_tilde, z),
-                (h_x, h_prev, u_h_tilde, u_h_tilde_x, h),
-            ) in zip(
-                run.steps[lo:hi],
-                run.chunk_steps[:n],
-                strict=True,
-            ):
-                w_h_dot(h_x, w_h_out)  # (1a) (2a)
-                activate(p_h, z_r, z_r, None)  # (1) (2)
-                multiply(r, h_prev, u_h_tilde)  # (3a)
-                w_u_h_tilde_dot(u_h_tilde_x, w_u_h_tilde_out)  # (3b)
-                activate(p_u_h_tilde, h_tilde, None, h_tilde)  # (3)
-                subtract(one, z, tmp0)  # (4)
-                multiply(tmp0, h_prev, tmp0)  # (4)
-                multiply(z, h_tilde, tmp1)  # (4)
-                add(tmp0, tmp1, h)  # (4)
-            record[lo + 1:hi + 1, 3 * H:] = operand_h[1:n + 1, :H]
-            np.copyto(y[lo:hi], record[lo + 1:hi + 1, 3 * H:].transpose(0, 2, 1))
-    return {"h": record[T, 3 * H:].T.copy()}
+def _run(H, D, params, constants, x_rows, last, cut, block, y):
+    """(1) to (4) for the steps of a block, from the states `last`, which it brings up to date."""
+    steps, n, _ = block.key
+    dtype = last.dtype
+    w_h_prev, w_u_h_tilde, w_x, one = constants
+    block.h[0] = last[:]
+    p_x = np.dot(w_x, x_rows.T).reshape(3 * H, steps, n).transpose(1, 0, 2)  # (1a) (2a) (3b)
+    ahead_h_prev = np.empty((steps, 2 * H, n), dtype)
+    ahead_h_prev[...] = p_x[:, :2 * H]  # (1a) (2a)
+    ahead_u_h_tilde = np.empty((steps, H, n), dtype)
+    ahead_u_h_tilde[...] = p_x[:, 2 * H:]  # (3b)
+    a_h_prev = np.empty((2 * H, n), dtype)
+    u_h_tilde = np.empty((H, n), dtype)
+    a_u_h_tilde = np.empty((H, n), dtype)
+    s1 = np.empty((H, n), dtype)
+    dot, add, multiply, subtract = np.dot, np.add, np.multiply, np.subtract
+    for (
+        t, (h_prev_t, z_r_t, r_t, h_tilde_t, z_t, h_t), ahead_h_prev_t, ahead_u_h_tilde_t
+    ) in zip(
+        range(steps), block.steps, ahead_h_prev, ahead_u_h_tilde
+    ):
+        if cut is not None:
+            _restart(cut[t], (block.h[t], block.h_prev[t]))
+        dot(w_h_prev, h_prev_t, a_h_prev)  # (1a) (2a)
+        add(a_h_prev, ahead_h_prev_t, a_h_prev)  # (1a) (2a)
+        _sigma(a_h_prev, out=z_r_t)  # (1) (2)
+        multiply(r_t, h_prev_t, u_h_tilde)  # (3a)
+        dot(w_u_h_tilde, u_h_tilde, a_u_h_tilde)  # (3b)
+        add(a_u_h_tilde, ahead_u_h_tilde_t, a_u_h_tilde)  # (3b)
+        np.tanh(a_u_h_tilde, out=h_tilde_t)  # (3)
+        subtract(one, z_t, h_t)  # (4)
+        multiply(h_t, h_prev_t, h_t)  # (4)
+        multiply(z_t, h_tilde_t, s1)  # (4)
+        add(h_t, s1, h_t)  # (4)
+    h = block.h[1:]
+    y.reshape(steps, n, H)[...] = h.transpose(0, 2, 1)
+    last[:] = block.h[steps]
 
 
 class _Work:
-    """The memory of a backward pass."""
+    """The memory of a backward pass over a block: arrays of (steps, size, n)."""
 
-    def __init__(self, run):
-        T, B, H, D, dtype = run.key
-        record = run.record
-        # All but what sums over time need is made for as many steps as stay in the cache.
-        self.chunk = chunk = min(max(T, 1), _chunk((4 * H + 3 * H) * B, dtype))
-        products = (  # rows and columns of the sums of outer products
-            (2 * H, H),
-            (3 * H, D),
-            (H, H),
-        )
-        steps = _span(products, 3 * H, chunk, B, dtype)
-        self.span = span = min(max(T, 1), steps)
-        self.adjoint = adjoint = np.empty((chunk, 3 * H, B), dtype)
-        self.columns = np.empty((3 * H, span, B), dtype)
-        self.h_prev_rows = np.empty((span, B, H), dtype)
-        self.u_h_tilde_rows = np.empty((span, B, H), dtype)
-        # The same with each row of B numbers as one item, which a copy moves at once.
-        self.item = item = np.dtype((np.void, max(1, B) * dtype.itemsize))
-        self.adjoint_items = adjoint.view(item)
-        self.columns_items = self.columns.view(item)
-        self.carry = np.empty((4 * H, B), dtype)
-        self.d_y = d_y = np.empty((chunk, H, B), dtype)
-        self.scratch = np.empty((2 * H, B), dtype)
-        self.temporaries = np.empty((chunk, 2 * H, B), dtype)
-        self.factor = factor = np.empty((chunk, H, B), dtype)
-        self.steps = list(
-            zip(
-                record[:-1, H:2 * H],
-                strict=True,
-            )
-        )
-        self.chunk_steps = list(
-            zip(
-                d_y,
-                adjoint[:, H:].reshape(chunk, 2, H, B),
-                adjoint[:, 2 * H:],
-                adjoint[:, :H],
-                factor,
-                adjoint[:, :2 * H],
-                strict=True,
-            )
-        )
+    def __init__(self, steps, n, H, D, dtype):
+        self.key = steps, n
+        delta = np.empty((steps, 3 * H, n), dtype)
+        k_a_h_tilde = np.empty((steps, H, n), dtype)
+        k_a_z = np.empty((steps, H, n), dtype)
+        k_a_r = np.empty((steps, H, n), dtype)
+        k_carry_h = np.empty((steps, H, n), dtype)
+        d_y = np.empty((steps, H, n), dtype)
+        self.arrays = (delta, k_a_h_tilde, k_a_z, k_a_r, k_carry_h, d_y)
+        self.steps = list(zip(
+            d_y, k_a_h_tilde, delta[:, 2 * H:], k_a_z, delta[:, :H], k_a_r, delta[:, H:2 * H],
+            k_carry_h, delta[:, :2 * H]
+        ))
 
 
 def backward(params, tape, dy=None, dstate=None):
@@ -328,143 +274,98 @@ def backward(params, tape, dy=None, dstate=None):
         ValueError, TypeError: an argument does not fit; the message names it.
     """
     if not isinstance(tape, Tape):
-        raise TypeError(f"tape: expected the tape that forward returned, got {type(tape).__name__}")
+        kind = type(tape).__name__
+        raise TypeError(f"tape: expected the tape that forward returned, got {kind}")
     if tape.spent:
         raise ValueError("tape: it was given to forward(..., reuse=tape) and is spent")
+    params, H, D, dtype = _check_params(params)
     T, B = tape.key[:2]
-    dtype, H, D = _check_params(params)
     if tape.key != (T, B, H, D, dtype):
-        raise ValueError(
-            f"params: the tape was made with T, B, H, D, dtype = {tape.key}, "
-            f"got parameters for {(T, B, H, D, dtype)}"
-        )
+        sizes = "T, B, H, D, dtype"
+        raise ValueError(f"params: the tape was made with {sizes} = {tape.key}")
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
-    _check_state("dstate", dstate, B, H, D, dtype)
-    return _gradients(params, tape, dy, dstate)
+    _check_state("dstate", dstate, B, (H,), dtype)
+    with np.errstate(all="ignore"):  # inf and NaN are values here
+        return _gradients(params, tape, dy, dstate)
 
 
-@_unbuffered
 def _gradients(params, run, dy, dstate):
-    """(δ1) to (δ13) for the steps of `run`, which `_run` has made."""
+    """(δ1) to (δ13) from the tape `run`, block by block from the last."""
     T, B, H, D, dtype = run.key
-    x, record = run.x, run.record
-    try:
-        work = run.work.pop()
-    except IndexError:
-        work = _Work(run)
-    adjoint, carry, chunk = work.adjoint, work.carry, work.chunk
-    d_y = work.d_y
-    if dy is None:
-        d_y[...] = 0
-    carry[...] = 0
+    rows, x = run.rows, run.x
+    W_z, W_r, W = params.values()
+    w_back_u_h_tilde = np.ascontiguousarray(np.ascontiguousarray(W[:, :H]).T)  # (δ4)
+    w_back_h = np.ascontiguousarray(np.concatenate((W_z[:, :H], W_r[:, :H])).T)  # (δ1)
+    w_d_x = np.concatenate((W_z[:, H:], W_r[:, H:], W[:, H:]))  # (δ12)
+    dparams = {name: np.zeros_like(value) for name, value in params.items()}
+    columns = np.empty((3 * H, rows.count), dtype)
+    h_prev_columns = np.empty((H, rows.count), dtype)
+    u_h_tilde_columns = np.empty((H, rows.count), dtype)
+    dy = None if dy is None else rows.pack(dy)
+    handed = np.zeros((2 * H, B), dtype)  # carry_h, back_h
     if dstate is not None:
-        carry[:H] = dstate["h"].T
-    w_back_u_h_tilde = np.ascontiguousarray(params["W"][:, :H].T)  # (δ4)
-    w_back_h = np.empty((H, 2 * H), dtype)
-    np.concatenate((params["W_r"][:, :H].T, params["W_z"][:, :H].T), axis=1, out=w_back_h)  # (δ1)
-    scratch = work.scratch
-    back_u_h_tilde = carry[3 * H:]
-    back_h = carry[H:2 * H]
-    carry_h = carry[:H]
-    tmp0 = scratch[:H]
-    d_h = carry[2 * H:3 * H]
-    tmp1 = scratch[H:]
-    w_back_u_h_tilde_dot, w_back_u_h_tilde_out = _product(w_back_u_h_tilde, back_u_h_tilde)
-    w_back_h_dot, w_back_h_out = _product(w_back_h, back_h)
-    temporaries = work.temporaries
-    factor = work.factor
-    dparams = {name: np.empty_like(value) for name, value in params.items()}
-    dx = np.empty((T, B, D), dtype)
-    # (δ12)
-    w_back_x = np.concatenate((params["W_r"][:, H:], params["W_z"][:, H:], params["W"][:, H:]))
-    add, multiply = np.add, np.multiply
-    for end in range(T, 0, -work.span) or (0,):  # once, too, if there is no step
-        start = max(0, end - work.span)
-        for hi in range(end, start, -chunk):
-            lo = max(start, hi - chunk)
-            n = hi - lo
-            if dy is not None:
-                np.copyto(d_y[:n], dy[lo:hi].transpose(0, 2, 1))
-            # All that holds no adjoint, for the steps from lo to hi.
-            np.subtract(1.0, record[lo:hi, :H], out=factor[:n])  # (δ1)
-            np.subtract(1.0, record[lo:hi, H:2 * H], out=temporaries[:n, :H])  # (δ6)
-            # (δ6)
-            np.multiply(record[lo:hi, H:2 * H], temporaries[:n, :H], out=temporaries[:n, :H])
-            np.multiply(temporaries[:n, :H], record[lo:hi, 3 * H:], out=adjoint[:n, :H])  # (δ6)
-            np.square(record[lo:hi, 2 * H:3 * H], out=temporaries[:n, :H])  # (δ3)
-            np.subtract(1.0, temporaries[:n, :H], out=temporaries[:n, :H])  # (δ3)
-            np.multiply(temporaries[:n, :H], record[lo:hi, :H], out=adjoint[:n, 2 * H:])  # (δ3)
-            # (δ8)
-            np.subtract(record[lo:hi, 2 * H:3 * H], record[lo:hi, 3 * H:], out=temporaries[:n, :H])
-            np.multiply(record[lo:hi, :H], factor[:n], out=temporaries[:n, H:])  # (δ8)
-            np.multiply(temporaries[:n, H:], temporaries[:n, :H], out=adjoint[:n, H:2 * H])  # (δ8)
-            views = zip(
-                work.steps[lo:hi],
-                work.chunk_steps[:n],
-                strict=True,
-            )
-            for (
-                (r,),
-                (
-                    d_y_t, d_a_z_d_a_h_tilde_blocks, d_a_h_tilde, d_a_r, factor0, d_a_r_d_a_z,
-                ),
-            ) in reversed(list(views)):
-                add(d_y_t, carry_h, tmp0)  # (δ1)
-                add(tmp0, back_h, d_h)  # (δ1)
-                multiply(d_a_z_d_a_h_tilde_blocks, d_h, d_a_z_d_a_h_tilde_blocks)  # (δ3) (δ8)
-                w_back_u_h_tilde_dot(d_a_h_tilde, w_back_u_h_tilde_out)  # (δ4)
-                multiply(d_a_r, back_u_h_tilde, d_a_r)  # (δ6)
-                multiply(r, back_u_h_tilde, tmp0)  # (δ1)
-                multiply(factor0, d_h, tmp1)  # (δ1)
-                add(tmp0, tmp1, carry_h)  # (δ1)
-                w_back_h_dot(d_a_r_d_a_z, w_back_h_out)  # (δ1)
-            # What the sums over time and batch take from these steps.
-            np.copyto(
-                work.columns_items[:, lo - start:hi - start],
-                work.adjoint_items[:n].transpose(1, 0, 2),
-            )
-            np.copyto(
-                work.h_prev_rows[lo - start:hi - start],
-                record[lo:hi, 3 * H:].transpose(0, 2, 1),
-            )
-            u_h_tilde_again = np.empty((n, H, B), dtype)
-            # (3a)
-            np.multiply(record[lo:hi, H:2 * H], record[lo:hi, 3 * H:], out=u_h_tilde_again[:n])
-            np.copyto(
-                work.u_h_tilde_rows[lo - start:hi - start],
-                u_h_tilde_again.transpose(0, 2, 1),
-            )
-        # One product for each vector that weights multiply.
-        count = end - start
-        columns = work.columns[:, :count].reshape(3 * H, count * B)
-        # (δ9) (δ10)
-        outer_h_prev = _outer(columns[:2 * H], work.h_prev_rows[:count].reshape(count * B, H))
-        outer_x = _outer(columns, x[start:end].reshape(count * B, D))  # (δ9) (δ10) (δ11)
-        # (δ11)
-        outer_u_h_tilde = _outer(
-            columns[2 * H:],
-            work.u_h_tilde_rows[:count].reshape(count * B, H),
-        )
-        parts = (outer_h_prev, outer_x, outer_u_h_tilde)
-        if end == T:
-            totals = parts
-        else:
-            for total, part in zip(totals, parts, strict=True):
-                total += part
-        np.matmul(columns.T, w_back_x, out=dx[start:end].reshape(count * B, D))  # (δ12)
-    (outer_h_prev, outer_x, outer_u_h_tilde) = totals
-    dparams["W_r"][:, :H] = outer_h_prev[:H]  # (δ10)
-    dparams["W_z"][:, :H] = outer_h_prev[H:]  # (δ9)
-    dparams["W_r"][:, H:] = outer_x[:H]  # (δ10)
-    dparams["W_z"][:, H:] = outer_x[H:2 * H]  # (δ9)
-    dparams["W"][:, H:] = outer_x[2 * H:]  # (δ11)
-    dparams["W"][:, :H] = outer_u_h_tilde  # (δ11)
-
-    dstate0 = {
-        "h": (carry[:H] + carry[H:2 * H]).T.copy(),
-    }
+        handed[:H] = rows.columns(dstate["h"])
+    add, multiply, dot = np.add, np.multiply, np.dot
+    work = run.work.pop() if run.work else None
+    for k, (lo, hi, n, span) in reversed(list(enumerate(rows.spans))):
+        steps = hi - lo
+        cut = rows.cut(lo, hi, n)
+        block = run.blocks[k]
+        if work is None or work.key[1] != n or work.key[0] < steps:
+            work = _Work(steps, n, H, D, dtype)
+        delta, k_a_h_tilde, k_a_z, k_a_r, k_carry_h, d_y = (a[:steps] for a in work.arrays)
+        d_y[...] = 0 if dy is None else dy[span].reshape(steps, n, H).transpose(0, 2, 1)
+        carry = handed if n == B else handed[:, :n].copy()
+        r = block.z_r[:, H:]
+        h_prev = block.h_prev
+        u_h_tilde_ = r * h_prev  # (3a)
+        z = block.z_r[:, :H]
+        h_tilde = block.h_tilde
+        np.multiply(z, 1 - h_tilde ** 2, out=k_a_h_tilde)  # (δ2) (δ3)
+        np.multiply((h_tilde - h_prev) * z, 1 - z, out=k_a_z)  # (δ7) (δ8)
+        np.multiply(h_prev * r, 1 - r, out=k_a_r)  # (δ5) (δ6)
+        np.subtract(1, z, out=k_carry_h)  # (δ1)
+        d_h = np.empty((H, n), dtype)
+        back_u_h_tilde = np.empty((H, n), dtype)
+        s1 = np.empty((H, n), dtype)
+        carry_h = carry[:H]
+        back_h = carry[H:]
+        for (
+            t, (d_y_t, k_a_h_tilde_t, d_a_h_tilde_t, k_a_z_t, d_a_z_t, k_a_r_t, d_a_r_t,
+            k_carry_h_t, d_a_z_d_a_r_t), r_t
+        ) in zip(
+            range(steps - 1, -1, -1), work.steps[steps - 1 :: -1], r[::-1]
+        ):
+            add(d_y_t, carry_h, d_h)  # (δ1)
+            add(d_h, back_h, d_h)  # (δ1)
+            multiply(k_a_h_tilde_t, d_h, d_a_h_tilde_t)  # (δ2) (δ3)
+            multiply(k_a_z_t, d_h, d_a_z_t)  # (δ7) (δ8)
+            dot(w_back_u_h_tilde, d_a_h_tilde_t, back_u_h_tilde)  # (δ4)
+            multiply(k_a_r_t, back_u_h_tilde, d_a_r_t)  # (δ5) (δ6)
+            multiply(r_t, back_u_h_tilde, carry_h)  # (δ1)
+            multiply(k_carry_h_t, d_h, s1)  # (δ1)
+            add(carry_h, s1, carry_h)  # (δ1)
+            dot(w_back_h, d_a_z_d_a_r_t, back_h)  # (δ1)
+            if cut is not None and cut[t] is not None:
+                carry[:, cut[t]] = 0  # no gradient reaches what was there before
+        _columns(delta, columns[:, span])
+        _columns(h_prev, h_prev_columns[:, span])
+        _columns(u_h_tilde_, u_h_tilde_columns[:, span])
+        handed[:, :n] = carry
     run.work.append(work)
+    product = np.dot(columns[:2 * H], h_prev_columns.T)  # (δ9) (δ10)
+    dparams["W_z"][:, :H] += product[:H]  # (δ9)
+    dparams["W_r"][:, :H] += product[H:]  # (δ10)
+    product = np.dot(columns, x)  # (δ9) (δ10) (δ11)
+    dparams["W_z"][:, H:] += product[:H]  # (δ9)
+    dparams["W_r"][:, H:] += product[H:2 * H]  # (δ10)
+    dparams["W"][:, H:] += product[2 * H:]  # (δ11)
+    dparams["W"][:, :H] += np.dot(columns[2 * H:], u_h_tilde_columns.T)  # (δ11)
+    d_x_rows = np.dot(columns.T, w_d_x)  # (δ12)
+    dx = rows.unpack(d_x_rows)
+    dstate0 = {}
+    dstate0["h"] = rows.batch(handed[:H] + handed[H:])
     return dparams, dx, dstate0
 
 
@@ -475,374 +376,230 @@ def step(params, x, state):
     """
     if state is None:
         raise TypeError("state: expected a dict, got None; init_state makes one of zeros")
-    dtype, H, D = _check_params(params)
+    params, H, D, dtype = _check_params(params)
     _check_array("x", x, (None, D), dtype)
     B, _ = x.shape
-    _check_state("state", state, B, H, D, dtype)
+    _check_state("state", state, B, (H,), dtype)
+    W_z, W_r, W = params.values()
     h_prev = state["h"]
-    h_x = np.concatenate((h_prev, x), axis=1)
-    a_z = h_x.dot(params["W_z"].T)  # (1a)
-    z = _sigma(a_z)  # (1)
-    a_r = h_x.dot(params["W_r"].T)  # (2a)
-    r = _sigma(a_r)  # (2)
-    u_h_tilde = r * h_prev  # (3a)
-    u_h_tilde_x = np.concatenate((u_h_tilde, x), axis=1)
-    a_h_tilde = u_h_tilde_x.dot(params["W"].T)  # (3b)
-    h_tilde = np.tanh(a_h_tilde)  # (3)
-    h = (1 - z) * h_prev + z * h_tilde  # (4)
-
+    x_ = x
+    with np.errstate(all="ignore"):  # inf and NaN are values here
+        a_z = h_prev @ W_z[:, :H].T + x_ @ W_z[:, H:].T  # (1a)
+        z = _sigma(a_z)  # (1)
+        a_r = h_prev @ W_r[:, :H].T + x_ @ W_r[:, H:].T  # (2a)
+        r = _sigma(a_r)  # (2)
+        u_h_tilde_ = r * h_prev  # (3a)
+        a_h_tilde = u_h_tilde_ @ W[:, :H].T + x_ @ W[:, H:].T  # (3b)
+        h_tilde = np.tanh(a_h_tilde)  # (3)
+        h = (1 - z) * h_prev + z * h_tilde  # (4)
     return {"h": h}
 
 
-# As arrays, since NumPy takes several times as long over a Python float.
-_HALF = {np.dtype(name): np.array(0.5, name) for name in ("float32", "float64")}
+def _sigma(a, out=None):
+    """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
+    if out is None:
+        return 1 / (1 + np.exp(-a))
+    np.negative(a, out)
+    np.exp(out, out)
+    np.add(out, 1, out)
+    return np.divide(1, out, out)
 
 
-def _sigma(a):
-    """1 / (1 + exp(-a)), by a function that never overflows."""
-    half = _HALF[a.dtype]
-    if not a.ndim:
-        return half + half * np.tanh(half * a)
-    a = a * half
-    np.tanh(a, a)
-    a *= half
-    a += half
-    return a
+# What follows is the same in all modules for NumPy.
+
+# A block has so many bytes, to stay in a core's second-level cache, but so many steps at least.
+_CACHE, _STEPS = 1 << 20, 16
 
 
-# Below this many elements a slot, the number of calls decides how to evaluate tanh.
-_FEW = {"f": 2048, "d": 256}
+class _Rows:
+    """Which rows of the batch take which steps, and how these lie one behind the other.
 
-
-@functools.cache
-def _tanh_is_quick(dtype):
-    """Whether tanh takes about as long as exp: measured once, as it differs between processors.
-
-    With AVX-512 it does in float32; elsewhere it takes two to four times as long.
+    A span (lo, hi, n, at) is the steps lo to hi of the first n rows, the longest sequences first;
+    `at` is where they lie among all `count` of them.
     """
-    a = np.linspace(-4.0, 4.0, 4096, dtype=dtype)
-    out = np.empty_like(a)
-    seconds = {np.tanh: [], np.exp: []}
-    for _ in range(7):
-        for function, found in seconds.items():
-            start = time.perf_counter()
-            function(a, out)
-            found.append(time.perf_counter() - start)
-    return min(seconds[np.tanh]) < 1.2 * min(seconds[np.exp])
+
+    def __init__(self, T, B, lengths, restart, numbers, dtype):
+        self.shape, self.order, self.spans, self.count, lo, ends = (T, B), None, [], 0, 0, [T]
+        if lengths is not None:
+            lengths = np.asarray(lengths)
+            if lengths.shape != (B,) or (B and lengths.dtype.kind not in "iu"):
+                kind = f"{lengths.dtype} of shape {lengths.shape}"
+                raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
+            if B and not 0 <= lengths.min() <= lengths.max() <= T:
+                found = f"{lengths.min()} to {lengths.max()}"
+                raise ValueError(f"lengths: expected 0 to {T}, got {found}")
+            self.order = np.argsort(-lengths.astype(np.int64), kind="stable")
+            ends = sorted(set(lengths.tolist()) - {0})
+        if restart is not None:
+            _check_array("restart", restart, (T, B), np.dtype(bool))
+            restart = restart if self.order is None else restart[:, self.order]
+        self.restart = restart
+        for end in ends:
+            n = B if lengths is None else int((lengths >= end).sum())
+            most = max(_STEPS, _CACHE // max(1, numbers * n * dtype.itemsize))
+            for first in range(lo, end if n else lo, most):
+                last = min(first + most, end)
+                at = slice(self.count, self.count + (last - first) * n)
+                self.spans.append((first, last, n, at))
+                self.count = at.stop
+            lo = end
+
+    def cut(self, lo, hi, n):
+        """For each step of a span the rows that start again, or None; None if none does."""
+        if self.restart is None or not self.restart[lo:hi, :n].any():
+            return None
+        return [np.flatnonzero(row) if row.any() else None for row in self.restart[lo:hi, :n]]
+
+    def pack(self, x):
+        """(T, B, size) as (count, size)."""
+        size = x.shape[2]
+        if self.order is None:
+            return np.ascontiguousarray(x).reshape(self.count, size)
+        parts = [x[lo:hi, self.order[:n]].reshape(-1, size) for lo, hi, n, _ in self.spans]
+        return np.concatenate([np.empty((0, size), x.dtype), *parts])
+
+    def unpack(self, packed):
+        """(count, size) as (T, B, size), with zeros where a row has ended."""
+        if self.order is None:
+            return packed.reshape(*self.shape, packed.shape[1])
+        x = np.zeros((*self.shape, packed.shape[1]), packed.dtype)
+        for lo, hi, n, at in self.spans:
+            x[lo:hi, self.order[:n]] = packed[at].reshape(hi - lo, n, -1)
+        return x
+
+    def columns(self, state):
+        """(B, size) as (size, B), the longest sequences first."""
+        return state.T if self.order is None else state[self.order].T
+
+    def batch(self, columns):
+        """(size, B) as a new (B, size), in the caller's order."""
+        state = np.empty(columns.shape[::-1], columns.dtype)
+        state[slice(None) if self.order is None else self.order] = columns.T
+        return state
 
 
-def _activation(dtype, elements):
-    """How to evaluate sigma and tanh, and the factors that their pre-activations must carry.
-
-    sigma(a) = 1 / (1 + exp(-a)) or (1 + tanh(a / 2)) / 2, and tanh(a) = 2 / (1 + exp(-2a)) - 1 or
-    as it is: by exp or by tanh, whichever is quicker.
-    """
-    half, one, two = np.array(0.5, dtype), np.array(1.0, dtype), np.array(2.0, dtype)
-    add, divide, exp, multiply = np.add, np.divide, np.exp, np.multiply
-    subtract, tanh = np.subtract, np.tanh
-    quick = _tanh_is_quick(dtype)
-    direct = quick or elements < _FEW[dtype.char]
-
-    def activate(a, out, to_sigma, to_tanh):
-        """Activate a: all of it wants sigma, or all of it tanh."""
-        if quick if to_tanh is None else direct:
-            tanh(a, out)
-            if to_tanh is None:
-                multiply(out, half, out)
-                add(out, half, out)
-            return
-        exp(a, out)
-        add(out, one, out)
-        divide(one, out, out)  # in less time than NumPy's reciprocal
-        if to_sigma is None:
-            multiply(out, two, out)
-            subtract(out, one, out)
-
-    return activate, half if quick else -one, one if direct else -two
+def _restart(again, *states):
+    """What a step starts from: the state before it, and zero in the rows that start again."""
+    for before, start in states:
+        np.copyto(start, before)
+        if again is not None:
+            start[:, again] = 0
 
 
-# Multiplications in a product, up to which OpenBLAS (with AVX-512) does not copy its operands
-# first.  Many such products may be quicker than one of all, which is measured once for each size.
-_SMALL = 1_000_000
+def _columns(block, out):
+    """(steps, size, n) into (size, steps * n)."""
+    steps, size, n = block.shape
+    np.copyto(out.reshape(size, steps, n), block.transpose(1, 0, 2))
 
 
-@functools.lru_cache(maxsize=256)
-def _rows_at_once(rows, columns, B, dtype):
-    """How many rows of a matrix (rows, columns) to multiply at once by one of (columns, B)."""
-    few = max(m for m in range(1, rows + 1) if rows % m == 0 and m * columns * B <= _SMALL)
-    if few < 4 or few == rows:
-        return rows
-    matrix, operand = np.ones((rows, columns), dtype), np.ones((columns, B), dtype)
-    out = np.empty((rows, B), dtype)
-    seconds = {rows: [], few: []}
-    for _ in range(4):
-        for m, found in seconds.items():
-            blocks, places = matrix.reshape(-1, m, columns), out.reshape(-1, m, B)
-            start = time.perf_counter()
-            np.matmul(blocks, operand, places)
-            found.append(time.perf_counter() - start)
-    return few if min(seconds[few]) < 0.95 * min(seconds[rows]) else rows
-
-
-def _product(matrix, out):
-    """A function that multiplies the matrix by an operand, and `out` as that function takes it."""
-    rows, columns = matrix.shape
-    B = out.shape[1]
-    m = _rows_at_once(rows, columns, B, out.dtype)
-    if m == rows:
-        return matrix.dot, out
-    return functools.partial(np.matmul, matrix.reshape(-1, m, columns)), out.reshape(-1, m, B)
-
-
-_CACHE = 1 << 20  # bytes that stay in a core's second-level cache, or nearly
-
-
-def _chunk(numbers, dtype):
-    """How many steps stay in the cache, for so many numbers a step; one at least."""
-    return max(1, _CACHE // max(1, numbers * dtype.itemsize))
-
-
-_SUMMED = 480  # columns, the most that a sum of outer products takes in tiles
-
-
-def _span(products, rows, chunk, B, dtype):
-    """How many steps the sums over time take at once, in whole chunks.
-
-    With one product for all rows and columns: twice as many columns as rows, so that it costs much
-    more than to add it to the sum.  With tiles, as many as these can have.
-    """
-    few = _SUMMED // max(1, chunk * B) * chunk
-    if few and all(_tile(rows, size, dtype) for rows, size in products):
-        return few
-    return chunk * -(-2 * rows // (chunk * max(1, B)))
-
-
-@functools.lru_cache(maxsize=256)
-def _tile(rows, size, dtype):
-    """The tiles of (rows, size) to compute a sum of outer products in; None for the whole."""
-    n = max(n for n in range(1, min(size, 128) + 1) if size % n == 0)
-    m = max(m for m in range(1, rows + 1) if rows % m == 0 and m * n * _SUMMED <= _SMALL)
-    # Narrow tiles are slow, and large totals do not stay in the cache from sum to sum.
-    if m * n < 512 or m * n == rows * size or rows * size > 1 << 20:
-        return None
-    columns, operand = np.ones((rows, _SUMMED), dtype), np.ones((_SUMMED, size), dtype)
-    total, out = np.zeros((2, rows, size), dtype)
-    whole, tiles = [], []
-    for _ in range(7):
-        start = time.perf_counter()
-        np.matmul(columns, operand, out=out)
-        whole.append(time.perf_counter() - start)
-        start = time.perf_counter()
-        np.matmul(*_in_tiles(columns, operand, out, m, n))
-        total += out  # the more often, the fewer columns a sum has
-        tiles.append(time.perf_counter() - start)
-    return (m, n) if min(tiles) < 0.97 * min(whole) else None
-
-
-def _in_tiles(columns, operand, out, m, n):
-    """Views of the three, such that np.matmul computes tiles of (m, n)."""
-    rows, count = columns.shape
-    size = operand.shape[1]
-    return (
-        columns.reshape(rows // m, 1, m, count),
-        operand.reshape(count, size // n, n).transpose(1, 0, 2),
-        out.reshape(rows // m, m, size // n, n).transpose(0, 2, 1, 3),
-    )
-
-
-def _outer(columns, operand):
-    """The sum of the outer products of columns, (rows, count), with rows of (count, size)."""
-    rows, count = columns.shape
-    size = operand.shape[1]
-    if count <= _SUMMED and rows * count * size > _SMALL:
-        tile = _tile(rows, size, columns.dtype)
-        if tile:
-            out = np.empty((rows, size), columns.dtype)
-            np.matmul(*_in_tiles(columns, operand, out, *tile))
-            return out
-    return columns @ operand
-
-
-def _take(reuse, key):
-    """A tape for these sizes: a new one, or one that takes over the memory of `reuse`."""
-    if reuse is None:
-        return Tape(*key)
-    if not isinstance(reuse, Tape):
-        raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
-    if reuse.spent:
-        raise ValueError("reuse: this tape was given to reuse before and is spent")
-    if reuse.key != key:
-        raise ValueError(
-            "reuse: expected a tape of the same T, B, H, D and dtype "
-            f"{key}, got {reuse.key}"
-        )
-    run = object.__new__(Tape)
-    run.__dict__.update(reuse.__dict__)
-    reuse.__dict__ = {"spent": True}
-    return run
-
-
-def _references(arrays):
-    """How many references to each array there are, with some that this count makes itself."""
-    return [sys.getrefcount(array) for array in arrays]
-
-
-_UNHELD = _references([object()])[0]
-
-
-def _spare(pool, shape, dtype):
-    """An array of the pool that nobody holds any more, or a new one."""
-    for k, references in enumerate(_references(pool)):
-        if references <= _UNHELD:
-            return pool[k]
-    pool.append(np.empty(shape, dtype))
-    del pool[:-2]  # what the caller keeps is not for the pool to keep too
-    return pool[-1]
-
-
-def _check_state(name, state, B, H, D, dtype):
-    """Raise unless `state` is None or a dict of all states."""
-    if state is None:
-        return
-    _check_names(name, state, STATES)
-    _check_array(f"{name}['h']", state["h"], (B, H), dtype)
-
-
-@functools.lru_cache(maxsize=8)
-def _shapes(H=None, D=None):
-    """The shape of each parameter."""
-    return {
-        "W_z": (H, H + D),
-        "W_r": (H, H + D),
-        "W": (H, H + D),
-    }
+def _check(good, error, name, expected, got):
+    """Raise the error unless the argument is good."""
+    if not good:
+        raise error(f"{name}: expected {expected}, got {got}")
 
 
 def _dtype(dtype):
     """The dtype, if the module computes in it."""
     try:
-        found = np.dtype(dtype)
+        found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
     except TypeError:
         found = None
-    # None would compare equal to float64, as np.dtype(None) is that.
-    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
+    good = found in (np.float32, np.float64)
+    _check(good, ValueError, "dtype", "float32 or float64", repr(dtype))
     return found
 
 
 def _size(name, value, smallest=1):
     """The value, if it is a size."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}: expected a whole number, got {value!r}")
-    if value < smallest:
-        raise ValueError(f"{name}: expected at least {smallest}, got {value}")
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    _check(whole, TypeError, name, "a whole number", repr(value))
+    _check(value >= smallest, ValueError, name, f"at least {smallest}", value)
     return int(value)
 
 
 def _check_array(name, value, shape, dtype):
     """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    free = shape.count(None)
-    if (
-        type(value) is np.ndarray
-        and value.dtype == dtype
-        and value.ndim == len(shape)
-        and value.shape[free:] == shape[free:]  # free axes come first
-    ):
-        return
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")
-    if len(value.shape) != len(shape) or any(
-        n is not None and n != m for n, m in zip(shape, value.shape, strict=True)
-    ):
+    array = isinstance(value, np.ndarray)
+    _check(array, TypeError, name, "a numpy.ndarray", type(value).__name__)
+    if value.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, value.shape)):
         wanted = tuple("any" if n is None else n for n in shape)
         raise ValueError(f"{name}: expected shape {wanted}, got {value.shape}")
-    if value.dtype != dtype:
-        raise TypeError(f"{name}: expected dtype {dtype} like the parameters', got {value.dtype}")
+    like = "" if dtype == bool else " like the parameters'"
+    _check(value.dtype == dtype, TypeError, name, f"dtype {dtype}{like}", value.dtype)
 
 
 def _check_names(name, given, names):
     """Raise unless `given` is a dict with just these names."""
-    if type(given) is dict and list(given) == list(names):
-        return
-    if not isinstance(given, dict):
-        kind = type(given).__name__
-        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {kind}")
-    for key in names:
-        if key not in given:
-            raise ValueError(f"{name}: {key} is missing; expected {', '.join(names)}")
-    for key in given:
-        if key not in names:
-            raise ValueError(f"{name}: {key!r} is unknown; expected {', '.join(names)}")
+    known = ", ".join(names)
+    _check(isinstance(given, dict), TypeError, name, f"a dict of {known}", type(given).__name__)
+    for key in [*names, *given]:
+        if key not in given or key not in names:
+            problem = f"{key} is missing" if key in names else f"{key!r} is unknown"
+            raise ValueError(f"{name}: {problem}; expected {known}")
 
 
-def _check_params(params):
-    """The dtype and the sizes H, D that the parameters have; raise if they do not fit."""
+def _check_state(name, state, B, sizes, dtype):
+    """Raise unless `state` is None or a dict of all states."""
+    if state is not None:
+        _check_names(name, state, STATES)
+        for key, size in zip(STATES, sizes):
+            _check_array(f"{name}['{key}']", state[key], (B, size), dtype)
+
+
+def _check_params(params, dtype=None, **known):
+    """The parameters in order, scalars as arrays; the sizes; the dtype of all of them.
+
+    `known` are sizes, and `dtype` is a dtype, which no parameter may tell.
+    """
     _check_names("params", params, PARAMETERS)
-    try:
-        dtype = params["W_z"].dtype
-        H = params["W_z"].shape[0]
-        D = params["W_z"].shape[1] - H
-    except (AttributeError, IndexError, TypeError):
-        _check_each(params)
-        raise
-    for name, shape in _shapes(H, D).items():
-        value = params[name]
-        if type(value) is not np.ndarray or value.dtype != dtype or value.shape != shape:
-            _check_each(params)
-            if value.shape != shape:
-                _explain_shapes(params)
-    if dtype != np.float32 and dtype != np.float64:
-        _check_each(params)
-    return dtype, H, D
+    kinds = (v.dtype for v in params.values() if isinstance(v, (np.ndarray, np.generic)))
+    dtype, arrays = next(kinds, dtype), {}
+    for key, shape in PARAMETERS.items():
+        value, name = params[key], f"params['{key}']"
+        if not shape and isinstance(value, (int, float, np.generic)):
+            value = np.array(value, value.dtype if isinstance(value, np.generic) else dtype)
+        array = isinstance(value, np.ndarray)
+        _check(array, TypeError, name, "a numpy.ndarray", type(value).__name__)
+        real = value.dtype in (np.float32, np.float64)
+        _check(real, TypeError, name, "float32 or float64", value.dtype)
+        same, like = value.dtype == dtype, f"dtype {dtype} like the others"
+        _check(same, TypeError, name, like, value.dtype)
+        _check(value.ndim == len(shape), ValueError, name, f"shape {shape}", value.shape)
+        arrays[key] = value
+    _check(dtype in (np.float32, np.float64), TypeError, "x", "float32 or float64", dtype)
+    shapes = tuple(value.shape for value in arrays.values())
+    return arrays, *_extents(shapes, tuple(known.items())), dtype
 
 
-def _check_each(params):
-    """Raise for a parameter that is no array, or has another number of axes or dtype."""
-    dtype = None
-    for name, value in params.items():
-        if not isinstance(value, np.ndarray):
-            raise TypeError(
-                f"params[{name!r}]: expected a numpy.ndarray, got {type(value).__name__}"
-            )
-        if value.ndim != len(PARAMETERS[name]):
-            raise ValueError(
-                f"params[{name!r}]: expected shape {PARAMETERS[name]}, got {value.shape}"
-            )
-        if dtype is None:
-            dtype = value.dtype
-            if dtype != np.float32 and dtype != np.float64:
-                raise TypeError(f"params[{name!r}]: expected float32 or float64, got {dtype}")
-        elif value.dtype != dtype:
-            raise TypeError(
-                f"params[{name!r}]: expected dtype {dtype} like the others, got {value.dtype}"
-            )
+@functools.lru_cache(maxsize=64)
+def _extents(shapes, known):
+    """The sizes, each as most shapes have it; raise for the parameter that disagrees."""
+    sizes = dict(known)
+    while missing := [size for size in SIZES if size not in sizes]:
+        votes = {}
+        for symbols, shape in zip(PARAMETERS.values(), shapes):
+            for symbol, extent in zip(symbols, shape):
+                parts = symbol.split("+")
+                new = [part for part in parts if part in missing]
+                if len(set(new)) == 1:
+                    rest = extent - sum(sizes[part] for part in parts if part not in new)
+                    votes.setdefault(new[0], []).append((len(parts), rest // len(new)))
+        # Where a size stands alone says more than what a sum leaves over.
+        plainest = min(n for found in votes.values() for n, _ in found)
+        for size, found in votes.items():
+            extents = [extent for n, extent in found if n == plainest]
+            sizes |= {size: max(extents, key=extents.count)} if extents else {}
+    found = tuple(sizes[size] for size in SIZES)
+    for (key, wanted), shape in zip(_shapes(*found).items(), shapes):
+        expected = f"shape {PARAMETERS[key]} = {wanted}"
+        _check(shape == wanted, ValueError, f"params['{key}']", expected, shape)
+    return found
 
 
-def _explain_shapes(params):
-    """Raise for the parameter whose shape disagrees with most of the others."""
-    votes = {}
-    for size, name, axis, less in _SIZE_SOURCES:
-        extent = params[name].shape[axis]
-        for other in less:
-            extent -= max(votes[other], key=votes[other].get)
-        found = votes.setdefault(size, {})
-        found[extent] = found.get(extent, 0) + 1
-    sizes = {size: max(found, key=found.get) for size, found in votes.items()}
-    for name, shape in _shapes(**sizes).items():
-        if params[name].shape != shape:
-            raise ValueError(
-                f"params[{name!r}]: expected shape {PARAMETERS[name]} = {shape}, "
-                f"got {params[name].shape}"
-            )
-    raise AssertionError("shapes that disagree with none")
-
-
-# Where each size can be read: size, parameter, axis, sizes of the other columns.
-_SIZE_SOURCES = (
-    ("H", "W_z", 0, ()),
-    ("H", "W_r", 0, ()),
-    ("H", "W", 0, ()),
-    ("D", "W_z", 1, ("H",)),
-    ("D", "W_r", 1, ("H",)),
-    ("D", "W", 1, ("H",)),
-)
+def _shapes(*sizes):
+    """The shape of each parameter."""
+    known = dict(zip(SIZES, sizes))
+    return {
+        key: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
+        for key, symbols in PARAMETERS.items()
+    }

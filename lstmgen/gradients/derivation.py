@@ -197,7 +197,10 @@ def derive(form: NormalForm) -> Gradients:
 
     sums: dict[str, list[Expression]] = {p: [] for p in form.parameters if p not in form.weights}
 
+    live = _live(form)
     for definition in form.definitions:
+        if definition.name not in live:
+            continue  # its adjoint is zero, whatever it is multiplied by
         delta = Value(adjoint[definition.name])
         used: dict[Value, list[Expression]] = {}
         for value in values(definition.value):
@@ -239,6 +242,16 @@ def derive(form: NormalForm) -> Gradients:
         initial=tuple(InitialGradient(next(labels), s) for s in form.states),
         form=form,
     )
+
+
+def _live(form: NormalForm) -> set[str]:
+    """The definitions that the loss depends on: states, the output, and what leads to these."""
+    live = {*form.states, form.output}
+    for d in reversed(form.definitions):
+        if d.name in live:
+            live.update(v.name for v in values(d.value))
+            live.update(p.operand.name for p in d.products)
+    return live
 
 
 def _signed_products(value: Expression) -> list[tuple[MatVec, bool]]:

@@ -53,7 +53,8 @@ class Backward:
     def _carry_names(self, state: str) -> tuple[str | None, str | None]:
         later = self._gradients.adjoint(state).later
         products = any(uses_product(term) for term in later)
-        elementwise = any(not uses_product(term) for term in later)
+        # What hands nothing on hands on zero: dstate must not reach steps before the last.
+        elementwise = any(not uses_product(term) for term in later) or not later
         made = []
         for wanted, prefix in ((elementwise, "carry"), (products, "back")):
             name = self._names.new(prefix, state) if wanted else None

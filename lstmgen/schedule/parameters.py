@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lstmgen.algebra.expression import Expression, Value, add, values
+from lstmgen.algebra.expression import ZERO, Expression, Value, add, values
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.gradients.derivation import Gradients, MatrixGradient, VectorGradient
 from lstmgen.schedule.program import Outer, Reduction, WeightGradient
@@ -42,6 +42,8 @@ def reductions(form: NormalForm, gradients: Gradients) -> tuple[Reduction, ...]:
         if isinstance(gradient, VectorGradient):
             by_size: dict[str, list[Expression]] = {}
             for term in gradient.terms:
+                if term == ZERO:
+                    continue  # the parameter stands where the slope is 0
                 delta = next(v for v in values(term) if v.name in of)
                 by_size.setdefault(form.sizes[of[delta.name]], []).append(term)
             for size, terms in by_size.items():

@@ -12,13 +12,8 @@ from types import ModuleType
 
 import numpy as np
 
-from lstmgen.targets.numpy.operations import FUNCTIONS
-
 _REFUSALS = ("_check", "_explain", "_size", "_dtype", "_shapes", "init_")
 """Functions that compute no result of forward, backward or step: they look at arguments."""
-_MEASURING = ("_tanh_is_quick", "_rows_at_once")
-"""Functions that choose by a stopwatch between ways to compute the same."""
-
 _SWAPPED_CALLS = {"add": "subtract", "subtract": "add", "tanh": "sin", "exp": "expm1"}
 
 
@@ -71,7 +66,7 @@ class _Unbound(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        function = getattr(np, name) if name in FUNCTIONS else None
+        function = getattr(np, name, None)
         if isinstance(function, np.ufunc):
             node.func = ast.Attribute(ast.Name("np", ast.Load()), name, ast.Load())
             if len(node.args) > function.nin:
@@ -104,7 +99,7 @@ def _computing(tree: ast.Module) -> list[ast.stmt]:
         part
         for part in tree.body
         if isinstance(part, (ast.FunctionDef, ast.ClassDef))
-        and not part.name.startswith((*_REFUSALS, *_MEASURING))
+        and not part.name.startswith(_REFUSALS)
     ]
 
 

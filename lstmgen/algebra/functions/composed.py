@@ -229,7 +229,7 @@ COMPOSED = (
         lambda m, a, low, high: min(max(a, low), high),
         _clip,
         lambda a, low, high: call("min", call("max", a, low), high),
-        numpy=Text("np.clip({}, {}, {})"),
+        numpy=Text("np.clip({}, {}, {})", into=True),
         words=("clamp",),
         kinks=lambda m, a, low, high: (a - low, a - high, low - high),
         note="The derivative at the borders is 1, outside them 0.",

@@ -24,11 +24,13 @@ class Text:
         call: its call, with `{}` for each argument.
         helper: the definition that the call needs, or "" if the language has it.
         uses: the functions of the table whose helpers this one calls.
+        into: whether the call takes, as one more argument, the memory for its value.
     """
 
     call: str
     helper: str = ""
     uses: tuple[str, ...] = ()
+    into: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,16 @@ SMOOTH = (
         # small.
         numpy=Text(
             "_sigma({})",
-            '''def _sigma(a):
-    """1 / (1 + exp(-a)) to its last digits, small or large."""
-    tail = np.exp(-np.abs(a))
-    return np.where(a < 0, tail, 1) / (1 + tail)
+            '''def _sigma(a, out=None):
+    """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
+    if out is None:
+        return 1 / (1 + np.exp(-a))
+    np.negative(a, out)
+    np.exp(out, out)
+    np.add(out, 1, out)
+    return np.divide(1, out, out)
 ''',
+            into=True,
         ),
         # Where exp is infinite, 1 / (1 + inf) is the 0 that is meant.
         c=Text("sigmoid({})", "real sigmoid(real a) { return 1 / (1 + exp(-a)); }"),
@@ -56,7 +61,7 @@ SMOOTH = (
         r"\tanh",
         lambda m, a: m.tanh(a),
         lambda y, a: (sub(ONE, power(y, _TWO)),),
-        numpy=Text("np.tanh({})"),
+        numpy=Text("np.tanh({})", into=True),
         c=Text("tanh({})"),
         commands=("tanh",),
         power_on_name=True,
@@ -68,7 +73,7 @@ SMOOTH = (
         r"\exp",
         lambda m, a: m.exp(a),
         lambda y, a: (y,),
-        numpy=Text("np.exp({})"),
+        numpy=Text("np.exp({})", into=True),
         c=Text("exp({})"),
         commands=("exp",),
     ),
@@ -79,7 +84,7 @@ SMOOTH = (
         r"\log",
         lambda m, a: m.log(a),
         lambda y, a: (div(ONE, a[0]),),
-        numpy=Text("np.log({})"),
+        numpy=Text("np.log({})", into=True),
         c=Text("log({})"),
         words=("ln",),
         commands=("log", "ln"),
@@ -94,7 +99,7 @@ SMOOTH = (
         r"\sqrt",
         lambda m, a: m.sqrt(a),
         lambda y, a: (div(ONE, mul(_TWO, y)),),
-        numpy=Text("np.sqrt({})"),
+        numpy=Text("np.sqrt({})", into=True),
         c=Text("sqrt({})"),
         around=(r"\sqrt{", "}"),
         singular=True,
@@ -107,7 +112,7 @@ SMOOTH = (
         r"\operatorname{softplus}",
         _softplus,
         lambda y, a: (call("sigma", a[0]),),
-        numpy=Text("np.logaddexp({}, 0)"),
+        numpy=Text("np.logaddexp({}, 0)", into=True),
         c=Text(
             "softplus({})",
             "real softplus(real a) { return (a < 0 ? 0 : a) + log1p(exp(-fabs(a))); }",
@@ -120,7 +125,7 @@ SMOOTH = (
         r"\sin",
         lambda m, a: m.sin(a),
         lambda y, a: (call("cos", a[0]),),
-        numpy=Text("np.sin({})"),
+        numpy=Text("np.sin({})", into=True),
         c=Text("sin({})"),
         commands=("sin",),
         power_on_name=True,
@@ -132,7 +137,7 @@ SMOOTH = (
         r"\cos",
         lambda m, a: m.cos(a),
         lambda y, a: (neg(call("sin", a[0])),),
-        numpy=Text("np.cos({})"),
+        numpy=Text("np.cos({})", into=True),
         c=Text("cos({})"),
         commands=("cos",),
         power_on_name=True,
@@ -144,7 +149,7 @@ SMOOTH = (
         r"\sinh",
         lambda m, a: m.sinh(a),
         lambda y, a: (call("cosh", a[0]),),
-        numpy=Text("np.sinh({})"),
+        numpy=Text("np.sinh({})", into=True),
         c=Text("sinh({})"),
         commands=("sinh",),
         power_on_name=True,
@@ -156,7 +161,7 @@ SMOOTH = (
         r"\cosh",
         lambda m, a: m.cosh(a),
         lambda y, a: (call("sinh", a[0]),),
-        numpy=Text("np.cosh({})"),
+        numpy=Text("np.cosh({})", into=True),
         c=Text("cosh({})"),
         commands=("cosh",),
         power_on_name=True,
@@ -168,7 +173,7 @@ SMOOTH = (
         r"\arctan",
         lambda m, a: m.atan(a),
         lambda y, a: (div(ONE, add(ONE, power(a[0], _TWO))),),
-        numpy=Text("np.arctan({})"),
+        numpy=Text("np.arctan({})", into=True),
         c=Text("atan({})"),
         aliases=("atan",),
         words=("atan",),
@@ -181,7 +186,7 @@ SMOOTH = (
         r"\operatorname{expm1}",
         lambda m, a: m.expm1(a),
         lambda y, a: (call("exp", a[0]),),
-        numpy=Text("np.expm1({})"),
+        numpy=Text("np.expm1({})", into=True),
         c=Text("expm1({})"),
     ),
     Function(
@@ -191,7 +196,7 @@ SMOOTH = (
         r"\operatorname{log1p}",
         lambda m, a: m.log1p(a),
         lambda y, a: (div(ONE, add(ONE, a[0])),),
-        numpy=Text("np.log1p({})"),
+        numpy=Text("np.log1p({})", into=True),
         c=Text("log1p({})"),
         singular=True,
         domain=lambda m, a: 1 + a,

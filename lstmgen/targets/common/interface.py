@@ -76,8 +76,9 @@ class Interface:
 
     @property
     def sizes(self) -> tuple[str, ...]:
-        """H, the declared sizes, and the inputs' own."""
-        return ("H", *self.form.extra_sizes, *self.form.input_sizes)
+        """H if something has it, the declared sizes, and the inputs' own."""
+        hidden = ("H",) if "H" in self.form.sizes.values() else ()
+        return (*hidden, *self.form.extra_sizes, *self.form.input_sizes)
 
     @cached_property
     def auxiliary(self) -> tuple[str, ...]:

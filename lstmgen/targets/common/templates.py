@@ -37,6 +37,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["library"] = lambda name: {"np": "numpy", "cp": "cupy"}[name]
     environment.filters["commented"] = _commented
     environment.filters["targets"] = _targets
+    environment.filters["unpacked"] = _unpacked
+    environment.filters["filled"] = _filled
     environment.filters["out"] = lambda name: f"{name}_out"
     return environment
 
@@ -69,6 +71,31 @@ def _targets(names: list[str], indent: int) -> str:
         return f"({line})" if len(names) == 1 else line
     margin = " " * indent
     filled = textwrap.wrap(line + ",", WIDTH - indent - 4)
+    return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
+
+
+def _filled(items: list[str], indent: int) -> str:
+    """A call of zip, its arguments over as few lines as they take."""
+    line = f"zip({', '.join(items)})"
+    if indent + len(line) + 20 <= WIDTH:
+        return line
+    lines = [""]
+    for item in items:
+        if len(lines[-1]) + len(item) + indent + 2 > WIDTH and lines[-1]:
+            lines.append("")
+        lines[-1] += f"{item}, "
+    margin = " " * indent
+    inner = "\n".join(f"{margin}{line.rstrip()}" for line in lines).removesuffix(",")
+    return f"zip(\n{inner}\n{margin[4:]})"
+
+
+def _unpacked(names: list[str], indent: int) -> str:
+    """Names that a sequence is unpacked to, over several lines if they are many."""
+    line = ", ".join(names) + ("," if len(names) == 1 else "")
+    if indent + len(line) <= WIDTH - 25:
+        return line
+    margin = " " * indent
+    filled = textwrap.wrap(line + ("" if line.endswith(",") else ","), WIDTH - indent - 4)
     return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
 
 

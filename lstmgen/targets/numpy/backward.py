@@ -1,482 +1,519 @@
-"""The backward pass for NumPy: factors for a chunk of steps at once, then a short loop.
+"""The backward pass of a NumPy module: factors for a whole block, then the loop, then what is left.
 
-The adjoints that other parts of the pass need have a slot in a second record, `adjoint`.  For a
-chunk of steps, all factors that hold no adjoint are computed first (where an adjoint is one factor
-times one source, the factor waits in the adjoint's own slot); the loop then goes from step to step
-with a few multiplications and one product each.  Parameters' gradients are single products after
-it.
+The adjoints that parameters' gradients are made of are collected for the whole sequence, one column
+for each step and row, so that each gradient is one product.
 """
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lstmgen.algebra.expression import (
-    ZERO,
+    ONE,
     Add,
+    Call,
     Expression,
     Neg,
-    Number,
-    Parameter,
     Value,
     add,
+    children,
     mul,
+    neg,
+    rebuild,
     transform,
     values,
     walk,
 )
-from lstmgen.form.normal_form import Definition
-from lstmgen.gradients.derivation import InputGradient
-from lstmgen.schedule.program import (
-    Block,
-    Column,
-    Gather,
-    Reduction,
-    Schedule,
-    Stage,
-    WeightGradient,
-)
-from lstmgen.targets.common.ordering import best_order
-from lstmgen.targets.numpy.across import join_gathers
+from lstmgen.schedule.program import Block as ElementWise
+from lstmgen.schedule.program import Column, Gather, Schedule, Stage
 from lstmgen.targets.numpy.forward import Forward
-from lstmgen.targets.numpy.fusion import allocate, fuse, numbered
-from lstmgen.targets.numpy.linear import Form, linear_form
-from lstmgen.targets.numpy.operations import Assignment, Operation, View, lower
-from lstmgen.targets.numpy.sharing import Pair, pair_of, share_products
-from lstmgen.targets.numpy.storage import Slots, runs, span
-
-ADJOINT = "adjoint"
-FACTOR = "factor"
-CARRY = "carry"
-_LARGE = 100  # nodes; written out more than once, larger expressions would grow without bounds
-
-
-@dataclass(frozen=True, slots=True)
-class BackPacked:
-    """Blocks of weights side by side: the matrix of a `Gather`."""
-
-    name: str
-    columns: tuple[Column, ...]
-    labels: tuple[str, ...]
+from lstmgen.targets.numpy.linear import Adjoint, Part, simplified
+from lstmgen.targets.numpy.lowering import Lowering, Scratch
+from lstmgen.targets.numpy.program import (
+    Block,
+    Dot,
+    Keep,
+    Line,
+    Matrix,
+    Slot,
+    Stack,
+    Statement,
+    Sum,
+    Term,
+    Whole,
+)
+from lstmgen.targets.numpy.program import Call as Operation
+from lstmgen.targets.numpy.trees import tree
 
 
 @dataclass(frozen=True, slots=True)
-class BackDot:
-    """A product of the backward loop: out = packed · operand, for the gather `gathered`.
+class Right:
+    """What adjoints are multiplied by in a parameter's gradient: a value, maybe of the step before.
 
-    The last `later` columns of `packed` multiply adjoints of the step after.
+    An input's rows lie as the caller gave them; for all else columns are collected.
     """
 
-    packed: BackPacked
-    operand: View
-    out: View
-    labels: tuple[str, ...]
-    gathered: str
-    later: int = 0
-
-
-BackInstruction = BackDot | Operation
+    value: Value
+    is_input: bool
 
 
 @dataclass(frozen=True, slots=True)
-class OuterRun:
-    """Neighbouring adjoints whose outer products with one operand are one product."""
+class Outer:
+    """Block `slot` of a weight's gradient gets ± (member of the columns) (right)^T."""
 
-    gradient: WeightGradient
+    weight: str
+    slot: int
+    transposed: bool
+    adjoint: str
+    negative: bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class OuterProduct:
+    """One product: adjacent members of the columns, from `first` on, with one right side."""
+
     first: int
-    last: int
-    adjoints: View
+    right: Right
+    rows: tuple[Outer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A vector's or scalar's gradient gets ± the sum of a member of the columns."""
+
+    parameter: str
+    adjoint: str
+    negative: bool
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A vector's or scalar's gradient gets the sum of an expression over a block."""
+
+    parameter: str
+    value: Expression
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputProduct:
+    """An input's gradient as one product: adjacent members of the columns times a matrix."""
+
+    name: str
+    first: int
+    matrix: Matrix
+
+
+@dataclass
 class Backward:
-    """Everything that the template of the backward pass prints."""
+    """The plan.
 
+    Attributes:
+        again: forward values that are evaluated again for a block.
+        before, after: lines for a whole block, before and after the loop.
+        common: calls that several factors have in common.
+        factors: what the loop multiplies adjoints by: (slot, expression, labels).
+        loop: its statements.
+        places: of adjoints, factors and what is handed on.
+        stacks: arrays of a block or a step; `carry` what is handed from step to step.
+        columns: the adjoints that are collected; rights: what else is.
+        outer, totals, reduced: the parameters' gradients.
+        inputs: those computed at the end; the others are lines of `after`.
+        sizes: of the factors and what they have in common.
+        in_loop: what the loop computes.
+        handed: for each state the members of `carry` whose sum reaches the step before.
+    """
+
+    schedule: Schedule
+    again: tuple[Line, ...] = ()
+    before: tuple[Whole, ...] = ()
+    common: tuple[Line, ...] = ()
+    factors: tuple[tuple[Slot, Expression, tuple[str, ...]], ...] = ()
+    loop: tuple[Statement, ...] = ()
+    after: tuple[Whole, ...] = ()
+    places: dict[str, Slot] = field(default_factory=dict)
+    stacks: tuple[Stack, ...] = ()
+    scratch: tuple[Stack, ...] = ()
+    carry: Stack | None = None
+    columns: Stack | None = None
+    rights: tuple[Right, ...] = ()
+    outer: tuple[OuterProduct, ...] = ()
+    totals: tuple[Total, ...] = ()
+    reduced: tuple[Reduced, ...] = ()
+    inputs: tuple[InputProduct, ...] = ()
+    handed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sizes: dict[str, str] = field(default_factory=dict)
+    in_loop: tuple[str, ...] = ()
+
+
+def backward(schedule: Schedule, forward: Forward) -> Backward:
+    """Plan the backward pass of a schedule whose forward pass is planned."""
+    return _Planner(schedule, forward).plan()
+
+
+class _Planner:
     def __init__(self, schedule: Schedule, forward: Forward) -> None:
-        self.schedule = schedule
-        self.forward = forward
-        self._again = {d.name: d for d in schedule.recomputed}
-        self._written_out: dict[str, Expression] = {}  # what is evaluated again, in place
-        self._evaluated_first: dict[str, Definition] = {}  # what is too large for that
-        self._write_out()
-        self._joined = join_gathers(schedule.backward.loop, schedule.carried)
-        outside = (*schedule.backward.before, *schedule.backward.after)
-        # Values of all steps that are arrays of their own.
-        self._whole_values = {n for s in outside for n in _made_by(s)} | {schedule.seed}
-        self._linearize()
-        sizes = schedule.sizes
-        names = schedule.kept_adjoints[::-1]
+        self._schedule = schedule
+        self._forward = forward
+        self._plan = Backward(schedule)
+        self._places = self._plan.places
+        self._stacks: list[Stack] = []
+        self._adjoints = {a.name: a for a in schedule.gradients.adjoints}
+        self._in_loop = {
+            d.name
+            for s in schedule.backward.loop
+            if isinstance(s, ElementWise)
+            for d in s.assignments
+        }
+        self._factors: dict[Expression, tuple[str, list[str]]] = {}
+        self._taken = {*schedule.variables, *schedule.form.parameters}
 
-        def arrange(order: tuple[str, ...]) -> None:
-            self.adjoint = Slots(ADJOINT, order, tuple(sizes[n] for n in order))
+    def plan(self) -> Backward:
+        plan, schedule = self._plan, self._schedule
+        plan.again = tuple(Line(d.name, d.value, (d.label,)) for d in schedule.recomputed)
+        for d in schedule.recomputed:
+            # In the backward pass it lives for a block, whatever the forward pass did with it.
+            self._new(d.name, (d.name,), Keep.BLOCK)
+        self._new(schedule.seed, (schedule.seed,), Keep.BLOCK)
+        plan.before = tuple(self._whole(schedule.backward.before))
+        self._carries()
+        kept = [a for a in schedule.kept_adjoints if a in self._in_loop]
+        if kept:
+            kept.sort(key=self._rank)
+            self._new(self._name("delta"), kept, Keep.BLOCK)
+        self._loop()
+        plan.after = tuple(self._whole(self._columns_first()))
+        self._parameters()
+        plan.stacks = tuple(self._stacks)
+        plan.in_loop = tuple(sorted(self._in_loop))
+        return plan
 
-        def cost(order: tuple[str, ...]) -> int:
-            arrange(order)
-            outer = sum(len(self.outer_runs(w)) for w in schedule.weight_gradients)
-            return 4 * len(self._loop()) + 2 * len(self._factors()) + 3 * outer
+    def _name(self, wanted: str) -> str:
+        while wanted in self._taken:
+            wanted += "_"
+        self._taken.add(wanted)
+        return wanted
 
-        arrange(best_order(names, cost, len(self.forms)))
-        factors = allocate(self._factors())
-        self.factors: tuple[Operation, ...] = tuple(
-            op for op in factors.instructions if isinstance(op, Operation)
-        )
-        self.factor_scratch = _scratch(factors.sizes)
-        loop = allocate(self._loop())
-        self.loop = loop.instructions
-        self.scratch = _scratch(loop.sizes)
+    def _new(
+        self, name: str, members: Sequence[str], keep: Keep, sizes: Sequence[str] | None = None
+    ) -> Stack:
+        if sizes is None:
+            sizes = [self._schedule.sizes[m] for m in members]
+        stack = Stack(name, tuple(members), tuple(sizes), keep)
+        self._plan.sizes |= dict(zip(members, sizes, strict=True))
+        self._stacks.append(stack)
+        for k, member in enumerate(members):
+            self._places[member] = Slot(stack, k)
+        return stack
 
-    # Linear forms
+    def _rank(self, adjoint: str) -> tuple[int, int]:
+        """Adjoints lie in the order of the products that their values are made of."""
+        of = self._adjoints[adjoint].of
+        place = self._forward.places.get(of)
+        if place is None:
+            return (len(self._forward.stacks), 0)
+        return (self._forward.stacks.index(place.stack), place.first)
 
-    def _linearize(self) -> None:
-        """Write every adjoint of the loop as a sum of factor * source."""
-        made: list[Definition] = []
-        gathered: set[str] = set()
-        operands: set[str] = set()
-        for stage in self._joined.stages:
-            if isinstance(stage, Block):
-                made += stage.assignments
-            elif isinstance(stage, Gather):
-                gathered.add(stage.result)
-                operands |= {c.operand for c in stage.columns}
-        carried = {n for pair in self.carried.values() for n in pair if n is not None}
-        wanted = {*self.schedule.kept_adjoints} | operands | carried
-        sources = {Value(n) for n in (*(d.name for d in made), *gathered, *carried)}
-        known: dict[Value, Form] = {}
-        self.forms: list[tuple[Definition, Form]] = []
-        for d in made:
-            form = linear_form(self._plain(d.value), lambda v: v in sources, known)
-            large = any(_is_large(term.factor) for term in form)
-            if d.name not in wanted and len(form) <= 1 and not large:
-                known[Value(d.name)] = form
-            else:
-                self.forms.append((d, form))
-        self.factor_values: dict[Expression, str] = {}  # factor -> its name
-        self.in_place: dict[str, str] = {}  # adjoint -> the factor that waits in its slot
-        self._sizes: dict[str, str] = {}
-        self._name_factors()
+    def slot(self, value: Value) -> Slot:
+        """Where a value of either pass is, of the step itself or of the one before."""
+        if value.name in self._places:
+            place = self._places[value.name]
+            return Slot(place.stack, place.first, place.count, value.shift)
+        return self._forward.slot(value)
 
-    def _write_out(self) -> None:
-        for d in self._again.values():
-            value = self._plain(d.value)
-            if _is_large(value):
-                self._evaluated_first[d.name] = Definition(d.label, d.name, value)
-            else:
-                self._written_out[d.name] = value
+    # Before and after the loop
 
-    def _plain(self, expression: Expression) -> Expression:
-        """The expression with what is evaluated again written out, as far as that is small."""
-
-        def change(node: Expression) -> Expression:
-            return self._written_out.get(node.name, node) if isinstance(node, Value) else node
-
-        return transform(expression, change)
-
-    def _name_factors(self) -> None:
-        uses: dict[Expression, list[Definition]] = {}
-        alone: dict[Expression, str] = {}
-        for d, form in self.forms:
-            for term in form:
-                if not self._is_at_hand(term.factor):
-                    uses.setdefault(term.factor, []).append(d)
-                    if len(form) == 1 and term.source is not None:
-                        alone[term.factor] = d.name
-        # A factor that is part of another is computed first.
-        for k, factor in enumerate(sorted(uses, key=lambda f: sum(1 for _ in walk(f)))):
-            name = f"factor {k}"
-            self.factor_values[factor] = name
-            self._sizes[name] = self.schedule.sizes[uses[factor][0].name]
-            if len(uses[factor]) == 1 and alone.get(factor) in self.schedule.kept_adjoints:
-                self.in_place[alone[factor]] = name
-
-    def _is_at_hand(self, factor: Expression) -> bool:
-        """Whether the loop can use the factor as it is: a number, a parameter or a stored value."""
-        inner = factor.argument if isinstance(factor, Neg) else factor
-        if isinstance(inner, Value):
-            return inner.name not in self._evaluated_first
-        return isinstance(inner, (Number, Parameter))
-
-    @cached_property
-    def factor(self) -> Slots:
-        """The factors that do not wait in an adjoint's slot."""
-        waiting = set(self.in_place.values())
-        names = [n for n in self.factor_values.values() if n not in waiting]
-        return Slots(FACTOR, tuple(names), tuple(self._sizes[n] for n in names))
-
-    @property
-    def carried(self) -> dict[str, tuple[str | None, str | None]]:
-        """For each state, what the step after hands over in `carry`."""
-        return self._joined.carried
-
-    def handed(self, state: str) -> list[BackDot]:
-        """The products of the loop that take in what the step after hands over to a state."""
-        gather = self._joined.handed.get(state)
-        return [i for i in self.loop if isinstance(i, BackDot) and i.gathered == gather and i.later]
-
-    @cached_property
-    def carry(self) -> Slots:
-        """What the loop hands from step to step, and adjoints that live within a step."""
-        names = [n for pair in self.carried.values() for n in pair if n is not None]
-        names += [d.name for d, _ in self.forms if d.name not in self.schedule.kept_adjoints]
-        names += [
-            s.result for s in self._joined.stages if isinstance(s, Gather)
-        ]
-        names = list(dict.fromkeys(names))
-        return Slots(CARRY, tuple(names), tuple(self.schedule.sizes[n] for n in names))
-
-    @property
-    def variables(self) -> frozenset[str]:
-        """The variables that are no views of the loop, and which none of these may hide."""
-        packs = {i.packed.name for i in self.loop if isinstance(i, BackDot)}
-        again = {f"{name}_again" for name in self._again}
-        return frozenset(packs | again | self._whole_values)
-
-    # Where things are
-
-    def _where(self, value: Value) -> View:
-        name = value.name
-        if name.startswith("factor "):
-            for adjoint, factor in self.in_place.items():
-                if factor == name:
-                    return self.adjoint.view(adjoint)
-            return self.factor.view(name)
-        if name in self.adjoint.names:
-            return self.adjoint.view(name)
-        if name in self.carry.names:
-            return self.carry.view(name)
-        if name in self._whole_values:
-            return View(f"whole {name}", 0)
-        return self.forward.view(value)
-
-    def _lower(self, assignments: list[Assignment]) -> list[Operation]:
-        """The operations; what they need evaluated first comes first."""
-        needed: set[str] = set()
-        todo = [a.value for a in assignments]
-        while todo:
-            for v in values(todo.pop()):
-                if v.name in self._evaluated_first and v.name not in needed:
-                    needed.add(v.name)
-                    todo.append(self._evaluated_first[v.name].value)
-        first = [
-            Assignment(d.label, d.name, None, d.value, self.schedule.sizes[d.name])
-            for d in self._evaluated_first.values()
-            if d.name in needed
-        ]
-        return lower([*first, *assignments], self._where, known=self.forward.parts)
-
-    # The two halves
-
-    def _factors(self) -> list[Operation]:
-        """All factors, for a chunk of steps."""
-        label: dict[Expression, str] = {}
-        for d, form in self.forms:
-            for term in form:
-                label.setdefault(term.factor, d.label)
-
-        def operations(evaluated: tuple[Expression, ...]) -> list[Operation]:
-            assignments = [
-                Assignment(label[factor], name, self._where(Value(name)), value, self._sizes[name])
-                for (factor, name), value in zip(
-                    self.factor_values.items(), evaluated, strict=True
-                )
-            ]
-            return fuse(self._lower(assignments))
-
-        # Fewer operations may fuse less well: the fewest slots are computed, then the fewest calls.
-        ways = (tuple(self.factor_values), self._shared_factors)
-        return min(map(operations, ways), key=lambda o: (sum(x.out.count for x in o), len(o)))
-
-    @cached_property
-    def _shared_factors(self) -> tuple[Expression, ...]:
-        """The factors with products in common."""
-        factors = tuple(self.factor_values)
-        return share_products(factors, self._needs_no_operation, self._stored_products)
-
-    def _needs_no_operation(self, expression: Expression) -> bool:
-        """Whether it is in the record, so that a factor can take it from there."""
-        if isinstance(expression, Value):
-            return expression.name not in self._evaluated_first
-        return expression in self.forward.parts
-
-    @cached_property
-    def _stored_products(self) -> dict[Pair, Expression]:
-        """Products that are values in the record, by what they are the product of."""
-        form = self.schedule.form
-        stored = {*self.schedule.kept, *form.states, form.output}
-        found: dict[Pair, Expression] = {}
-        for d in form.definitions:
-            pair = pair_of(self._plain(d.value))
-            if d.name in stored and pair is not None and all(map(self._needs_no_operation, pair)):
-                found.setdefault(pair, Value(d.name))
-        return found
-
-    def _loop(self) -> list[BackInstruction]:
-        result: list[list[BackInstruction]] = []
-        segment: list[Assignment] = []
-        forms = {d.name: form for d, form in self.forms}
-
-        def flush() -> None:
-            result.append(list(fuse(self._lower(segment))))
-            segment.clear()
-
-        for stage in self._joined.stages:
+    def _whole(self, stages: Iterable[Stage]) -> Iterable[Whole]:
+        for stage in stages:
             if isinstance(stage, Gather):
-                flush()
-                result.append(self._dots(stage))
-                continue
-            assert isinstance(stage, Block)
-            for d in stage.assignments:
-                if d.name in forms:
-                    segment.append(self._in_loop(d, forms[d.name]))
-        flush()
-        return numbered(result)
+                self._new(stage.result, (stage.result,), Keep.BLOCK)
+                terms = tuple(Term(_back(c), c.operand) for c in stage.columns)
+                yield Sum(stage.result, terms, (stage.label,))
+            elif isinstance(stage, ElementWise):
+                for d in stage.assignments:
+                    self._new(d.name, (d.name,), Keep.BLOCK)
+                    yield Line(d.name, d.value, (d.label,))
 
-    def _in_loop(self, d: Definition, form: Form) -> Assignment:
-        terms = []
-        for term in form:
-            name = self.factor_values.get(term.factor)
-            factor: Expression = Value(name) if name is not None else term.factor
-            terms.append(factor if term.source is None else mul(factor, term.source))
-        target = self._where(Value(d.name))
-        return Assignment(d.label, d.name, target, add(*terms), self.schedule.sizes[d.name])
+    # The loop
 
-    def _dots(self, gather: Gather) -> list[BackInstruction]:
-        """A gather as one product for each run of neighbouring adjoints."""
-        located = [(self.adjoint.view(c.operand), c) for c in gather.columns]
-        later = self._joined.later.get(gather.result, ())
-        located += [(self.adjoint.view(c.operand, 1), c) for c in later]
-        located.sort(key=lambda item: (item[0].shift, item[0].slot))
-        width = len(self.adjoint.names)
-        found: list[BackInstruction] = []
-        pieces = runs([view for view, _ in located], width)
-        for n, run in enumerate(pieces):
-            views = [located[k][0] for k in run]
-            chosen = tuple(located[k][1] for k in run)
-            name = f"w_{gather.result}" + (f"_{n + 1}" if len(pieces) > 1 else "")
-            operand = span(views[0], views[-1], width)
-            packed = BackPacked(name, chosen, (gather.label,))
-            out = self._where(Value(gather.result))
-            following = sum(view.shift for view in views)
-            labels = (gather.label,)
-            if n == 0:
-                found.append(BackDot(packed, operand, out, labels, gather.result, following))
-                continue
-            # NumPy's products cannot add to their output: a second run goes by a temporary.
-            more = View(f"partial {name[2:]}", 0)
-            found.append(BackDot(packed, operand, more, labels, gather.result, following))
-            size = self.schedule.sizes[gather.result]
-            found.append(Operation("add", (out, more), out, labels, size))
-        return found
+    def _carries(self) -> None:
+        handed = {
+            state: tuple(name for name in names if name is not None)
+            for state, names in self._schedule.carried.items()
+        }
+        self._plan.handed = handed
+        members = [name for names in handed.values() for name in names]
+        self._plan.carry = self._new(self._name("carry"), members, Keep.CARRY)
 
-    # For all steps at once
+    def _loop(self) -> None:
+        stages = self._schedule.backward.loop
+        assignments = [d for s in stages if isinstance(s, ElementWise) for d in s.assignments]
+        gathered = {c.operand for s in stages if isinstance(s, Gather) for c in s.columns}
+        carries = {name for names in self._plan.handed.values() for name in names}
+        needed = gathered | carries | set(self._schedule.kept_adjoints)
+        sources = {
+            *self._adjoints,
+            self._schedule.seed,
+            *carries,
+            *(s.result for s in self._schedule.backward.stages if isinstance(s, Gather)),
+        }
+        computed = {a.name: a for a in simplified(assignments, sources, needed, carries)}
+        scratch = Scratch()
+        body: list[Statement] = []
+        lowering = Lowering(scratch, body)
+        for stage in stages:
+            if isinstance(stage, Gather):
+                self._gather(stage, body, scratch)
+            elif isinstance(stage, ElementWise):
+                for d in stage.assignments:
+                    if d.name in computed:
+                        self._adjoint(computed[d.name], lowering)
+        self._plan.loop = tuple(body)
+        self._plan.scratch = tuple(scratch.stacks)
+        self._finish_factors()
 
-    def early(self) -> list[Gather | list[Operation]]:
-        """Adjoints of what runs after the forward loop."""
-        return [self._whole(s) for s in self.schedule.backward.before]
+    def _adjoint(self, adjoint: Adjoint, lowering: Lowering) -> None:
+        if adjoint.name not in self._places:
+            only = adjoint.parts[0] if len(adjoint.parts) == 1 else None
+            if only is not None and only.coefficient == ONE and not only.negative:
+                source = self._places[only.source]
+                if source.stack.keep is not Keep.CARRY:
+                    self._places[adjoint.name] = source
+                    return
+            self._new(adjoint.name, (adjoint.name,), Keep.STEP)
+        slot = self._places[adjoint.name]
+        size = self._schedule.sizes[adjoint.name]
+        value = add(*(self._term(adjoint, part, size) for part in adjoint.parts))
+        found = tree(value, size, self.slot, self._schedule.form.scalars)
+        lowering.store(found, slot, adjoint.labels)
 
-    def late(self) -> list[Gather | list[Operation]]:
-        """Adjoints of what runs before the forward loop, without the inputs' own."""
-        found: list[Gather | list[Operation]] = []
-        for stage in self.schedule.backward.after:
-            if isinstance(stage, Block):
-                chosen = tuple(d for d in stage.assignments if d.name not in self._of_inputs)
-                if chosen:
-                    found.append(self._whole(replace(stage, assignments=chosen)))
-            elif isinstance(stage, Gather) and stage.result not in self._gathers_of_inputs:
-                found.append(stage)
-        return found
+    def _term(self, adjoint: Adjoint, part: Part, size: str) -> Expression:
+        source = Value(part.source)
+        term = mul(self._operand(adjoint, part, size), source)
+        return neg(term) if part.negative else term
 
-    @cached_property
-    def _of_inputs(self) -> dict[str, Definition]:
-        """The assignments of the inputs' gradients."""
-        names = {g.name for g in self.schedule.gradients.inputs}
-        blocks = [s for s in self.schedule.backward.after if isinstance(s, Block)]
-        return {d.name: d for b in blocks for d in b.assignments if d.name in names}
+    def _operand(self, adjoint: Adjoint, part: Part, size: str) -> Expression:
+        """A coefficient as the loop reads it: a value, something of parameters, or a factor."""
+        coefficient = part.coefficient
+        if isinstance(coefficient, Value) or not values(coefficient):
+            return coefficient
+        if coefficient not in self._factors:
+            name = self._name(f"k_{adjoint.name.removeprefix('d_')}")
+            self._factors[coefficient] = (name, [])
+            self._new(name, (name,), Keep.BLOCK, [size])
+        name, labels = self._factors[coefficient]
+        labels += [label for label in part.labels if label not in labels]
+        return Value(name)
 
-    @cached_property
-    def _gathers_of_inputs(self) -> dict[str, Gather]:
-        read = {v.name for d in self._of_inputs.values() for v in values(d.value)}
-        gathers = [s for s in self.schedule.backward.after if isinstance(s, Gather)]
-        return {g.result: g for g in gathers if g.result in read}
-
-    def _whole(self, stage: Stage) -> Gather | list[Operation]:
-        if isinstance(stage, Gather):
-            return stage
-        assert isinstance(stage, Block)
-        assignments = [
-            Assignment(
-                d.label,
-                d.name,
-                self._where(Value(d.name)),
-                self._plain(d.value),
-                self.schedule.sizes[d.name],
+    def _finish_factors(self) -> None:
+        """Calls that occur in several factors are evaluated once."""
+        count: dict[Call, int] = {}
+        for coefficient in self._factors:
+            for node in walk(coefficient):
+                if isinstance(node, Call) and values(node):
+                    count[node] = count.get(node, 0) + 1
+        named: dict[Expression, Value] = {}
+        common = []
+        for node, uses in count.items():
+            if uses > 1:
+                argument = node.arguments[0]
+                of = argument.name if isinstance(argument, Value) else str(len(named) + 1)
+                if isinstance(argument, Value) and argument.shift:
+                    of += "_prev"
+                name = self._name(f"{node.function}_{of}")
+                labels = dict.fromkeys(
+                    label
+                    for coefficient, (_, mine) in self._factors.items()
+                    if any(n == node for n in walk(coefficient))
+                    for label in mine
+                )
+                named[node] = Value(name)
+                size = next(self._schedule.sizes[v.name] for v in values(node))
+                self._new(name, (name,), Keep.BLOCK, [size])
+                common.append(Line(name, node, tuple(labels)))
+        # A call within a call that both are named: the inner one first, and the outer one reads it.
+        common.sort(key=lambda line: sum(1 for _ in walk(line.value)))
+        self._plan.common = tuple(
+            Line(line.name, _inside(line.value, named), line.labels) for line in common
+        )
+        self._plan.factors = tuple(
+            (
+                self._places[name],
+                transform(coefficient, lambda n: named.get(n, n)),
+                tuple(labels),
             )
-            for d in stage.assignments
+            for coefficient, (name, labels) in self._factors.items()
+        )
+
+    def _gather(self, stage: Gather, body: list[Statement], scratch: Scratch) -> None:
+        if stage.result not in self._places:
+            self._new(stage.result, (stage.result,), Keep.STEP)
+        out = self._places[stage.result]
+        labels = (stage.label,)
+        runs = self._runs(stage.columns)
+        for k, run in enumerate(runs):
+            first = self._places[run[0].operand]
+            operand = Slot(first.stack, first.first, len(run))
+            name = self._name(f"w_{stage.result}" + (f"_{k + 1}" if len(runs) > 1 else ""))
+            matrix = Matrix(name, (tuple(_back(c) for c in run),), labels)
+            if k == 0:
+                body.append(Dot(matrix, operand, out, labels))
+                continue
+            more = scratch.take(out.sizes)
+            body.append(Dot(matrix, operand, more, labels))
+            body.append(Operation("add", (out, more), out, labels))
+            scratch.give(more)
+
+    def _runs(self, columns: Sequence[Column]) -> list[list[Column]]:
+        """Columns whose operands lie one below the other."""
+        ordered = sorted(
+            columns,
+            key=lambda c: (
+                self._stacks.index(self._places[c.operand].stack),
+                self._places[c.operand].first,
+            ),
+        )
+        runs: list[list[Column]] = []
+        for column in ordered:
+            place = self._places[column.operand]
+            if runs:
+                last = self._places[runs[-1][-1].operand]
+                if (last.stack, last.first + 1) == (place.stack, place.first):
+                    runs[-1].append(column)
+                    continue
+            runs.append([column])
+        return runs
+
+    # Gradients of parameters and inputs
+
+    def _columns_first(self) -> tuple[Stage, ...]:
+        """The stages after the loop, without those of inputs that one product at the end makes."""
+        schedule = self._schedule
+        used = [row.adjoint for w in schedule.weight_gradients for row in w.rows]
+        used += [
+            v.name
+            for r in schedule.reductions
+            for term in _terms(r.value)
+            if (v := _plain(term, self._adjoints)) is not None
         ]
-        return fuse(self._lower(assignments))
+        in_delta = [a for a in dict.fromkeys(used) if a in self._in_loop]
+        members: list[str] = []
+        if in_delta:
+            members += self._places[in_delta[0]].stack.members
+        members += [a for a in dict.fromkeys(used) if a not in members]
+        sizes = tuple(schedule.sizes[m] for m in members)
+        columns = Stack(self._name("columns"), tuple(members), sizes, Keep.BLOCK)
+        self._plan.columns = columns if members else None
+        gathers = {s.result: s for s in schedule.backward.after if isinstance(s, Gather)}
+        at_end: dict[str, Gather] = {}
+        for gradient in schedule.gradients.inputs:
+            for stage in schedule.backward.after:
+                if not isinstance(stage, ElementWise):
+                    continue
+                for d in stage.assignments:
+                    if d.name == gradient.name and isinstance(d.value, Value):
+                        gather = gathers.get(d.value.name)
+                        if gather is not None and self._is_run(gather, members):
+                            at_end[d.name] = gather
+                            self._input(gradient.of, gather, members)
+        left_out = {gather.result for gather in at_end.values()}
+        result: list[Stage] = []
+        for stage in schedule.backward.after:
+            if isinstance(stage, Gather) and stage.result in left_out:
+                continue
+            if isinstance(stage, ElementWise):
+                rest = tuple(d for d in stage.assignments if d.name not in at_end)
+                if rest:
+                    result.append(ElementWise(stage.size, rest))
+                continue
+            result.append(stage)
+        return tuple(result)
 
-    def input_gradient(
-        self, gradient: InputGradient
-    ) -> tuple[tuple[Column, ...], list[Operation]]:
-        """The products of an input's gradient, by slot, and the operations for the other terms."""
-        assignment = self._of_inputs[gradient.name]
-        terms = assignment.value.terms if isinstance(assignment.value, Add) else (assignment.value,)
-        columns: list[Column] = []
-        rest = []
-        for term in terms:
-            if isinstance(term, Value) and term.name in self._gathers_of_inputs:
-                columns += self._gathers_of_inputs[term.name].columns
-            elif term != ZERO:
-                rest.append(term)
-        columns.sort(key=lambda c: self.adjoint.view(c.operand).slot)
-        operations = []
-        if rest:
-            size = self.schedule.sizes[gradient.of]
-            operations = self._into_summand(gradient.label, add(*rest), size)
-        return tuple(columns), operations
+    def _is_run(self, gather: Gather, members: Sequence[str]) -> bool:
+        operands = [c.operand for c in gather.columns]
+        if len(set(operands)) < len(operands) or any(o not in members for o in operands):
+            return False
+        places = sorted(members.index(o) for o in operands)
+        return places == list(range(places[0], places[0] + len(places)))
 
-    def _into_summand(self, label: str, value: Expression, size: str) -> list[Operation]:
-        assignment = Assignment(label, "summand", View("summand", 0), self._plain(value), size)
-        return fuse(self._lower([assignment]))
+    def _input(self, name: str, gather: Gather, members: Sequence[str]) -> None:
+        ordered = sorted(gather.columns, key=lambda c: members.index(c.operand))
+        # d_x^T is columns^T times the weights as they stand.
+        rows = tuple((Block(c.weight, c.slot, not c.transposed, c.negative),) for c in ordered)
+        matrix = Matrix(self._name(f"w_d_{name}"), rows, (gather.label,))
+        product = InputProduct(name, members.index(ordered[0].operand), matrix)
+        self._plan.inputs = (*self._plan.inputs, product)
 
-    def evaluate_again(self, value: Value) -> list[Operation]:
-        """The operations for a value whose history is not kept; none if it is."""
-        if value.name not in self._again:
-            return []
-        d = self._again[value.name]
-        target = View(f"whole {value.name}_again", 0)
-        size = self.schedule.sizes[value.name]
-        assignment = Assignment(d.label, d.name, target, self._plain(d.value), size)
-        return fuse(self._lower([assignment]))
-
-    def outer_runs(self, gradient: WeightGradient) -> list[OuterRun]:
-        """The outer products with one operand as products over runs of neighbouring adjoints."""
-        rows = sorted(gradient.rows, key=lambda r: self.adjoint.view(r.adjoint).slot)
-        ordered = replace(gradient, rows=tuple(rows))
-        views = [self.adjoint.view(r.adjoint) for r in rows]
-        return [
-            OuterRun(ordered, run[0], run[-1], span(views[run[0]], views[run[-1]]))
-            for run in runs(views)
-        ]
-
-    def reduction(self, reduction: Reduction) -> tuple[View | None, list[Operation]]:
-        """The adjoint that is summed, or the operations that make the summand."""
-        if isinstance(reduction.value, Value):
-            return self.adjoint.view(reduction.value.name), []
-        return None, self._into_summand(reduction.label, reduction.value, reduction.size)
-
-
-def _made_by(stage: Stage) -> tuple[str, ...]:
-    if isinstance(stage, Gather):
-        return (stage.result,)
-    if isinstance(stage, Block):
-        return tuple(d.name for d in stage.assignments)
-    return ()
+    def _parameters(self) -> None:
+        schedule, plan = self._schedule, self._plan
+        members = plan.columns.members if plan.columns else ()
+        outer: list[OuterProduct] = []
+        rights: dict[Value, Right] = {}
+        for product in schedule.weight_gradients:
+            operand = product.operand
+            is_input = operand.name in schedule.form.inputs and operand.shift == 0
+            right = rights.setdefault(operand, Right(operand, is_input))
+            rows = sorted(
+                (
+                    Outer(r.weight, r.slot, r.transposed, r.adjoint, r.negative, r.label)
+                    for r in product.rows
+                ),
+                key=lambda r: members.index(r.adjoint),
+            )
+            run: list[Outer] = []
+            for row in rows:
+                if run and members.index(row.adjoint) != members.index(run[-1].adjoint) + 1:
+                    outer.append(OuterProduct(members.index(run[0].adjoint), right, tuple(run)))
+                    run = []
+                run.append(row)
+            outer.append(OuterProduct(members.index(run[0].adjoint), right, tuple(run)))
+        plan.outer, plan.rights = tuple(outer), tuple(rights.values())
+        totals, reduced = [], []
+        for r in schedule.reductions:
+            rest = []
+            for term in _terms(r.value):
+                plain = _plain(term, self._adjoints)
+                if plain is None:
+                    rest.append(term)
+                else:
+                    negative = isinstance(term, Neg)
+                    totals.append(Total(r.parameter, plain.name, negative, r.label))
+            if rest:
+                reduced.append(Reduced(r.parameter, add(*rest), r.label))
+        plan.totals, plan.reduced = tuple(totals), tuple(reduced)
 
 
-def _scratch(sizes: tuple[str, ...]) -> Slots:
-    return Slots("scratch", tuple(f"tmp{k}" for k in range(len(sizes))), sizes)
+def _inside(call: Expression, named: Mapping[Expression, Value]) -> Expression:
+    """A call whose arguments have names for what they have in common with others."""
+    parts = tuple(transform(a, lambda n: named.get(n, n)) for a in children(call))
+    return rebuild(call, parts)
 
 
-def _is_large(expression: Expression) -> bool:
-    return sum(1 for _ in itertools.islice(walk(expression), _LARGE + 1)) > _LARGE
+def _terms(value: Expression) -> tuple[Expression, ...]:
+    return value.terms if isinstance(value, Add) else (value,)
+
+
+def _plain(term: Expression, adjoints: Iterable[str]) -> Value | None:
+    """The adjoint, if a term is one or the negative of one."""
+    inner = term.argument if isinstance(term, Neg) else term
+    return inner if isinstance(inner, Value) and inner.name in adjoints else None
+
+
+def _back(column: Column) -> Block:
+    """`Column.transposed` says how the gradient multiplies, relative to the weight as it stands."""
+    return Block(column.weight, column.slot, column.transposed, column.negative)
+
+
+__all__ = [
+    "Backward",
+    "InputProduct",
+    "Outer",
+    "OuterProduct",
+    "Reduced",
+    "Right",
+    "Total",
+    "backward",
+]

@@ -1,4 +1,4 @@
-"""What `lstmgen explain --target numpy` adds: the layout in memory, and the calls of each loop."""
+"""What `lstmgen explain --target numpy` adds: the arrays, and the calls of each loop."""
 
 from __future__ import annotations
 
@@ -7,60 +7,62 @@ from typing import TYPE_CHECKING
 
 from lstmgen.targets.common.extents import columns
 from lstmgen.targets.common.lines import Line
-from lstmgen.targets.numpy.source import numpy_module
-from lstmgen.targets.numpy.storage import Slots
+from lstmgen.targets.numpy.module import NumpyModule
+from lstmgen.targets.numpy.program import Keep, Stack
 
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
 
 __all__ = ["sections"]
 
+_TITLES = {
+    Keep.TAPE: "kept of each step by forward",
+    Keep.STATE: "kept of each step by forward, the state before the block first",
+    Keep.BLOCK: "for the steps of a block",
+    Keep.CARRY: "handed from step to step by backward",
+    Keep.STEP: "for one step",
+}
+
 
 def sections(cell: Cell) -> dict[str, list[str]]:
     """Lines by title."""
-    module = numpy_module(cell)
+    module = NumpyModule(cell)
     forward, backward = module.forward, module.backward
-    arrays = (
-        ("kept of each step by forward", forward.record),
-        *(("multiplied at each step by forward", o.slots) for o in forward.operands),
-        ("made of each step by backward", backward.adjoint),
-        ("handed from step to step by backward", backward.carry),
-    )
-    calls = (
-        ("once for a sequence: weights stacked, with the activations' factors in them",
-         (*forward.packs, *forward.first, *backward.packs)),
-        ("forward, ahead of the loop, for as many steps as the cache holds", forward.ahead),
+    plans = module.plans
+    stacks = [*plans[0].stacks, *plans[0].scratch, *plans[1].stacks, *plans[1].scratch]
+    calls: tuple[tuple[str, Iterable[Line]], ...] = (
+        ("once for a sequence", (*forward.constants, *backward.constants)),
+        ("forward, for all steps of a block, before the loop", forward.first),
         ("forward, each step", forward.loop),
-        ("forward, behind the loop", forward.behind),
-        ("backward, ahead of the loop, for as many steps as the cache holds",
-         (*backward.early, *backward.factors)),
+        ("forward, for all steps of a block, after the loop", forward.last),
+        ("backward, for all steps of a block, before the loop", backward.first),
         ("backward, each step", backward.loop),
-        ("backward, behind the loop", (*backward.late, *backward.collected)),
-        ("once for a sequence: gradients of parameters and inputs",
-         (*backward.outer, *backward.sums, *backward.inputs)),
+        ("backward, for all steps of a block, after the loop", backward.last),
+        ("once for a sequence: gradients of parameters", (*backward.outer, *backward.totals)),
     )
     return {
-        "Layout of the NumPy module": [
-            *(line for title, slots in arrays if slots.names for line in _layout(title, slots)),
-            "built with --recompute all it keeps the states of every few steps only, and runs the",
+        "Arrays of the NumPy module": [
+            *(line for keep, title in _TITLES.items() for line in _arrays(title, stacks, keep)),
+            "built with --recompute all it keeps the states before each block only, and runs the",
             "forward pass twice",
         ],
         "Calls of the NumPy module": [
-            line for title, lines in calls if lines for line in _calls(title, lines)
+            line for title, lines in calls for line in _calls(title, list(lines))
         ],
     }
 
 
-def _layout(title: str, slots: Slots) -> list[str]:
-    """Slots and their rows, in order: neighbours of one kind are handled by one call."""
-    rows = [columns(slots.sizes, k) for k in range(len(slots.names))]
-    width = max(map(len, rows))
-    return [
-        f"{title}: {slots.array}, {slots.rows} rows of B",
-        *(f"  {row:<{width}}  {name}" for row, name in zip(rows, slots.names, strict=True)),
-    ]
+def _arrays(title: str, stacks: list[Stack], keep: Keep) -> list[str]:
+    """Arrays with the rows of each value in them."""
+    found = [s for s in stacks if s.keep is keep]
+    lines = []
+    for stack in found:
+        rows = [columns(stack.sizes, k) for k in range(len(stack.members))]
+        parts = ", ".join(f"{m} {r}" for m, r in zip(stack.members, rows, strict=True))
+        lines.append(f"  {stack.name}: {parts}")
+    return [f"{title}: {len(found)}", *lines] if found else []
 
 
-def _calls(title: str, lines: Iterable[Line]) -> list[str]:
+def _calls(title: str, lines: list[Line]) -> list[str]:
     found = [f"  {line.code}  {line.comment}".rstrip() for line in lines]
-    return [f"{title}: {len(found)}", *found]
+    return [f"{title}: {len(found)}", *found] if found else []

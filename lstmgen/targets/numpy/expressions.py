@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lstmgen.algebra.expression import (
     Add,
@@ -16,7 +16,9 @@ from lstmgen.algebra.expression import (
     Parameter,
     Pow,
     Value,
+    walk,
 )
+from lstmgen.algebra.functions import FUNCTIONS as TABLE
 from lstmgen.algebra.functions import Function
 from lstmgen.algebra.precedence import ATOM, MUL, POW, precedence
 from lstmgen.targets.common.functions import Language
@@ -47,7 +49,16 @@ class Python:
             case Pow(base, exponent):
                 return f"{self.at(ATOM, base)} ** {self.at(ATOM, exponent)}"
             case Call(function, arguments):
-                return FUNCTIONS.call(function, map(self.text, arguments))
+                return self._called(function, arguments)
+
+    def _called(self, function: str, arguments: Sequence[Expression]) -> str:
+        """A call; NumPy's functions of a Python number are float64, which nothing must become."""
+        texts = [self.text(argument) for argument in arguments]
+        constant = [not _varies(argument) for argument in arguments]
+        if constant[0] and not all(constant):
+            texts[0] = f"np.array({texts[0]}, dtype)"
+        call = FUNCTIONS.call(function, texts)
+        return f"float({call})" if all(constant) else call
 
     def at(self, level: int, expression: Expression) -> str:
         """The expression, in parentheses if it binds less tightly than `level`."""
@@ -58,6 +69,10 @@ class Python:
         if isinstance(term, Neg):
             return " - " + self.at(MUL, term.argument)
         return " + " + self.text(term)
+
+
+def _varies(expression: Expression) -> bool:
+    return any(isinstance(node, (Value, Parameter)) for node in walk(expression))
 
 
 def _name(function: Function) -> str:
@@ -75,3 +90,9 @@ def _define(function: Function, value: Expression) -> str:
 
 FUNCTIONS = Language(lambda function: function.numpy, _name, _define)
 """The functions as modules call them, and the definitions that a module needs for them."""
+
+
+def takes_out(function: str) -> bool:
+    """Whether the call of a function takes the memory for its value as a last argument."""
+    text = TABLE[function].numpy
+    return text is not None and text.into

@@ -1,17 +1,19 @@
-"""The backward loop as linear forms.
+"""Adjoints are linear in adjoints: what each is multiplied by is of the forward pass alone.
 
-Every adjoint is linear in the adjoints of its step.  Written as a sum of factor * source, the
-factors hold no adjoint: they are computed for many steps at once, ahead of the loop, which is left
-with one multiplication or addition per term.
+A step's adjoints therefore need few operations in the loop.  What they are multiplied by is
+computed for all steps of a block, and an adjoint that only hands on one other, times something, is
+not computed at all: its user multiplies by both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lstmgen.algebra.expression import (
+    MASKED,
     ONE,
+    ZERO,
     Add,
     Call,
     Div,
@@ -19,67 +21,114 @@ from lstmgen.algebra.expression import (
     Mul,
     Neg,
     Value,
-    add,
     div,
     masked,
     mul,
-    neg,
     values,
 )
+from lstmgen.form.normal_form import Definition
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """factor * source; without a source the term is known ahead of the loop."""
+class Part:
+    """± coefficient * source: one term of an adjoint."""
 
-    factor: Expression
-    source: Value | None
-
-    def times(self, factor: Expression) -> Term:
-        return Term(mul(factor, self.factor), self.source)
-
-
-Form = tuple[Term, ...]
+    source: str
+    coefficient: Expression
+    negative: bool
+    labels: tuple[str, ...] = ()
 
 
-def linear_form(
-    expression: Expression, is_source: Callable[[Value], bool], known: dict[Value, Form]
-) -> Form:
-    """The expression as a sum of terms, one per source; `known` forms are substituted."""
-    merged: dict[Value | None, Expression] = {}
-    for term in _terms(expression, is_source, known):
-        if term.source in merged:
-            merged[term.source] = add(merged[term.source], term.factor)
-        else:
-            merged[term.source] = term.factor
-    return tuple(Term(factor, source) for source, factor in merged.items())
+@dataclass(frozen=True, slots=True)
+class Adjoint:
+    """`name` is the sum of the parts."""
+
+    name: str
+    parts: tuple[Part, ...]
+    labels: tuple[str, ...]
 
 
-def _terms(
-    expression: Expression, is_source: Callable[[Value], bool], known: dict[Value, Form]
-) -> Form:
-    if isinstance(expression, Value):
-        if expression in known:
-            return known[expression]
-        if is_source(expression):
-            return (Term(ONE, expression),)
-    if not any(is_source(value) or value in known for value in values(expression)):
-        return (Term(expression, None),)
-    match expression:
-        case Add(terms):
-            return tuple(t for term in terms for t in _terms(term, is_source, known))
+def parts(value: Expression, sources: Collection[str]) -> tuple[Part, ...]:
+    """The terms of an adjoint; each has one of the sources as a factor."""
+    terms = value.terms if isinstance(value, Add) else (value,)
+    return tuple(_part(term, sources) for term in terms if term != ZERO)
+
+
+def _part(term: Expression, sources: Collection[str]) -> Part:
+    match term:
         case Neg(argument):
-            inner = _terms(argument, is_source, known)
-            return tuple(Term(neg(t.factor), t.source) for t in inner)
-        case Div(numerator, denominator):
-            inner = _terms(numerator, is_source, known)
-            return tuple(Term(div(t.factor, denominator), t.source) for t in inner)
-        case Call("masked", (mask, value)):
-            inner = _terms(value, is_source, known)
-            return tuple(Term(masked(mask, t.factor), t.source) for t in inner)
+            inner = _part(argument, sources)
+            return Part(inner.source, inner.coefficient, not inner.negative)
+        case Value(name, 0) if name in sources:
+            return Part(name, ONE, False)
         case Mul(factors):
-            for k, factor in enumerate(factors):
-                if any(is_source(v) or v in known for v in values(factor)):
-                    rest = mul(*factors[:k], *factors[k + 1 :])
-                    return tuple(t.times(rest) for t in _terms(factor, is_source, known))
-    raise AssertionError(f"an adjoint that is not linear: {expression}")
+            found = [k for k, f in enumerate(factors) if _holds(f, sources)]
+            if len(found) == 1:
+                inner = _part(factors[found[0]], sources)
+                rest = (*factors[: found[0]], *factors[found[0] + 1 :])
+                return Part(inner.source, mul(inner.coefficient, *rest), inner.negative)
+        case Call(function, (mask, value)) if function == MASKED and _holds(value, sources):
+            inner = _part(value, sources)
+            return Part(inner.source, masked(mask, inner.coefficient), inner.negative)
+        case Div(above, below) if _holds(above, sources) and not _holds(below, sources):
+            inner = _part(above, sources)
+            return Part(inner.source, div(inner.coefficient, below), inner.negative)
+    raise AssertionError(f"not linear in the adjoints: {term}")
+
+
+def _holds(expression: Expression, sources: Collection[str]) -> bool:
+    return any(v.name in sources for v in values(expression))
+
+
+def simplified(
+    assignments: Sequence[Definition],
+    sources: Collection[str],
+    needed: Collection[str],
+    carries: Collection[str],
+) -> tuple[Adjoint, ...]:
+    """The adjoints that are computed, in order, those that only hand one on left out.
+
+    Args:
+        assignments: of a loop, in order.
+        sources: the names of all adjoints and of what they are made of.
+        needed: those that must be computed, since others than these assignments read them.
+        carries: what is overwritten within the step, and must be read where it stands.
+    """
+    found = [
+        Adjoint(d.name, tuple(_labelled(p, d.label) for p in parts(d.value, sources)), (d.label,))
+        for d in assignments
+    ]
+    uses: dict[str, int] = {}
+    for adjoint in found:
+        for part in adjoint.parts:
+            uses[part.source] = uses.get(part.source, 0) + 1
+    made = {adjoint.name for adjoint in found} - set(carries)
+    handed: dict[str, Part] = {}
+    result = []
+    for adjoint in found:
+        merged = tuple(
+            _through(handed[p.source], p) if p.source in handed else p for p in adjoint.parts
+        )
+        once = uses.get(adjoint.name, 0) == 1 and adjoint.name not in needed
+        if once and len(merged) == 1 and merged[0].source in made:
+            handed[adjoint.name] = merged[0]
+            continue
+        if uses.get(adjoint.name, 0) == 0 and adjoint.name not in needed:
+            continue  # nobody reads it
+        labels = tuple(dict.fromkeys(label for p in merged for label in p.labels))
+        result.append(Adjoint(adjoint.name, merged, labels or adjoint.labels))
+    return tuple(result)
+
+
+def _labelled(part: Part, label: str) -> Part:
+    return Part(part.source, part.coefficient, part.negative, (label,))
+
+
+def _through(first: Part, then: Part) -> Part:
+    """What `then` says of an adjoint that is `first`."""
+    return Part(
+        first.source,
+        mul(first.coefficient, then.coefficient),
+        first.negative != then.negative,
+        (*first.labels, *then.labels),
+    )

@@ -40,14 +40,14 @@ class NumpyTarget(Target):
 
     def plan(self, cell: Cell, options: Mapping[str, str]) -> Any:
         """What the template prints."""
-        from lstmgen.targets.numpy.source import numpy_module
+        from lstmgen.targets.numpy.module import NumpyModule
 
-        return numpy_module(cell, options["recompute"])
+        return NumpyModule(cell, options["recompute"])
 
     @property
     def reserved(self) -> frozenset[str]:
         """The names that the module uses itself."""
-        from lstmgen.targets.numpy.source import RESERVED
+        from lstmgen.targets.numpy.reserved import RESERVED
 
         return RESERVED
 

@@ -434,81 +434,6 @@ def test_a_tape_given_to_reuse_is_spent_and_its_memory_taken_over(name: str) -> 
     assert found.forward(first["params"], first["x"], tape=False)[2] is None
 
 
-@pytest.mark.parametrize(("chunk", "span"), [(1, 1), (1, 3), (2, 4), (3, 3), (2, 8)])
-@pytest.mark.parametrize("name", [*POST, *(n for n in ODD if n != "functions")])
-def test_sums_over_few_steps_at_a_time_give_those_over_all(
-    name: str, chunk: int, span: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Chunks of steps of which the last is shorter, and spans of chunks likewise."""
-    given, found = arguments(name, T=7), module(name)
-    expected = call(name, given)
-    monkeypatch.setattr(found, "_chunk", lambda numbers, dtype: chunk)
-    monkeypatch.setattr(found, "_span", lambda *arguments: span)
-    for array, true in zip(arrays(call(name, given)), arrays(expected), strict=True):
-        assert_close(array, true, "float64")
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("quick", [True, False])
-@pytest.mark.parametrize("at_once", ["all", "few"])
-@pytest.mark.parametrize("name", [*POST, *(n for n in ODD if n != "functions")])
-def test_each_way_that_a_module_may_choose_gives_the_same(
-    name: str, at_once: str, quick: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """tanh or exp; products and sums of products as a whole, or two (or three) rows at a time."""
-    given, found = arguments(name, dtype), module(name)
-    expected = call(name, given)
-
-    def few(n: int) -> int:
-        return n if at_once == "all" else next(k for k in (2, 3, n) if n % k == 0)
-
-    tiles = []
-
-    def tile(rows: int, size: int, dtype: np.dtype[Any]) -> tuple[int, int] | None:
-        tiles.append((few(rows), few(size)))
-        return tiles[-1] if at_once == "few" else None
-
-    if hasattr(found, "_tanh_is_quick"):
-        monkeypatch.setattr(found, "_tanh_is_quick", lambda dtype: quick)
-    if hasattr(found, "_FEW"):
-        monkeypatch.setattr(found, "_FEW", {"f": 0, "d": 0})
-    if hasattr(found, "_rows_at_once"):
-        monkeypatch.setattr(found, "_rows_at_once", lambda n, columns, B, dtype: few(n))
-    if hasattr(found, "_tile"):
-        monkeypatch.setattr(found, "_tile", tile)
-        monkeypatch.setattr(found, "_SMALL", 0)
-    for array, true in zip(arrays(call(name, given)), arrays(expected), strict=True):
-        assert_close(array, true, dtype)
-    assert bool(tiles) is hasattr(found, "_tile")
-
-
-def test_rows_at_once_are_few_only_where_products_are_large() -> None:
-    dtype = np.dtype("float32")
-    rows_at_once = module("lstm")._rows_at_once
-    assert rows_at_once(128, 65, 1, dtype) == 128
-    assert rows_at_once(521, 2000, 1, dtype) == 521  # a prime, of which no few rows make all
-    for rows, columns, size in ((512, 257, 32), (96, 1001, 40)):
-        few = rows_at_once(rows, columns, size, dtype)
-        assert few == rows or (rows % few == 0 and few * columns * size <= 1e6)
-
-
-@pytest.mark.parametrize("size", [1 << 16, 16])
-def test_numpys_buffers_are_left_as_they_were_and_change_no_bit(size: int) -> None:
-    given = arguments("peephole")
-    expected = bits(call("peephole", given))
-    before = np.setbufsize(size)
-    try:
-        assert bits(call("peephole", given)) == expected
-        assert np.getbufsize() == size
-        _, _, tape = module("peephole").forward(given["params"], given["x"])
-        vars(tape)["record"] = None
-        with pytest.raises(TypeError, match="NoneType"):
-            module("peephole").backward(given["params"], tape, given["dy"])
-        assert np.getbufsize() == size
-    finally:
-        np.setbufsize(before)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*POST, *(n for n in ODD if n != "functions")])
 def test_steps_give_what_forward_gives(name: str, dtype: str) -> None:
@@ -578,12 +503,6 @@ STEPS, ROWS, UNITS = 12, 16, 32
 VECTOR = ROWS * UNITS * 8  # bytes of one vector of the cell at one step
 
 
-@pytest.fixture
-def small_buffers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NumPy's own buffers, with which it converts, no larger than 16 elements."""
-    monkeypatch.setattr(module(name), "_BUFFER", 16)
-
-
 def taken_by_line(function: Any, *arguments: Any, **options: Any) -> list[tuple[int, int]]:
     """For each line of the function's file: how often it ran, and the most that it took meanwhile.
 
@@ -605,6 +524,7 @@ def taken_by_line(function: Any, *arguments: Any, **options: Any) -> list[tuple[
         return trace
 
     before = sys.gettrace()
+    buffer = np.setbufsize(16)  # NumPy's own, with which it converts, are no arrays of ours
     tracemalloc.start()
     sys.settrace(trace)
     try:
@@ -612,12 +532,12 @@ def taken_by_line(function: Any, *arguments: Any, **options: Any) -> list[tuple[
     finally:
         sys.settrace(before)
         tracemalloc.stop()
+        np.setbufsize(buffer)
     assert result is not None
     return [(ran[k], taken[k]) for k in ran]
 
 
 @pytest.mark.parametrize("name", [*POST, "sizes", "two_inputs", "kinks"])
-@pytest.mark.usefixtures("small_buffers")
 def test_the_time_loops_allocate_nothing(name: str) -> None:
     """No array, not even for a moment: lines that run at every step take less than a vector."""
     given = arguments(name, T=STEPS, B=ROWS, H=UNITS, P=UNITS, Q=UNITS)
@@ -657,43 +577,3 @@ def test_an_allocation_in_a_loop_would_be_seen() -> None:
     made = zeros(ROWS, UNITS), zeros(ROWS, UNITS)
     lines = taken_by_line(function, *made, STEPS)
     assert [most > VECTOR // 2 for ran, most in lines if ran >= STEPS] == [False, False, True]
-
-
-@pytest.mark.parametrize("name", POST)
-@pytest.mark.usefixtures("small_buffers")
-def test_forward_with_a_tape_to_reuse_takes_the_same_memory_for_any_length(name: str) -> None:
-    peaks = []
-    for steps in (200, 400):  # both longer than what stays in the cache
-        given, found = arguments(name, T=steps, B=16, H=32), module(name)
-        params, x, state = given["params"], given["x"], given["state"]
-        tape = None
-        for _ in range(2):  # the second pass is the first with a tape to take over
-            _, _, tape = found.forward(params, x, state, reuse=tape)
-        tracemalloc.start()
-        try:
-            _, _, tape = found.forward(params, x, state, reuse=tape)
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-    assert peaks[1] - peaks[0] < 16 * 32 * 8, peaks  # less than the output of one step more
-
-
-def test_tiles_divide_the_sums_and_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = module("lstm")
-    dtype = np.dtype("float32")
-    for rows, size in ((512, 128), (300, 75), (96, 1000)):
-        tile = found._tile(rows, size, dtype)
-        if tile is not None:
-            m, n = tile
-            assert rows % m == 0 and size % n == 0 and m * n * found._SUMMED <= 1e6
-    assert found._tile(521, 127, dtype) is None  # primes, of which there is no tile but a row
-    assert found._tile(4096, 1024, dtype) is None  # a total that stays in no cache
-    assert found._tile(8, 8, dtype) is None
-    # Spans are short only if all sums go in tiles.
-    products = ((512, 128), (256, 128))
-    for quick, steps in ((512, 64), (256, 64), (0, 15)):
-        monkeypatch.setattr(
-            found, "_tile", lambda rows, size, dtype, quick=quick: None if rows == quick else (1, 1)
-        )
-        assert found._span(products, 1024, 1, 32, dtype) == steps
-    assert found._span(products, 1024, 1, 1000, dtype) == 3

@@ -1,0 +1,205 @@
+"""A NumPy module as its template prints it."""
+
+from __future__ import annotations
+
+import textwrap
+
+from lstmgen.algebra.expression import Call, Expression, Value, walk
+from lstmgen.algebra.functions import FUNCTIONS as TABLE
+from lstmgen.cell import Cell
+from lstmgen.targets.common.extents import columns, extent
+from lstmgen.targets.common.interface import Interface
+from lstmgen.targets.common.lines import Line
+from lstmgen.targets.numpy.backward import backward
+from lstmgen.targets.numpy.backward_text import BackwardText
+from lstmgen.targets.numpy.check import check
+from lstmgen.targets.numpy.expressions import FUNCTIONS
+from lstmgen.targets.numpy.forward import forward
+from lstmgen.targets.numpy.forward_text import ForwardText
+from lstmgen.targets.numpy.naming import Naming
+from lstmgen.targets.numpy.program import Line as Whole
+from lstmgen.targets.numpy.program import Operand, Slot
+from lstmgen.targets.numpy.reserved import RESERVED
+from lstmgen.targets.numpy.stepping import step_lines
+
+_WIDTH = 99
+
+
+class NumpyModule:
+    """Everything that the template prints.
+
+    Attributes:
+        interface: names, shapes and sizes.
+        forward, backward: the lines of the passes; `plans` what they are printed from.
+        step: the lines of one step.
+        helpers: definitions of functions that NumPy does not have.
+        recompute: whether the backward pass runs each block forward again.
+    """
+
+    def __init__(self, cell: Cell, recompute: str = "none") -> None:
+        self.interface = i = Interface(cell, "numpy", recompute)
+        self.recompute = recompute == "all"
+        self.form = form = cell.normal_form
+        self.plans = forward(cell.schedule), backward(cell.schedule, forward(cell.schedule))
+        check(cell.schedule, *self.plans)
+        self.naming = naming = Naming(i, RESERVED)
+        self.parameters = [naming.parameters[p] for p in form.parameters]
+        self.input_rows = {x: naming.identifiers(f"{x}_rows", f"rows of {x}") for x in form.inputs}
+        self.forward = ForwardText(self.plans[0], naming, self.input_rows)
+        self.backward = BackwardText(self.plans[1], self.plans[0], naming, self.given)
+        self.step = step_lines(form, naming)
+        self.helpers = FUNCTIONS.definitions(self._functions())
+
+    def _functions(self) -> list[str]:
+        """The functions that the module calls."""
+        first, second = self.plans
+        expressions: list[Expression] = [d.value for d in self.form.definitions]
+        wholes = (*first.before, *first.after, *second.before, *second.after)
+        expressions += [w.value for w in wholes if isinstance(w, Whole)]
+        expressions += [line.value for line in (*second.again, *second.common)]
+        expressions += [value for _, value, _ in second.factors]
+        expressions += [r.value for r in second.reduced]
+        expressions += [term for ahead in first.aheads for term in ahead.terms]
+        operands: list[Operand] = []
+        called: list[str] = []
+        for statement in (*first.loop, *second.loop):
+            operands += getattr(statement, "operands", ())
+            called.append(getattr(statement, "function", ""))
+        for operand in operands:
+            if not isinstance(operand, Slot):
+                expressions += operand.expressions
+        called += [n.function for e in expressions for n in walk(e) if isinstance(n, Call)]
+        return sorted({name for name in called if name in TABLE})
+
+    # States and inputs
+
+    @property
+    def state_slices(self) -> dict[str, str]:
+        """The rows of each state among all states."""
+        sizes = [self.form.sizes[s] for s in self.form.states]
+        return {s: columns(sizes, k) for k, s in enumerate(self.form.states)}
+
+    @property
+    def state_rows(self) -> str:
+        return extent([self.form.sizes[s] for s in self.form.states])
+
+    def state_array(self, state: str) -> str:
+        """The attribute of a block that has a state."""
+        return self.naming.stack(self.plans[0].places[state].stack)
+
+    def state_previous(self, state: str) -> str:
+        """The attribute that has it as each step starts from it."""
+        return self.naming.previous(self.plans[0].places[state].stack)
+
+    @property
+    def x_text(self) -> str:
+        """What forward takes as x."""
+        sizes = self.interface.input_sizes
+        if len(sizes) == 1:
+            ((_, size),) = sizes.items()
+            return f"the input, (T, B, {size})"
+        return "dict of the inputs " + ", ".join(f"{x} (T, B, {s})" for x, s in sizes.items())
+
+    @property
+    def state_text(self) -> str:
+        return ", ".join(f"{s} (B, {n})" for s, n in self.interface.state_sizes.items())
+
+    @property
+    def sizes(self) -> str:
+        return ", ".join(self.interface.sizes)
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What each input is in the arguments."""
+        single = len(self.form.inputs) == 1
+        return {x: "x" if single else f'x["{x}"]' for x in self.form.inputs}
+
+    @property
+    def state_sizes(self) -> str:
+        """The sizes of the states, as a tuple."""
+        sizes = list(self.interface.state_sizes.values())
+        return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
+
+    @property
+    def known(self) -> str:
+        """What `_check_params` is told, since no parameter tells it, by forward and step."""
+        found = [""] + [f"{size}={size}" for size in self.interface.unknown_sizes]
+        if not any(self.interface.symbolic.values()):
+            found.insert(1, f'getattr({self.given[self.form.inputs[0]]}, "dtype", None)')
+        return ", ".join(found)
+
+    @property
+    def known_by_tape(self) -> str:
+        """The same by backward."""
+        i = self.interface
+        found = [""] + [f"{s}=tape.key[{i.sizes.index(s) + 2}]" for s in i.unknown_sizes]
+        if not any(i.symbolic.values()):
+            found.insert(1, "tape.key[-1]")
+        return ", ".join(found)
+
+    # Loops
+
+    def loop_head(self, part: ForwardText | BackwardText, indent: int) -> str:
+        """The head of a loop over the steps of a block."""
+        views = [name for name, _ in part.views]
+        names, runs = ["t"], [part.steps]
+        if views:
+            inner = ", ".join(views) + ("," if len(views) == 1 else "")
+            names.append(f"({inner})")
+            runs.append(part.views_run)
+        names += [name for name, _ in part.zipped]
+        runs += [part.reverse(text) for _, text in part.zipped]
+        if len(names) == 1:
+            return f"for t in {part.steps}:"
+        line = f"for {', '.join(names)} in zip({', '.join(runs)}):"
+        margin = " " * indent
+        if indent + len(line) <= _WIDTH:
+            return line
+        filled = textwrap.wrap(", ".join(names), _WIDTH - indent - 4, break_on_hyphens=False)
+        runs_filled = textwrap.wrap(", ".join(runs), _WIDTH - indent - 4, break_on_hyphens=False)
+        return "\n".join(
+            [
+                "for (",
+                *(f"{margin}    {x}" for x in filled),
+                f"{margin}) in zip(",
+                *(f"{margin}    {x}" for x in runs_filled),
+                f"{margin}):",
+            ]
+        )
+
+    def zipped(self, views: list[tuple[str, str]]) -> list[str]:
+        """What the views of each step run through."""
+        return [text for _, text in views]
+
+    # The end of backward
+
+    def dx_lines(self) -> str:
+        """dx, as x is."""
+        found = {x: name for x, name, _ in self.backward.rows_of_inputs}
+        found |= {x: name for x, name, _, _ in self.backward.inputs}
+        if len(self.form.inputs) == 1:
+            return f"dx = rows.unpack({found[self.form.inputs[0]]})"
+        parts = ", ".join(f'"{x}": rows.unpack({found[x]})' for x in self.form.inputs)
+        return f"dx = {{{parts}}}"
+
+    @property
+    def carry_text(self) -> str:
+        """What is handed from step to step."""
+        carry = self.plans[1].carry
+        return ", ".join(carry.members) if carry is not None else ""
+
+    def comment(self, labels: tuple[str, ...]) -> str:
+        return Line("", labels).comment
+
+    # One step
+
+    def step_state(self, state: str) -> str:
+        return self.naming.whole(Value(state, -1))
+
+    def step_new(self, state: str) -> str:
+        return self.naming.whole(Value(state))
+
+    @property
+    def step_inputs(self) -> list[tuple[str, str]]:
+        """The inputs by their variables."""
+        return [(self.naming.whole(Value(x)), given) for x, given in self.given.items()]

@@ -1,0 +1,20 @@
+"""The names that modules use themselves: a cell's symbols are called otherwise there."""
+
+from __future__ import annotations
+
+import builtins
+
+from lstmgen.targets.numpy.expressions import FUNCTIONS
+
+_PUBLIC = (
+    "CELL STATES INPUTS OUTPUT PARAMETERS SIZES init_params init_state forward backward step Tape"
+)
+_ARGUMENTS = (
+    "params x state lengths restart reuse tape dy dstate input_size hidden_size batch_size seed "
+    "dtype self key rows steps n cut T B constants last block y work run span lo hi k t old found "
+    "handed dparams dx dstate0 product sums name value arrays bound random shapes shape size "
+    "blocks spent numbers count order np functools add subtract multiply divide negative square "
+    "power dot copyto"
+)
+RESERVED = FUNCTIONS.identifiers.union(_PUBLIC.split(), _ARGUMENTS.split(), dir(builtins))
+"""All names of the templates, of NumPy as modules use it, and of Python."""
