@@ -2,8 +2,9 @@
 
 C11 with the vector types of GCC and Clang; it needs libc and libm, allocates nothing and has no
 global state.  Compiled as it is it computes in float, with -DLSTMGEN_DOUBLE in double; the names
-of its functions begin with lstm_f32_ or lstm_f64_.  With LSTMGEN_DECLARATIONS defined
-this file has its declarations only, to be included.  It is fastest with -O2 -march=native
+of its functions begin with lstm_f32_ or lstm_f64_.
+With LSTMGEN_DECLARATIONS defined this file has its declarations only,
+    to be included.  It is fastest with -O2 -march=native
 -ffp-contract=fast.
 
 Equations (hash 3fd3d607b6793a72):
@@ -252,9 +253,58 @@ INLINE vec expm1_small(vec r)
 }
 #endif
 
+#if defined(__AVX512F__) && VECTOR_BYTES == 64
+// What AVX-512 has instructions for.  Of min and max, NaN is the second operand's matter.
+#include <immintrin.h>
+#ifdef LSTMGEN_DOUBLE
+#define WIDE(name) _mm512_##name##_pd
+#define WIDE_MASK(name) _mm512_##name##_pd_mask
+typedef __m512d wide;
+#else
+#define WIDE(name) _mm512_##name##_ps
+#define WIDE_MASK(name) _mm512_##name##_ps_mask
+typedef __m512 wide;
+#endif
+INLINE vec at_most(vec a, real limit) { return (vec)WIDE(min)((wide)splat(limit), (wide)a); }
+INLINE vec at_least(vec a, real limit) { return (vec)WIDE(max)((wide)splat(limit), (wide)a); }
+INLINE vec where_negative(vec a, vec b, vec c)
+{
+    return (vec)WIDE(mask_blend)(WIDE_MASK(cmp)((wide)a, (wide)splat(0), _CMP_LT_OQ), (wide)c,
+        (wide)b);
+}
+INLINE vec scaled(vec a, vec n) { return (vec)WIDE(scalef)((wide)a, (wide)n); }
+INLINE vec power_of_two(vec n) { return scaled(splat(1), n); }
+// a / b where neither is out of range: an estimate of 1 / b, and Newton's steps.
+INLINE vec quotient(vec a, vec b)
+{
+    wide x = (wide)a, d = (wide)b, r = WIDE(rcp14)(d);
+    r = WIDE(fmadd)(r, WIDE(fnmadd)(d, r, (wide)splat(1)), r);
+#ifdef LSTMGEN_DOUBLE
+    r = WIDE(fmadd)(r, WIDE(fnmadd)(d, r, (wide)splat(1)), r);
+#endif
+    const wide q = WIDE(mul)(x, r);
+    return (vec)WIDE(fmadd)(r, WIDE(fnmadd)(d, q, x), q);
+}
+#else
 // Comparisons with NaN are false, so that a NaN comes through both.
 INLINE vec at_most(vec a, real limit) { return select(a > splat(limit), splat(limit), a); }
 INLINE vec at_least(vec a, real limit) { return select(a < splat(limit), splat(limit), a); }
+INLINE vec where_negative(vec a, vec b, vec c) { return select(a < splat(0), b, c); }
+INLINE vec quotient(vec a, vec b) { return a / b; }
+// 2^n for whole n whose power is a normal number.
+INLINE vec power_of_two(vec n)
+{
+    union { vec v; bits b; } sum = {n + splat(ROUNDER)};
+    sum.b = (sum.b + BIAS) << MANTISSA;
+    return sum.v;
+}
+// a 2^n, in two factors since 2^n may be no normal number where the result is one, or denormal.
+INLINE vec scaled(vec a, vec n)
+{
+    const vec half = n * splat((real)0.5) + splat(ROUNDER) - splat(ROUNDER);
+    return a * power_of_two(half) * power_of_two(n - half);
+}
+#endif
 
 // e^r - 1 for a = n ln(2) + r.
 INLINE vec reduce(vec a, vec *n)
@@ -263,27 +313,17 @@ INLINE vec reduce(vec a, vec *n)
     return expm1_small(a - *n * splat(LN2_HIGH) - *n * splat(LN2_LOW));
 }
 
-// 2^n for whole n whose power is a normal number.
-INLINE vec power_of_two(vec n)
-{
-    union { vec v; bits b; } sum = {n + splat(ROUNDER)};
-    sum.b = (sum.b + BIAS) << MANTISSA;
-    return sum.v;
-}
-
 INLINE vec v_exp(vec a)
 {
     vec n, p = reduce(at_most(at_least(a, LEAST_EXP), MOST_EXP), &n);
-    // In two factors, since 2^n may be no normal number where the result is one, or denormal.
-    vec half = n * splat((real)0.5) + splat(ROUNDER) - splat(ROUNDER);
-    return (p + splat(1)) * power_of_two(half) * power_of_two(n - half);
+    return scaled(p + splat(1), n);
 }
 
 // Of e^-|a| nothing overflows, and no digit is lost where the result is small.
 INLINE vec v_sigma(vec a)
 {
-    vec tail = v_exp(select(a < splat(0), a, -a));
-    return select(a < splat(0), tail, splat(1)) / (splat(1) + tail);
+    const vec tail = v_exp((vec)((mask)a | (mask)splat((real)-0.0)));
+    return quotient(where_negative(a, tail, splat(1)), splat(1) + tail);
 }
 
 // (e^2a - 1) / (e^2a + 1)
@@ -293,7 +333,7 @@ INLINE vec v_tanh(vec a)
     twice = twice + twice;
     vec p = reduce(twice, &n), s = power_of_two(n);
     vec e = p * s + (s - splat(1));
-    return e / (e + splat(2));
+    return quotient(e, e + splat(2));
 }
 
 INLINE vec v_relu(vec a) { return select(a < splat(0), splat(0), a); }
@@ -407,6 +447,9 @@ INLINE void tile(const int vectors, const int rows, const segment *s, int segmen
                 if (rows > 1)
                     KEEP(a[v]);
             }
+            if (!two)
+                UNROLL for (int v = 0; v < vectors; v++)
+                    __builtin_prefetch(panel + 4 * step + v * LANES, 0, 3);
             UNROLL for (int c = 0; c < rows; c++) {
                 vec d = splat(x[c][at]);
                 UNROLL for (int v = 0; v < vectors; v++)
@@ -548,14 +591,24 @@ HELPER void pack_rows(real *panels, int64_t vectors, int64_t first, const real *
     }
 }
 
+INLINE void strip(real *s, const real *x, int64_t stride, const int width, int64_t rows)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int c = 0; c < width; c++)
+            s[r * width + c] = x[r * stride + c];
+}
+
 HELPER void strips(real *s, const real *x, int64_t stride, int64_t k, int64_t rows)
 {
     const split e = even(k);
     for (int32_t j = 0; j < e.count; j++) {
         const int w = width_of(e, j);
-        for (int64_t r = 0; r < rows; r++)
-            for (int c = 0; c < w; c++)
-                *s++ = x[r * stride + c];
+        switch (w) {  // copies of a known length are quick
+        case COLUMNS: strip(s, x, stride, COLUMNS, rows); break;
+        case COLUMNS - 1: strip(s, x, stride, COLUMNS - 1, rows); break;
+        default: strip(s, x, stride, w, rows);
+        }
+        s += rows * w;
         x += w;
     }
 }
@@ -757,13 +810,21 @@ HELPER void start_again(real *to, const real *from, const unsigned char *restart
 
 /* ---- The cell ------------------------------------------------------------------------------ */
 
-// Rows of a chunk: in the forward pass enough for wide tiles, in the backward pass, where they are
-// the terms of outer products, as many as a sum has at a time.
-enum { FORWARD_ROWS = 96, BACKWARD_ROWS = TERMS };
+// Rows of a chunk: in the forward pass enough for wide tiles; in the backward pass more, as they
+// are the terms of outer products, but not more than stay in the cache.
+#ifndef BACKWARD_ROWS
+#define BACKWARD_ROWS 256
+#endif
+#ifndef FORWARD_ROWS
+#define FORWARD_ROWS 96
+#endif
 INLINE int64_t wanted_rows(int64_t B, int backward)
 {
     return most(B, backward ? BACKWARD_ROWS : FORWARD_ROWS);
 }
+
+// From so many rows a step on, an input is multiplied in the same sum as the state.
+#define TOGETHER 16
 
 typedef struct {
     int64_t T, B, H, D;
@@ -779,9 +840,10 @@ typedef struct {
     real *i;
     real *C_tilde;
     real *o;
-    real *x_;
+    const real *x_;
+    real *room_x_;
+    const real *d_y;
     real *sums_chunk;
-    real *d_y;
     real *d_a_o;
     real *d_a_C_tilde;
     real *d_a_i;
@@ -790,6 +852,8 @@ typedef struct {
     real *back_h;
     real *back_x;
     real *d_x;
+    real *room_d_y;
+    int in_order;  // the caller's rows are as they are needed, but for padding
     // The last state of each row so far, and the whole tape.
     real *last_C, *tape_C, *tape_C_before;
     real *last_h, *tape_h, *tape_h_before;
@@ -802,7 +866,7 @@ typedef struct {
     real *b_i;
     real *b_C;
     real *b_o;
-    real *panels_x;
+    real *ahead_x;
     real *panels_h;
     real *panels_back_h;
     real *panels2_back_h;
@@ -863,7 +927,7 @@ static void take_common(memory *m, area *work)
     SIZES(m)
     m->order = take_bytes(work, m->B, sizeof(int64_t));
     m->chunks = take_bytes(work, m->T, sizeof(chunk));
-    m->x_ = take(work, m->rows, padded_D);
+    m->room_x_ = take(work, m->rows, padded_D);
     m->b_f = take(work, 1, padded_H);
     m->b_i = take(work, 1, padded_H);
     m->b_C = take(work, 1, padded_H);
@@ -884,14 +948,14 @@ static void take_forward(memory *m, area *work, int restarts)
     m->C_tilde = take(work, m->rows, padded_H);
     m->o = take(work, m->rows, padded_H);
     m->sums_chunk = take(work, m->rows, 4 * padded_H);
-    m->panels_x = take(work, D, 4 * padded_H);
+    m->ahead_x = take(work, D, 4 * padded_H);
     m->panels_h = take(work, H, 4 * padded_H);
 }
 
 static void take_backward(memory *m, area *work)
 {
     SIZES(m)
-    m->d_y = take(work, m->rows, padded_H);
+    m->room_d_y = take(work, m->rows, padded_H);
     m->d_a_o = take(work, m->rows, padded_H);
     m->d_a_C_tilde = take(work, m->rows, padded_H);
     m->d_a_i = take(work, m->rows, padded_H);
@@ -946,11 +1010,11 @@ static void pack_forward(memory *m, const NAME(params) *p)
 {
     SIZES(m)
     (void)p;
-    pack(m->panels_x, (4 * padded_H) / LANES, 0, p->W_f + H, H + D, H, D, 0, 1);
-    pack(m->panels_x, (4 * padded_H) / LANES, (padded_H) / LANES, p->W_i + H, H + D, H, D, 0, 1);
-    pack(m->panels_x, (4 * padded_H) / LANES, (2 * padded_H) / LANES, p->W_C + H, H + D, H, D, 0,
+    pack(m->ahead_x, (4 * padded_H) / LANES, 0, p->W_f + H, H + D, H, D, 0, 1);
+    pack(m->ahead_x, (4 * padded_H) / LANES, (padded_H) / LANES, p->W_i + H, H + D, H, D, 0, 1);
+    pack(m->ahead_x, (4 * padded_H) / LANES, (2 * padded_H) / LANES, p->W_C + H, H + D, H, D, 0,
         1);
-    pack(m->panels_x, (4 * padded_H) / LANES, (3 * padded_H) / LANES, p->W_o + H, H + D, H, D, 0,
+    pack(m->ahead_x, (4 * padded_H) / LANES, (3 * padded_H) / LANES, p->W_o + H, H + D, H, D, 0,
         1);
     pack(m->panels_h, (4 * padded_H) / LANES, 0, p->W_f, H + D, H, H, 0, 1);
     pack(m->panels_h, (4 * padded_H) / LANES, (padded_H) / LANES, p->W_i, H + D, H, H, 0, 1);
@@ -972,13 +1036,15 @@ static void pack_backward(memory *m, const NAME(params) *p)
     pack(m->panels4_back_x, (padded_D) / LANES, 0, p->W_o + H, H + D, D, H, 1, 1);
 }
 
+// The inputs of a chunk: where they are, or packed.
 static void pack_inputs(memory *m, const NAME(inputs) *x, const chunk *k)
 {
     SIZES(m)
-    for (int64_t t = 0; t < k->steps; t++) {
-        const int64_t row = (k->start + t) * m->batch;
-        gather_rows(m->x_ + t * k->n * padded_D, x->x + row * D, m->order, k->n, D);
-    }
+    m->x_ = m->in_order && D == padded_D ? x->x + k->start * m->B * padded_D : m->room_x_;
+    if (m->x_ == m->room_x_)
+        for (int64_t t = 0; t < k->steps; t++)
+            gather_rows(m->room_x_ + t * k->n * padded_D, x->x + (k->start + t) * m->batch * D,
+                m->order, k->n, D);
 }
 
 // The chunk's part of the tape.
@@ -1000,9 +1066,9 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
 {
     SIZES(m)
     const int64_t n = k->n, steps = k->steps, rows __attribute__((unused)) = steps * n;
-    {  // (1a) (2a) (3a) (5a)
+    if (n < TOGETHER) {  // (1a) (2a) (3a) (5a)
         const segment parts[] = {
-            {m->panels_x, m->x_, D, 0, 1, padded_D},
+            {m->ahead_x, m->x_, D, 0, 1, padded_D},
         };
         product((4 * padded_H) / LANES, rows, parts, 1, m->sums_chunk, 4 * padded_H, 0);
     }
@@ -1017,9 +1083,10 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
         {  // (1a) (2a) (3a) (5a)
             const segment parts[] = {
                 {m->panels_h, m->h_before + t * n * padded_H, H, 0, 1, padded_H},
+                {m->ahead_x, m->x_ + t * n * padded_D, D, 0, 1, padded_D},
             };
-            product((4 * padded_H) / LANES, n, parts, 1, m->sums_chunk + t * n * (4 * padded_H),
-                4 * padded_H, 1);
+            product((4 * padded_H) / LANES, n, parts, n < TOGETHER ? 1 : 2, m->sums_chunk + t
+                * n * (4 * padded_H), 4 * padded_H, n < TOGETHER);
         }
         {
             const real *const from_sum_a_f = m->sums_chunk + t * n * (4 * padded_H);
@@ -1243,6 +1310,7 @@ void NAME(forward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(input
             steps += lengths[b];
         take_tape(m, &kept, steps, restart != NULL);
     }
+    m->in_order = !lengths && m->batch == m->B;
     pack_vectors(m, p);
     pack_forward(m, p);
     const int64_t count = chunks_of(m->T, m->B, lengths, m->rows, m->order, m->chunks);
@@ -1257,20 +1325,31 @@ void NAME(forward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(input
     if (lengths && y)
         for (int64_t t = 0; t < m->T; t++)
             zero(y + t * m->batch * H, m->B * H);
+    int begins = 1;  // a span: its states are those that the rows had last
     for (int64_t j = 0; j < count; j++) {
         const chunk *k = m->chunks + j;
         pack_inputs(m, x, k);
         if (tape)
             use_tape(m, k);
-        copy(m->C, m->last_C, k->n * padded_H);
-        copy(m->h, m->last_h, k->n * padded_H);
+        if (begins) {
+            copy(m->C, m->last_C, k->n * padded_H);
+            copy(m->h, m->last_h, k->n * padded_H);
+        } else if (!tape) {
+            copy(m->C, m->C + k[-1].steps * k->n * padded_H, k->n * padded_H);
+            copy(m->h, m->h + k[-1].steps * k->n * padded_H, k->n * padded_H);
+        }
         forward_chunk(m, k, restart);
-        copy(m->last_C, m->C + k->steps * k->n * padded_H, k->n * padded_H);
-        copy(m->last_h, m->h + k->steps * k->n * padded_H, k->n * padded_H);
+        begins = j + 1 == count || k[1].state != k->state + k->steps * k->n;
+        if (begins) {
+            copy(m->last_C, m->C + k->steps * k->n * padded_H, k->n * padded_H);
+            copy(m->last_h, m->h + k->steps * k->n * padded_H, k->n * padded_H);
+        }
         if (y) {
             const int64_t n = k->n;
             const real *made = m->h + n * padded_H;
-            for (int64_t t = 0; t < k->steps; t++)
+            if (m->in_order && H == padded_H)
+                copy(y + k->start * n * padded_H, made, k->steps * n * padded_H);
+            else for (int64_t t = 0; t < k->steps; t++)
                 scatter_rows(y + (k->start + t) * m->batch * H, made + t * n * padded_H, m->order,
                     n, H);
         }
@@ -1305,6 +1384,7 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
         length += lengths[b];
     take_tape(m, &kept, length, restart != NULL);
     SIZES(m)
+    m->in_order = !lengths && m->batch == m->B;
     pack_vectors(m, p);
     pack_backward(m, p);
     const int64_t count = chunks_of(m->T, m->B, lengths, m->rows, m->order, m->chunks);
@@ -1339,14 +1419,20 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
         const int64_t n = k->n;
         pack_inputs(m, x, k);
         use_tape(m, k);
-        if (dy)
+        m->d_y = m->room_d_y;
+        if (dy && m->in_order && H == padded_H)
+            m->d_y = dy + k->start * m->B * padded_H;
+        else if (dy)
             for (int64_t t = 0; t < k->steps; t++)
-                gather_rows(m->d_y + t * n * padded_H, dy + (k->start + t) * m->batch * H,
+                gather_rows(m->room_d_y + t * n * padded_H, dy + (k->start + t) * m->batch * H,
                     m->order, n, H);
         else
-            zero(m->d_y, k->steps * n * padded_H);
+            zero(m->room_d_y, k->steps * n * padded_H);
         backward_chunk(m, k, restart);
+        if (m->in_order && D == padded_D)
+            copy(dx->x + k->start * n * padded_D, m->d_x, k->steps * n * padded_D);
         for (int64_t t = 0; t < k->steps; t++) {
+            if (!m->in_order || D != padded_D)
             scatter_rows(dx->x + (k->start + t) * m->batch * D, m->d_x + t * n * padded_D,
                 m->order, n, D);
         }

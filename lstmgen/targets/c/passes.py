@@ -68,18 +68,23 @@ class PassWriter:
         rows = "n" if stepwise else "rows"
         sizes = product.out.sizes[product.first : product.first + product.count]
         out = self._where(Place(product.out, product.first), 0, stepwise)
-        yield f"{{  // {Line('', product.labels).comment}"
+        few = "if (n < TOGETHER) " if product.early else ""
+        yield f"{few}{{  // {Line('', product.labels).comment}"
         yield "    const segment parts[] = {"
-        for matrix, operand in product.terms:
+        for matrix, operand in (*product.terms, *product.ahead):
             place = self._program.places[operand.name]
             panels, x = self._naming.member(matrix.name), self.at(operand, stepwise)
             row = padded_sum(place.array.sizes, inside=True)
             terms = self._naming.size(matrix.terms)
             yield f"        {{m->{panels}, {x}, {terms}, 0, 1, {row}}},"
         yield "    };"
+        count, add = str(len(product.terms)), str(int(product.add))
+        if product.ahead:  # there already where rows are few
+            count = f"n < TOGETHER ? {count} : {len(product.terms) + len(product.ahead)}"
+            add = "n < TOGETHER"
         yield (
-            f"    product({padded_sum(sizes)} / LANES, {rows}, parts, {len(product.terms)}, "
-            f"{out}, {padded_sum(product.out.sizes, inside=True)}, {int(product.add)});"
+            f"    product({padded_sum(sizes)} / LANES, {rows}, parts, {count}, "
+            f"{out}, {padded_sum(product.out.sizes, inside=True)}, {add});"
         )
         yield "}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from lstmgen.algebra.expression import Add, Expression, Neg, Value, add
@@ -9,6 +10,7 @@ from lstmgen.form.normal_form import Definition, Names
 from lstmgen.schedule.lives import closure, lives, parts, writes
 from lstmgen.schedule.program import Block, Fanout, Gather, Schedule, Stage
 from lstmgen.schedule.variables import Home, Life, Part, Role
+from lstmgen.targets.c.merging import together
 from lstmgen.targets.c.program import (
     Array,
     Code,
@@ -31,6 +33,17 @@ __all__ = ["plan"]
 def plan(schedule: Schedule) -> Program:
     """The program of a cell."""
     return _Planner(schedule).program()
+
+
+def _widest_first(stages: Sequence[Stage]) -> list[Stage]:
+    """Products that follow one another read nothing of each other: the widest ones lead."""
+    found: list[Stage] = []
+    for is_fanout, group in itertools.groupby(stages, lambda s: isinstance(s, Fanout)):
+        members = list(group)
+        if is_fanout:
+            members.sort(key=lambda s: -len(writes(s)))
+        found += members
+    return found
 
 
 class _Planner:
@@ -69,6 +82,9 @@ class _Planner:
                     backward_arrays.append(self._array(carry, Keep.CARRY))
         again = self._evaluated_again(backward_arrays)
         code = {part: self._statements(part, stages) for part, stages in parts(schedule)}
+        code[Part.FORWARD_BEFORE], code[Part.FORWARD_LOOP] = together(
+            code[Part.FORWARD_BEFORE], code[Part.FORWARD_LOOP], self._names
+        )
         return Program(
             forward=Code(
                 code[Part.FORWARD_BEFORE], code[Part.FORWARD_LOOP], code[Part.FORWARD_AFTER]
@@ -181,7 +197,7 @@ class _Planner:
 
     def _statements(self, part: Part, stages: Sequence[Stage]) -> tuple[Statement, ...]:
         made: list[Statement] = []
-        for stage in stages:
+        for stage in _widest_first(stages):
             match stage:
                 case Fanout():
                     made += self._fanout(stage)

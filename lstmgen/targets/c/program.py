@@ -70,7 +70,13 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`count` members of `out` from `first` on become, or get added, a sum of matrix products."""
+    """`count` members of `out` from `first` on become, or get added, a sum of matrix products.
+
+    Attributes:
+        ahead: terms that an earlier product, whose `early` is true, has made for all rows of the
+            chunk.  Where a step has rows enough, that one is left out, these are terms here, and
+            nothing is added to.
+    """
 
     out: Array
     first: int
@@ -78,6 +84,8 @@ class Product:
     terms: tuple[tuple[Matrix, Value], ...]
     add: bool
     labels: tuple[str, ...]
+    ahead: tuple[tuple[Matrix, Value], ...] = ()
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class CSource:
 
     @property
     def most_segments(self) -> int:
-        counts = [len(p.terms) for p in self._products()]
+        counts = [len(p.terms) + len(p.ahead) for p in self._products()]
         return max(counts, default=1)
 
     def _products(self) -> Iterator[Product]:
