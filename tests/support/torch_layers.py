@@ -6,11 +6,12 @@ Tests take `torch` from here, so that they are skipped where it is not installed
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-import lstmgen
 from lstmgen import Cell, load
 
 MISSING = "PyTorch is not installed: pip install '.[torch]'"
@@ -19,14 +20,26 @@ torch = pytest.importorskip("torch", reason=MISSING)
 for _name in ("fx.experimental.proxy_tensor", "nn.utils.prune", "utils.checkpoint"):
     pytest.importorskip(f"torch.{_name}")
 Recurrent = pytest.importorskip("lstmgen.torch").Recurrent
+engines = pytest.importorskip("lstmgen.torch.engines")
 
 T, B, D, H = 4, 3, 2, 5
 
-_module = lstmgen.compile("rnn", "numpy")
+(_engine,) = Recurrent("rnn", 1, 1)._engines.values()
 needs_lengths = pytest.mark.skipif(
-    "lengths" not in inspect.signature(_module.forward).parameters,
-    reason="NumPy modules take no lengths yet",
+    "lengths" not in inspect.signature(_engine.module.forward).parameters,
+    reason=f"modules for {_engine.target} take no lengths yet",
 )
+
+
+@contextmanager
+def computed_by(target: str) -> Iterator[None]:
+    """Layers that are made within are computed by a target, not by the best that is here."""
+    before = engines.PREFERRED
+    engines.PREFERRED = {**before, "cpu": (target,)}
+    try:
+        yield
+    finally:
+        engines.PREFERRED = before
 
 
 def layer(cell: Cell | str, *, input_size: int = D, hidden_size: int = H, **options: Any) -> Any:

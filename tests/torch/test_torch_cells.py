@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from torch_layers import B, Recurrent, T, as_state, flat, initial, inputs, layer, torch
+from needs import missing
+from torch_layers import B, Recurrent, T, as_state, computed_by, flat, initial, inputs, layer, torch
 
 import lstmgen
-from lstmgen import Cell, Eq, load, scalars, symbols, t, tanh
+from lstmgen import Cell, Eq, load, scalars, symbols, t, tanh, targets
 from lstmgen.library.loading import built_in_names
 
+CELLS = [(name, "numpy") for name in built_in_names()]
+CELLS += [(name, "c") for name in ("peephole", "lstmp", "fast_rnn", "zoneout_lstm", "qrnn_fo")]
 
-@pytest.mark.parametrize("name", built_in_names())
-def test_every_cell(name: str) -> None:
-    made = layer(name, hidden_size=3)
+
+@pytest.mark.parametrize(("name", "target"), CELLS)
+def test_every_cell(name: str, target: str) -> None:
+    if target == "c":
+        try:
+            targets.get(target).check_available("cpu")
+        except lstmgen.UnavailableError as error:
+            missing(error)
+    with computed_by(target):
+        made = layer(name, hidden_size=3)
+    assert f"computed by {target}" in repr(made)
     x, state = inputs(made), initial(made)
     xs = list(x.values()) if isinstance(x, dict) else [x]
 
     # The layer computes what the module does, to the last bit.
-    module = lstmgen.compile(load(name), "numpy")
+    module = lstmgen.compile(load(name), target)
     params = {p: getattr(made, f"{p}_l0").detach().numpy() for p in module.PARAMETERS}
     arrays = [a.detach().numpy() for a in xs]
     given = {s: a[0].detach().numpy() for s, a in zip(module.STATES, state, strict=True)}
