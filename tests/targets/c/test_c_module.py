@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
 import pickle
 import random
@@ -207,3 +208,14 @@ def test_the_text_has_no_warnings(tmp_path: Path) -> None:
             cwd=tmp_path,
             check=True,
         )
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("ziglang") is None, reason="no zig; the extra compiler"
+)
+@pytest.mark.parametrize("target", ["aarch64-linux-musl", "x86_64-linux-musl"])
+def test_zig_compiles_it_for_other_machines(tmp_path: Path, target: str) -> None:
+    for name, text in files(lstmgen.load("rnn"), "c").items():
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=c11", "-O1"]
+    subprocess.run([*command, "-Wall", "-Werror", "-c", "rnn_c.c"], cwd=tmp_path, check=True)
