@@ -58,7 +58,7 @@ def rendered(contents: Contents, index: str = "") -> str:
     """Contents as a page; `index` is where the list of all cells is, if there is one."""
     where = {
         label: [
-            (listing.title, runs(listing.lines[label]))
+            (listing.title, listing.target, runs(listing.lines[label]))
             for listing in contents.listings
             if label in listing.lines
         ]
