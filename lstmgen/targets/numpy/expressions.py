@@ -57,8 +57,15 @@ class Python:
         constant = [not _varies(argument) for argument in arguments]
         if constant[0] and not all(constant):
             texts[0] = f"np.array({texts[0]}, dtype)"
-        call = FUNCTIONS.call(function, texts)
-        return f"float({call})" if all(constant) else call
+        if all(constant):  # helpers compute in the dtype that they are given, be it int
+            return f"float({FUNCTIONS.call(function, [self._as_float(a) for a in arguments])})"
+        return FUNCTIONS.call(function, texts)
+
+    def _as_float(self, constant: Expression) -> str:
+        if isinstance(constant, Number):
+            return repr(float(constant.value))
+        written = self.text(constant)
+        return written if isinstance(constant, Call) else f"float({written})"
 
     def at(self, level: int, expression: Expression) -> str:
         """The expression, in parentheses if it binds less tightly than `level`."""

@@ -1,0 +1,23 @@
+"""Random whole cells, and every cell that ever failed, as NumPy modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lstmgen
+from tests.random_cells.checking import check
+from tests.random_cells.property import hold_cells_against_the_reference
+
+CORPUS = sorted((Path(__file__).parents[2] / "corpus").glob("*.py"))
+
+
+def test_random_cells_are_right() -> None:
+    """`python -m tests.random_cells --target numpy --cells 1000 --seed 7` takes more of them."""
+    hold_cells_against_the_reference("numpy", cells=300, examples=400, float32=4)
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_cells_that_once_failed_are_right(path: Path) -> None:
+    assert check(lstmgen.load(path), "numpy").comparisons
