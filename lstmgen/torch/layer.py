@@ -232,14 +232,18 @@ class Recurrent(nn.Module):
         initial: list[Tensor],
         lengths: Tensor | None,
         restart: Tensor | None,
-    ) -> tuple[Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         """All layers, with time first."""
         key = self._keys[inputs[0].device.type]
+        if len(self._names) == 1:
+            return recurrence(
+                key, inputs, initial, self._weights(0), lengths, restart, self._widths
+            )
         ways = [(inputs, restart)]
         if self.bidirectional:
             reverse = Reversal(inputs[0].shape[0], lengths)
             ways.append(([reverse(x) for x in inputs], reverse.restart(restart)))
-        states = [s.split(1) if len(self._names) > 1 else [s] for s in initial]
+        states = [s.split(1) for s in initial]
         lasts = []
         output = inputs[self._fed]
         for layer in range(self.num_layers):
@@ -253,7 +257,7 @@ class Recurrent(nn.Module):
                     key,
                     given,
                     [s[k] for s in states],
-                    [getattr(self, name) for name in self._names[k]],
+                    self._weights(k),
                     lengths,
                     borders,
                     self._widths,
@@ -263,11 +267,14 @@ class Recurrent(nn.Module):
             output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
             if self.dropout and layer < self.num_layers - 1:
                 output = nn.functional.dropout(output, self.dropout, self.training)
-        if len(lasts) == 1:
-            return output, list(lasts[0])
         return output, [torch.cat(some) for some in zip(*lasts, strict=True)]
 
     # What computes it ---------------------------------------------------------------------------
+
+    def _weights(self, k: int) -> list[Tensor]:
+        """The parameters of the k-th layer and direction, those that are parametrized as well."""
+        own = self._parameters
+        return [own[name] if name in own else getattr(self, name) for name in self._names[k]]
 
     def _weight(self) -> Tensor:
         """The first parameter: its dtype and device are the layer's."""

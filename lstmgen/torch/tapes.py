@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -34,19 +33,19 @@ class _Lent:
         self.tapes.give_back(self.key, self.tape)
 
 
-class _Slot:
-    """One byte of a handle; it goes with the handle's memory, and so does what finds it."""
-
-    __slots__ = ("__weakref__", "lent")
-
-    def __init__(self, lent: _Lent) -> None:
-        self.lent = lent
-
-
 class _Memory(np.ndarray[Any, Any]):
-    """The memory of a handle: torch.from_numpy keeps it as long as a tensor has a part of it."""
+    """The memory of a handle: torch.from_numpy keeps it as long as a tensor has a part of it.
 
-    slots: Sequence[_Slot]
+    When it goes, the tapes are no longer found at its addresses, before these are used again.
+    """
+
+    found: dict[int, _Lent] | None = None
+    addresses: Sequence[int] = ()
+
+    def __del__(self) -> None:
+        if self.found is not None:
+            for address in self.addresses:
+                self.found.pop(address, None)
 
 
 class Tapes:
@@ -61,7 +60,7 @@ class Tapes:
     """
 
     def __init__(self, *, keep_spares: bool) -> None:
-        self._slots: WeakValueDictionary[int, _Slot] = WeakValueDictionary()
+        self._found: dict[int, _Lent] = {}  # by the addresses of handles
         self._spares: dict[Hashable, list[Any]] = {}
         self._most = _MOST_SPARES if keep_spares else 0
         self._peak = 0
@@ -69,7 +68,7 @@ class Tapes:
     @property
     def alive(self) -> int:
         """How many bytes of handles there are that find a tape."""
-        return len(self._slots)
+        return len(self._found)
 
     @property
     def spares(self) -> int:
@@ -79,22 +78,22 @@ class Tapes:
     def hold(self, key: Hashable, tape: Any) -> torch.Tensor:
         """A handle for a tape, (1,)."""
         handle = self._handle((1,), [_Lent(self, key, tape)])
-        self._peak = max(self._peak, len(self._slots))
+        self._peak = max(self._peak, len(self._found))
         return handle
 
     def share(self, handles: Sequence[torch.Tensor]) -> torch.Tensor | None:
         """One handle for the tapes of n, (n, 1), whose rows are handles; None if one finds none."""
         try:
-            slots = [self._slots.get(handle.data_ptr()) for handle in handles]
+            lent = [self._found.get(handle.data_ptr()) for handle in handles]
         except RuntimeError:  # stand-ins for tensors have no address
             return None
-        lent = [slot.lent for slot in slots if slot is not None]
-        return self._handle((len(lent), 1), lent) if 0 < len(lent) == len(slots) else None
+        held = [one for one in lent if one is not None]
+        return self._handle((len(held), 1), held) if 0 < len(held) == len(lent) else None
 
     def find(self, handle: torch.Tensor) -> Any:
         """The tape of a handle; None if this is not the handle of one."""
-        slot = self._slots.get(handle.data_ptr())
-        return None if slot is None else slot.lent.tape
+        lent = self._found.get(handle.data_ptr())
+        return None if lent is None else lent.tape
 
     def spare(self, key: Hashable) -> Any:
         """A tape to hand to `reuse`; or None, and then there is room for a new one."""
@@ -102,22 +101,22 @@ class Tapes:
             return self._spares[key].pop()
         except (KeyError, IndexError):
             pass
-        while self.spares > 0 and self.spares + len(self._slots) >= self._peak:
+        while self.spares > 0 and self.spares + len(self._found) >= self._peak:
             self._drop_oldest()
         return None
 
     def give_back(self, key: Hashable, tape: Any) -> None:
         """Take a tape that nobody has any more."""
-        if self.spares + len(self._slots) < min(self._peak, self._most):
+        if self.spares + len(self._found) < min(self._peak, self._most):
             self._spares.setdefault(key, []).append(tape)
 
     def _handle(self, shape: tuple[int, ...], lent: Sequence[_Lent]) -> torch.Tensor:
         memory = np.zeros(shape, np.uint8).view(_Memory)
-        memory.slots = [_Slot(one) for one in lent]
         handle = torch.from_numpy(memory)
-        address = handle.data_ptr()
-        for k, slot in enumerate(memory.slots):
-            self._slots[address + k] = slot
+        first = handle.data_ptr()
+        memory.found, memory.addresses = self._found, range(first, first + len(lent))
+        for address, one in zip(memory.addresses, lent, strict=True):
+            self._found[address] = one
         return handle
 
     def _drop_oldest(self) -> None:

@@ -25,9 +25,10 @@ engines = pytest.importorskip("lstmgen.torch.engines")
 T, B, D, H = 4, 3, 2, 5
 
 (_engine,) = Recurrent("rnn", 1, 1)._engines.values()
+_target, _takes = _engine.target, inspect.signature(_engine.module.forward).parameters
+del _engine  # or it would live for ever
 needs_lengths = pytest.mark.skipif(
-    "lengths" not in inspect.signature(_engine.module.forward).parameters,
-    reason=f"modules for {_engine.target} take no lengths yet",
+    "lengths" not in _takes, reason=f"modules for {_target} take no lengths yet"
 )
 
 
