@@ -208,7 +208,13 @@ def runs(process: int) -> bool:
 def test_an_interrupt_ends_all_processes_at_once_and_in_silence() -> None:
     program = [sys.executable, str(Path(slow_pages.__file__)), "quick", *"abcdefgh"]
     with subprocess.Popen(
-        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        program,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Where the tests run in the background, interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "quick\n"

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
-_REFUSALS = ("_check", "_explain", "_size", "_dtype", "_shapes", "init_")
+_REFUSALS = ("_check", "_extent", "_size", "_dtype", "_shapes", "init_")
 """Functions that compute no result of forward, backward or step: they look at arguments."""
 _SWAPPED_CALLS = {"add": "subtract", "subtract": "add", "tanh": "sin", "exp": "expm1"}
 
