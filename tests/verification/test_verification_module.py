@@ -402,16 +402,3 @@ CHOICES = {
         "operand.reshape(count, size // n, n).transpose(1, 0, 2)[..., ::-1]",
     ),
 }
-
-
-@pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole"])
-def test_ways_that_a_module_chooses_for_large_sizes_are_verified(name: str, choice: str) -> None:
-    source = lstmgen.render(lstmgen.load(name), "numpy")
-    measured, taken, right, wrong = CHOICES[choice]
-    assert source.count(measured) == source.count(right) == 1
-    always = source.replace(measured, taken)
-    for text, expected in ((always, True), (always.replace(right, wrong), False)):
-        module = ModuleType(f"{name}_numpy")
-        exec(compile(text, f"<{choice}>", "exec"), module.__dict__)
-        assert Verifier(lstmgen.load(name)).check(make_runner(module)).ok is expected
