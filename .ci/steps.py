@@ -71,6 +71,7 @@ def steps(folder: Path) -> str:
     inside = f"{tests}/.venv/bin"
     step(f"{inside}/python", "-m", "pip", "install", "--quiet", ".[lint]", cwd=tests)
     step(f"{inside}/ruff", "check", cwd=tests)
+    step(f"{inside}/ruff", "format", "--check", cwd=tests)
     step(f"{inside}/mypy", "--strict", "lstmgen/", cwd=tests)
     step(f"{inside}/lstmgen", "build", "--check", "-o", "generated", cwd=tests)
     return f"{summary}; with PyTorch and onnxruntime: {more}"

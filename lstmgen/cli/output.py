@@ -9,9 +9,7 @@ import click
 
 __all__ = ["as_json", "echo_json"]
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="As JSON, with a schema version."
-)
+as_json = click.option("--json", "as_json", is_flag=True, help="As JSON, with a schema version.")
 """The option."""
 
 

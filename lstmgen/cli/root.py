@@ -153,9 +153,7 @@ def latex(
 @click.option("--target", type=TargetName(), help="Also how the target's module works.")
 @as_json
 @declare
-def explain(
-    cell: str, target: str | None, as_json: bool, declarations: tuple[str, ...]
-) -> None:
+def explain(cell: str, target: str | None, as_json: bool, declarations: tuple[str, ...]) -> None:
     """Normal form, matrix products, fused blocks, what is saved, FLOPs and bytes."""
     from lstmgen.show import explaining
 

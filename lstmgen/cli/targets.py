@@ -73,9 +73,7 @@ class DeviceName(_Lazy):
 
     def words(self) -> Sequence[str]:
         """All devices, once each."""
-        return tuple(
-            dict.fromkeys(["auto", *(d for target in _loaded() for d in target.devices)])
-        )
+        return tuple(dict.fromkeys(["auto", *(d for target in _loaded() for d in target.devices)]))
 
 
 class TargetCommand(click.Command):

@@ -249,7 +249,6 @@ def _relabelled(definitions: list[Definition]) -> tuple[Definition, ...]:
     return tuple(result)
 
 
-
 def _letters(count: int) -> str:
     """1 is a, 26 is z, 27 is aa."""
     text = ""

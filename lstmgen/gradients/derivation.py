@@ -131,15 +131,10 @@ class Gradients:
         terms += [t for i in self.inputs for t in i.terms]
         calls = [n.function for term in terms for n in walk(term) if isinstance(n, Call)]
         own = {
-            n.function
-            for d in self.form.definitions
-            for n in walk(d.value)
-            if isinstance(n, Call)
+            n.function for d in self.form.definitions for n in walk(d.value) if isinstance(n, Call)
         }
         at_kinks = ("positive", "step", "nonzero", "sign")
-        return tuple(
-            FUNCTIONS[f] for f in dict.fromkeys(calls) if f in at_kinks and f not in own
-        )
+        return tuple(FUNCTIONS[f] for f in dict.fromkeys(calls) if f in at_kinks and f not in own)
 
     def adjoint(self, value: str) -> Adjoint:
         """The adjoint of a defined value."""

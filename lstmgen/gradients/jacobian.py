@@ -200,9 +200,7 @@ class _Columns:
         direct: list[Expression] = []
         products: list[Term] = []
         for value in values(definition.value):
-            slope = without_masks(
-                derivative(definition.value, value, Value(definition.name))
-            )
+            slope = without_masks(derivative(definition.value, value, Value(definition.name)))
             if slope == ZERO:
                 continue
             if value.shift == 0:

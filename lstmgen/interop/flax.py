@@ -42,9 +42,7 @@ def from_flax(cell: Cell | str, params: Mapping[str, Any]) -> dict[str, Array]:
     if (bias is None) != (recurrent_bias is None):
         rows = len(kernel)
         bias = np.zeros(rows, kernel.dtype) if bias is None else bias
-        recurrent_bias = (
-            np.zeros(rows, kernel.dtype) if recurrent_bias is None else recurrent_bias
-        )
+        recurrent_bias = np.zeros(rows, kernel.dtype) if recurrent_bias is None else recurrent_bias
     return made.parameters(Stacks(kernel, recurrent, bias, recurrent_bias))
 
 

@@ -87,9 +87,7 @@ def _of_direction(weights: Any, reverse: bool) -> Sequence[Any]:
     if hasattr(weights, "get_weights"):
         weights = weights.get_weights()
     if not isinstance(weights, (list, tuple)):
-        raise UsageError(
-            f"weights: expected a layer's get_weights(), got {type(weights).__name__}"
-        )
+        raise UsageError(f"weights: expected a layer's get_weights(), got {type(weights).__name__}")
     if len(weights) in (4, 6):
         half = len(weights) // 2
         return weights[half:] if reverse else weights[:half]

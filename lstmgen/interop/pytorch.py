@@ -99,9 +99,7 @@ def _entries(given: Any) -> Mapping[str, Any]:
     """The state_dict of a layer, or what is one."""
     found = given.state_dict() if hasattr(given, "state_dict") else given
     if not isinstance(found, Mapping):
-        raise UsageError(
-            f"state_dict: expected a layer's state_dict(), got {type(given).__name__}"
-        )
+        raise UsageError(f"state_dict: expected a layer's state_dict(), got {type(given).__name__}")
     return found
 
 

@@ -421,4 +421,3 @@ def _declared(
         if problem := objection(size):
             raise EquationError(f"the size {size!r} of {name} {problem}")
     return declared
-

@@ -63,9 +63,7 @@ class Backward:
             made.append(name)
         return made[0], made[1]
 
-    def _part(
-        self, part: str, carried: dict[str, tuple[str | None, str | None]]
-    ) -> list[Stage]:
+    def _part(self, part: str, carried: dict[str, tuple[str | None, str | None]]) -> list[Stage]:
         pending: list[tuple[int, Definition]] = []  # round, assignment
         gathers: list[tuple[int, Gather]] = []  # runs before the blocks of this round
         for adjoint in self._gradients.adjoints:

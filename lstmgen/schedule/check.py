@@ -301,5 +301,3 @@ def _check_kept(schedule: Schedule) -> None:
             for inner in closure(schedule, value):
                 if inner.name not in there:
                     raise _refuse(label, f"reads {inner.name}, which is not kept")
-
-

@@ -23,9 +23,7 @@ def forward_program(
         for product in d.products:
             name = names.new(product.weight, product.operand.name)
             ready[product] = name
-            variables[name] = Variable(
-                name, variables[d.name].indices, Role.PRODUCT, d.label
-            )
+            variables[name] = Variable(name, variables[d.name].indices, Role.PRODUCT, d.label)
             # A product moves before the loop if its vector is known there.
             if regions.of(product.operand.name) == "before" and regions.of(d.name) != "before":
                 hoisted.setdefault(product.operand, []).append(_row(product, name, d.label))

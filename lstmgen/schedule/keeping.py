@@ -10,9 +10,7 @@ from lstmgen.gradients.derivation import Gradients, MatrixGradient, VectorGradie
 from lstmgen.schedule.program import Block, Gather, Program, Reduction, WeightGradient
 
 
-def kept(
-    form: NormalForm, gradients: Gradients
-) -> tuple[tuple[str, ...], tuple[Definition, ...]]:
+def kept(form: NormalForm, gradients: Gradients) -> tuple[tuple[str, ...], tuple[Definition, ...]]:
     """The least set of histories from which all that the gradients read is cheap to evaluate.
 
     A value is evaluated again if only element-wise operations lead to it from what is kept anyway;

@@ -90,9 +90,7 @@ def lives(schedule: Schedule) -> dict[str, Life]:
     gradients = (*schedule.weight_gradients, *schedule.reductions)
     for k, gradient in enumerate(gradients):
         site = Site(Part.PARAMETERS, k)
-        for value in dict.fromkeys(
-            w for v in gradient.reads for w in closure(schedule, v)
-        ):
+        for value in dict.fromkeys(w for v in gradient.reads for w in closure(schedule, v)):
             read[value.name].append(Use(site, value.shift))
     again = {d.name for d in schedule.recomputed}
     return {

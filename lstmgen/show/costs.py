@@ -152,9 +152,7 @@ class _Counter:
                 else [column.operand for column in stage.columns]
             )
             results = (
-                [row.result for row in stage.rows]
-                if isinstance(stage, Fanout)
-                else [stage.result]
+                [row.result for row in stage.rows] if isinstance(stage, Fanout) else [stage.result]
             )
             for factor in stage.rows if isinstance(stage, Fanout) else stage.columns:
                 block = self._block(factor.weight, factor.slot)

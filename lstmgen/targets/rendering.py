@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["compile", "files", "render"]
 
 
-def render(
-    cell: Cell | str | os.PathLike[str], target: str | Target, **options: str | None
-) -> str:
+def render(cell: Cell | str | os.PathLike[str], target: str | Target, **options: str | None) -> str:
     """The source of the module that computes a cell on a target.
 
     The same cell, target and options give the same text everywhere.

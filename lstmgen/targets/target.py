@@ -329,8 +329,7 @@ def execute(files: Files, target: str, folder: Path | None = None) -> types.Modu
         exec(code, module.__dict__)
     except ImportError as error:
         raise UnavailableError(
-            f"the target {target} needs a package that is not here ({error}); "
-            f"see `lstmgen doctor`"
+            f"the target {target} needs a package that is not here ({error}); see `lstmgen doctor`"
         ) from error
     finally:
         if folder is not None:

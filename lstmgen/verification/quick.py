@@ -216,9 +216,7 @@ class _Equations:
             dict(zip(together, zip(by_y, by_state, strict=True), strict=True)),
         )
 
-    def _run(
-        self, shape: Shape, given: dict[str, Arrays], samples: int
-    ) -> tuple[Array, Arrays]:
+    def _run(self, shape: Shape, given: dict[str, Arrays], samples: int) -> tuple[Array, Arrays]:
         """The output and the states at every step, (T, B, size, samples)."""
         form = self._form
         # A number, or a number for each unit, goes with every row.
@@ -346,9 +344,7 @@ class _Comparison:
         label = self._labels.values[name]
         yield from self._compare(label, f"{what}{name}", found[name], true, dtype)
 
-    def _compare(
-        self, label: Label, what: str, got: Any, true: Array, dtype: str
-    ) -> Iterator[str]:
+    def _compare(self, label: Label, what: str, got: Any, true: Array, dtype: str) -> Iterator[str]:
         found, problem = self._host(got, true.shape, dtype)
         if problem:
             yield f"({label.label}) {label.text}: {what} {problem}"

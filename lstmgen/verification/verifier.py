@@ -66,9 +66,7 @@ class Verifier:
         self.target = targets.get(target)
         self._dtypes = tuple(dtype for dtype in BOUNDS if dtype in self.target.dtypes)
         self._quick = quick
-        self._shapes = (quick_shapes if quick else shapes)(
-            cell.normal_form, self.target.sizes.more
-        )
+        self._shapes = (quick_shapes if quick else shapes)(cell.normal_form, self.target.sizes.more)
         self._cases: list[Case] = []
         self._made: dict[tuple[Shape, str], Case] = {}
         self._derivation: tuple[Check, ...] | None = None

@@ -63,9 +63,9 @@ TRUE = {
     "silu": lambda a: a / (1 + mpmath.exp(-a)),
     "normal_cdf": mpmath.ncdf,
     "gelu": lambda a: a / 2 * (1 + mpmath.erf(a / mpmath.sqrt(2))),
-    "gelu_tanh": lambda a: a
-    / 2
-    * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (a + mpmath.mpf("0.044715") * a**3))),
+    "gelu_tanh": lambda a: (
+        a / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (a + mpmath.mpf("0.044715") * a**3)))
+    ),
     "mish": lambda a: a * mpmath.tanh(mpmath.log(1 + mpmath.exp(a))),
     "leaky_relu": lambda a, b: a if a > 0 else a * b,
     "elu": lambda a, b: a if a > 0 else b * (mpmath.exp(a) - 1),

@@ -157,9 +157,7 @@ def test_c_text(name: str, dtype: str, compiled: Callable[[str], ctypes.CDLL]) -
 
 
 @pytest.mark.parametrize("name", [n for n, f in FUNCTIONS.items() if n != "masked"])
-def test_not_a_number_is_handed_on(
-    name: str, compiled: Callable[[str], ctypes.CDLL]
-) -> None:
+def test_not_a_number_is_handed_on(name: str, compiled: Callable[[str], ctypes.CDLL]) -> None:
     """Masks apart, which are numbers: a derivative has its NaN from the value."""
     entry = FUNCTIONS[name]
     if not entry.is_offered:

@@ -485,9 +485,7 @@ def test_no_command_prints_the_help_as_an_error(capsys: pytest.CaptureFixture[st
     assert err.startswith("Usage: lstmgen ")
 
 
-def test_what_a_cell_file_prints_is_no_data(
-    capsys: pytest.CaptureFixture[str], here: Path
-) -> None:
+def test_what_a_cell_file_prints_is_no_data(capsys: pytest.CaptureFixture[str], here: Path) -> None:
     Path("loud.py").write_text(MINE + "print('hello')\n")
     _, quiet, _ = outcome(capsys, "latex", "leaky.py")
     code, out, err = outcome(capsys, "latex", "loud.py")

@@ -110,9 +110,7 @@ def worst_error(cell: Cell) -> float:
         form, arithmetic, f"jacobian {cell.name}", [shape], evaluator.run, margin=1e-6
     )
     before, now = trajectory[0][0], trajectory[1][0]
-    evaluation = Evaluation(
-        derived, Frame(dict(now), before, point.parameters, shape), arithmetic
-    )
+    evaluation = Evaluation(derived, Frame(dict(now), before, point.parameters, shape), arithmetic)
     errors, sizes = [], []
     for entry in derived.entries:
         wanted = differences(reference, point, entry.of, entry.by)
@@ -209,7 +207,7 @@ def braided(levels: int) -> Cell:
         symbols(" ".join(f"{c}_{k}" for k in range(levels))) for c in ("left", "right", "both")
     )
     equations = []
-    last = h[t-1]
+    last = h[t - 1]
     for k in range(levels):
         equations += [
             Eq(left[k][t], tanh(last)),
@@ -225,7 +223,7 @@ def doubled(levels: int) -> Cell:
     h, x, U, V = symbols("h x U V")
     layers = symbols(" ".join(f"u_{k}" for k in range(levels)))
     equations = []
-    last = h[t-1]
+    last = h[t - 1]
     for layer in layers:
         equations.append(Eq(layer[t], tanh(U @ [last] - V @ [last])))
         last = layer[t]

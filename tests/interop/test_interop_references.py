@@ -229,7 +229,10 @@ def test_a_bidirectional_layer_of_keras_computes_the_same(
     halves = [
         interop.from_keras(name, both.get_weights(), reverse=reverse) for reverse in (False, True)
     ]
-    back = [a for k, half in enumerate(halves)
-            for a in interop.to_keras(name, half, like=both.get_weights(), reverse=bool(k))]
+    back = [
+        a
+        for k, half in enumerate(halves)
+        for a in interop.to_keras(name, half, like=both.get_weights(), reverse=bool(k))
+    ]
     both.set_weights(back)
     assert all(np.array_equal(a, b) for a, b in zip(both.get_weights(), back, strict=True))

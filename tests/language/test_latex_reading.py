@@ -213,9 +213,7 @@ def test_declarations_in_the_file_and_besides_it() -> None:
     matrix = Eq(h[t], theta @ h[t - 1] + W @ x[t])
     is_same(f"% lstmgen: alpha scalar\n{text}", matrix, declarations=("alpha matrix",))
     is_same(text, Eq(h[t], theta * h[t - 1] + W @ x[t]), declarations=("alpha vector",))
-    is_same(
-        r"h_t = \phi(W x_t + U h_{t-1} + b)", SPLIT, declarations=(r"\phi = tanh",)
-    )
+    is_same(r"h_t = \phi(W x_t + U h_{t-1} + b)", SPLIT, declarations=(r"\phi = tanh",))
     is_same(r"h_t = \sigma_h(W x_t + U h_{t-1} + b)", SPLIT, declarations=(r"\sigma_h = tanh",))
 
 

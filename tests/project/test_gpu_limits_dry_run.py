@@ -200,9 +200,9 @@ def test_a_generated_kernel_that_is_wrong_is_found(
     device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str
 ) -> None:
     text = (generated.FOLDER / "lstm_cupy.py").read_text()
-    right = "const real C = f * C_prev.at[v] + i * C_tilde;"
+    right = "const real C_t = f_t * C_prev.at[v] + i_t * C_tilde_t;"
     assert text.count(right) == 1
-    wrong = text.replace(right, right.replace("i * C_tilde", "f * C_tilde"))
+    wrong = text.replace(right, right.replace("i_t * C_tilde_t", "f_t * C_tilde_t"))
     (tmp_path / "lstm_cupy.py").write_text(wrong)
     monkeypatch.setattr(generated, "FOLDER", tmp_path)
     found = [run(c)["error"] for c in step.cases(device) if c.settings["kernel"] == kernel]

@@ -11,7 +11,7 @@ from pathlib import Path
 import lstmgen
 
 PACKAGE = Path(lstmgen.__file__).parent
-USER = '''\
+USER = """\
 from pathlib import Path
 
 import lstmgen
@@ -30,7 +30,7 @@ reveal_type(lstmgen.verify("lstm", "cupy", device="cpu").ok)
 load(3)
 lstmgen.render("lstm")
 lstmgen.nothing
-'''
+"""
 EXPECTED = {
     9: 'Revealed type is "str"',
     10: 'Revealed type is "lstmgen.cell.Cell"',

@@ -107,8 +107,10 @@ def test_the_conveyor_belt_runs_straight_along_the_top(name: str) -> None:
     assert all(box.y >= belt for box in layout.boxes if not box.node.key.startswith("out:"))
     on_it = [box.node.symbol[0].text for box in layout.boxes if box.y == belt]
     assert on_it.count("\u00d7") == 1 and on_it.count("+") == 1
-    assert at["previous:h"].y == at["next:h"].y > max(
-        box.y for box in layout.boxes if box.node.kind is Kind.LAYER
+    assert (
+        at["previous:h"].y
+        == at["next:h"].y
+        > max(box.y for box in layout.boxes if box.node.kind is Kind.LAYER)
     )
 
 
@@ -173,8 +175,11 @@ def is_k33(edges: set[frozenset[str]]) -> bool:
         near.setdefault(one, set()).add(two)
         near.setdefault(two, set()).add(one)
     sides = {frozenset(ends) for ends in near.values()}
-    return len(near) == 6 and len(edges) == 9 and len(sides) == 2 and not frozenset.intersection(
-        *sides
+    return (
+        len(near) == 6
+        and len(edges) == 9
+        and len(sides) == 2
+        and not frozenset.intersection(*sides)
     )
 
 

@@ -319,8 +319,9 @@ def test_the_output_leaves_above(name: str) -> None:
     rows = bands(graph)
     (output,) = graph.of_kind(Kind.OUTPUT)
     assert rows.rows(output) == (0,)
-    assert all(first_placement(graph, rows)[key][1] > 0 for key in graph.by_key
-               if key != output.key)
+    assert all(
+        first_placement(graph, rows)[key][1] > 0 for key in graph.by_key if key != output.key
+    )
 
 
 def test_a_caption_speaks_of_the_signs_that_are_there() -> None:

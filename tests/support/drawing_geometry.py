@@ -20,9 +20,7 @@ def segments(line: Line) -> list[Segment]:
 
 
 def overlap(a: Rectangle, b: Rectangle, gap: float = 0.0) -> bool:
-    return (
-        a[0] < b[2] + gap and b[0] < a[2] + gap and a[1] < b[3] + gap and b[1] < a[3] + gap
-    )
+    return a[0] < b[2] + gap and b[0] < a[2] + gap and a[1] < b[3] + gap and b[1] < a[3] + gap
 
 
 def solid(layout: Layout) -> dict[str, Rectangle]:
@@ -113,9 +111,7 @@ def _crosses(one: Segment, other: Segment) -> bool:
 def _faults_of_labels(layout: Layout, shapes: dict[str, Rectangle]) -> list[str]:
     found = []
     # A terminal's own label stands inside its circle.
-    circles = [
-        shapes[b.node.key] for b in layout.boxes if b.node.kind in (Kind.INPUT, Kind.OUTPUT)
-    ]
+    circles = [shapes[b.node.key] for b in layout.boxes if b.node.kind in (Kind.INPUT, Kind.OUTPUT)]
     for one, other in combinations(layout.labels, 2):
         if overlap(one.box, other.box):
             found.append(f"labels overlap: {one.text} {other.text}")

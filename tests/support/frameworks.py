@@ -139,9 +139,7 @@ def flax_dense(tree, name, a):
 
 def flax_lstm(tree, x, h, c):
     def step(x, h, c):
-        i, f, g, o = (
-            flax_dense(tree, "i" + k, x) + flax_dense(tree, "h" + k, h) for k in "ifgo"
-        )
+        i, f, g, o = (flax_dense(tree, "i" + k, x) + flax_dense(tree, "h" + k, h) for k in "ifgo")
         c = sigma(f) * c + sigma(i) * np.tanh(g)
         return sigma(o) * np.tanh(c), c
 

@@ -98,8 +98,7 @@ def _computing(tree: ast.Module) -> list[ast.stmt]:
     return [
         part
         for part in tree.body
-        if isinstance(part, (ast.FunctionDef, ast.ClassDef))
-        and not part.name.startswith(_REFUSALS)
+        if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and not part.name.startswith(_REFUSALS)
     ]
 
 

@@ -69,7 +69,7 @@ def random_text(chance: random.Random) -> str:
 
 
 def outcome(text: str) -> str:
-    """"cell", "question" or "refusal"; whatever else is raised is a fault."""
+    """ "cell", "question" or "refusal"; whatever else is raised is a fault."""
     try:
         read_tex(text, name="cell")
     except EquationError as error:

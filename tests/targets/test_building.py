@@ -30,7 +30,6 @@ def build(*arguments: object, **options: object) -> Outcome:
     return outcome
 
 
-
 @pytest.mark.parametrize("target", BUILT_IN)
 def test_a_module_is_written_as_rendered(tmp_path: Path, target: str) -> None:
     outcome = build(load("rnn"), target, tmp_path / "new" / "folder")

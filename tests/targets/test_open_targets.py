@@ -172,9 +172,7 @@ def test_a_file_of_somebody_else_keeps_all_of_them_away(
     assert [path.name for path in Path("generated").iterdir()] == ["rnn_mirror.notes"]
 
 
-def test_options_are_those_of_the_target(
-    mirror: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_are_those_of_the_target(mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = outcome(capsys, "build", "rnn", "--target", "numpy", "--polish", "bright")
     assert code == 2 and "the target numpy has no option --polish; it has --recompute" in err
     code, _, err = outcome(capsys, "build", "rnn", "--target", "mirror", "--polish", "matte")

@@ -24,14 +24,14 @@ def masked(m: Any = m, gap: Any = gap) -> Cell:
     """Where m is 0 the state stays; it decays with the gap."""
     return Cell(
         "masked",
-        Eq(n[t], tanh(W @ [h[t-1], x[t]] + w * gap[t] + b)),
-        Eq(h[t], m[t] * n[t] + (1 - m[t]) * h[t-1] * sigma(alpha * gap[t])),
+        Eq(n[t], tanh(W @ [h[t - 1], x[t]] + w * gap[t] + b)),
+        Eq(h[t], m[t] * n[t] + (1 - m[t]) * h[t - 1] * sigma(alpha * gap[t])),
     )
 
 
 def alone() -> Cell:
     """A single input, of one number."""
-    return Cell("alone", Eq(h[t], tanh(w * m[t] + W @ [h[t-1]])))
+    return Cell("alone", Eq(h[t], tanh(w * m[t] + W @ [h[t - 1]])))
 
 
 def data(*shapes: tuple[int, ...]) -> list[np.ndarray]:
@@ -136,12 +136,15 @@ def test_init_params_takes_the_sizes_of_the_other_inputs() -> None:
 @pytest.mark.parametrize(
     ("equations", "message"),
     [
-        ([Eq(h[t], tanh(W @ [h[t-1], m[t]]))], r"@ multiplies m\[t\], .* write w \* m\[t\]"),
-        ([Eq(m[t], tanh(x[t])), Eq(h[t], h[t-1] * x[t])], "m is declared as a scalar, and only"),
-        ([Eq(n[t], x[t] * m[t-1]), Eq(m[t], x[t]), Eq(h[t], h[t-1] * n[t])], "m is declared as"),
-        ([Eq(h[t], h[t-1] * m[t-1])], r"m\[t-1\] is used, but no equation defines m\[t\]"),
-        ([Eq(h[t], h[t-1] * m[t] * symbols("m")[t])], "m is a scalar in one place but not"),
-        ([Eq(h[t], h[t-1] * m[t] * m)], "m stands without a time index but is a vector"),
+        ([Eq(h[t], tanh(W @ [h[t - 1], m[t]]))], r"@ multiplies m\[t\], .* write w \* m\[t\]"),
+        ([Eq(m[t], tanh(x[t])), Eq(h[t], h[t - 1] * x[t])], "m is declared as a scalar, and only"),
+        (
+            [Eq(n[t], x[t] * m[t - 1]), Eq(m[t], x[t]), Eq(h[t], h[t - 1] * n[t])],
+            "m is declared as",
+        ),
+        ([Eq(h[t], h[t - 1] * m[t - 1])], r"m\[t-1\] is used, but no equation defines m\[t\]"),
+        ([Eq(h[t], h[t - 1] * m[t] * symbols("m")[t])], "m is a scalar in one place but not"),
+        ([Eq(h[t], h[t - 1] * m[t] * m)], "m stands without a time index but is a vector"),
     ],
 )
 def test_what_cannot_be_is_refused(equations: list[Any], message: str) -> None:
@@ -153,12 +156,12 @@ def test_two_sizes_and_declared_sizes_are_refused() -> None:
     with pytest.raises(EquationError, match=r"m is combined with vectors of size . and .* two inp"):
         Cell(
             "two",
-            Eq(r[t], m[t] * r[t-1]),
-            Eq(h[t], m[t] * h[t-1] + W @ [r[t]]),
+            Eq(r[t], m[t] * r[t - 1]),
+            Eq(h[t], m[t] * h[t - 1] + W @ [r[t]]),
             sizes={"r": "P"},
         )
     with pytest.raises(EquationError, match="m is declared as a scalar, which has no size P"):
-        Cell("sized", Eq(h[t], m[t] * h[t-1]), sizes={"m": "P"})
+        Cell("sized", Eq(h[t], m[t] * h[t - 1]), sizes={"m": "P"})
 
 
 def test_latex_declares_it_and_reads_it_back(tmp_path: Path) -> None:

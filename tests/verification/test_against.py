@@ -21,8 +21,8 @@ from lstmgen.verification.against import Comparison, compare, compare_with
 h, c, x, W = symbols("h c x W")
 COUPLED_STATES = Cell(
     "coupled_states",
-    Eq(h[t], tanh(W @ [h[t-1], c[t-1], x[t]])),
-    Eq(c[t], h[t-1] * c[t-1]),
+    Eq(h[t], tanh(W @ [h[t - 1], c[t - 1], x[t]])),
+    Eq(c[t], h[t - 1] * c[t - 1]),
 )
 
 

@@ -192,7 +192,7 @@ def test_scalar_inputs() -> None:
 
     h, x, W = lstmgen.symbols("h x W")
     m, t = lstmgen.scalars("m"), lstmgen.t
-    equation = lstmgen.Eq(h[t], m[t] * lstmgen.tanh(W @ [x[t]]) + (1 - m[t]) * h[t-1])
+    equation = lstmgen.Eq(h[t], m[t] * lstmgen.tanh(W @ [x[t]]) + (1 - m[t]) * h[t - 1])
     cell = lstmgen.Cell("masked", equation)
     assert compare_with(cell, masked).ok
     report = compare_with(cell, lambda p, x, state: masked(p, x, state, detach=True))

@@ -176,9 +176,7 @@ COMPOSED = (
         r"\operatorname{elu}",
         lambda m, a, alpha: a if a > 0 else alpha * m.expm1(a),
         lambda y, a: (call("elu_slope", *a), call("expm1", call("min", a[0], ZERO))),
-        lambda a, alpha: add(
-            call("max", a, ZERO), mul(alpha, call("expm1", call("min", a, ZERO)))
-        ),
+        lambda a, alpha: add(call("max", a, ZERO), mul(alpha, call("expm1", call("min", a, ZERO)))),
         words=("ELU",),
         defaults=(Fraction(1),),
         kinks=lambda m, a, alpha: (a,),
@@ -260,11 +258,13 @@ SLOPES = (
         ("a",),
         "The derivative of gelu_tanh.",
         r"\operatorname{gelutanh}'",
-        lambda m, a: _sigma(m, _gelu_tanh_inner(m, a))
-        + a
-        * _sigma(m, _gelu_tanh_inner(m, a))
-        * _sigma(m, -_gelu_tanh_inner(m, a))
-        * (2 * m.sqrt(2 / m.pi) * (1 + 3 * m.mpf("0.044715") * a * a)),
+        lambda m, a: (
+            _sigma(m, _gelu_tanh_inner(m, a))
+            + a
+            * _sigma(m, _gelu_tanh_inner(m, a))
+            * _sigma(m, -_gelu_tanh_inner(m, a))
+            * (2 * m.sqrt(2 / m.pi) * (1 + 3 * m.mpf("0.044715") * a * a))
+        ),
         composed=_gelu_tanh_slope,
         label="gelu_tanh'",
     ),
@@ -273,8 +273,7 @@ SLOPES = (
         ("a",),
         "The derivative of mish.",
         r"\operatorname{mish}'",
-        lambda m, a: m.tanh(m.log1p(m.exp(a)))
-        + a * _sigma(m, a) / m.cosh(m.log1p(m.exp(a))) ** 2,
+        lambda m, a: m.tanh(m.log1p(m.exp(a))) + a * _sigma(m, a) / m.cosh(m.log1p(m.exp(a))) ** 2,
         composed=_mish_slope,
         label="mish'",
     ),

@@ -132,4 +132,3 @@ class Function:
 def call(name: str, *arguments: Expression) -> Call:
     """A call of the function `name` of the table."""
     return Call(name, arguments)
-

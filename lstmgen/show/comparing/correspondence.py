@@ -134,9 +134,7 @@ class Correspondence:
 
         return key(d.value, name, _any_parameter, inner_definitions(form))
 
-    def _match_the_last(
-        self, roles_a: dict[str, str], roles_b: dict[str, str], role: str
-    ) -> None:
+    def _match_the_last(self, roles_a: dict[str, str], roles_b: dict[str, str], role: str) -> None:
         left_a = [name for name, r in roles_a.items() if r == role and self._free_a(name)]
         left_b = [name for name, r in roles_b.items() if r == role and self._free_b(name)]
         if len(left_a) == 1 == len(left_b):
@@ -180,9 +178,7 @@ class Correspondence:
     # Definitions that the normal form adds ----------------------------------------------------
 
     def _match_inner(self) -> None:
-        kinds = {
-            (d.equation, _kind(self.a, d)): d.name for d in self.a.definitions if _is_inner(d)
-        }
+        kinds = {(d.equation, _kind(self.a, d)): d.name for d in self.a.definitions if _is_inner(d)}
         by_number = {d.label: d.name for d in own_definitions(self.b)}
         label_a = {d.name: d.label for d in own_definitions(self.a)}
         for d in self.b.definitions:

@@ -101,20 +101,14 @@ def _suspects(graph: Graph, routing: Routing) -> list[str]:
     return sorted(names, key=lambda key: -count[key])
 
 
-def _variants(
-    key: str, places: dict[str, Place], rows: tuple[int, ...]
-) -> list[dict[str, Place]]:
+def _variants(key: str, places: dict[str, Place], rows: tuple[int, ...]) -> list[dict[str, Place]]:
     """The placements in which one node stands a column or a row from where it was."""
     column, row = places[key]
     taken = set(places.values())
     right = max(c for c, _ in places.values())
     near = [(column + 1, row), (column - 1, row)]
     near += [(column, r) for r in (row - 1, row + 1) if r in rows and len(rows) > 1]
-    found = [
-        places | {key: place}
-        for place in near
-        if place not in taken and 0 < place[0] < right
-    ]
+    found = [places | {key: place} for place in near if place not in taken and 0 < place[0] < right]
     for at in (column, column + 1):
         shifted = {k: (c + (c >= at), r) for k, (c, r) in places.items()}
         found.append(shifted | {key: (at, row)})

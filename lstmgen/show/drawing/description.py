@@ -29,9 +29,7 @@ def describe(graph: Graph, *, gradients: bool = False) -> str:
             sentences.append(f"{spoken(graph, node.key)} is {what} {plain(node.symbol)} of {of}")
     for node in graph.of_kind(Kind.STATE_OUT, Kind.OUTPUT):
         role = "output" if node.kind is Kind.OUTPUT else "next state"
-        sentences.append(
-            f"{role} {plain(node.symbol)} is {spoken(graph, node.inputs[0].source)}"
-        )
+        sentences.append(f"{role} {plain(node.symbol)} is {spoken(graph, node.inputs[0].source)}")
     return words + "; ".join(sentences) + "."
 
 

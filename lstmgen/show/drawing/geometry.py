@@ -264,8 +264,7 @@ class _Geometry:
             (
                 size_of(node)[1] / 2
                 for node in self._graph.nodes
-                if self._at[node.key][1] == row
-                and node.kind not in (Kind.STATE_IN, Kind.STATE_OUT)
+                if self._at[node.key][1] == row and node.kind not in (Kind.STATE_IN, Kind.STATE_OUT)
             ),
             default=0.0,
         )
@@ -277,9 +276,7 @@ class _Geometry:
             for n in self._graph.nodes
             if n.kind in (Kind.INPUT, Kind.OUTPUT)
         }
-        ends = {
-            self._at[n.key][1] for n in self._graph.of_kind(Kind.STATE_IN, Kind.STATE_OUT)
-        }
+        ends = {self._at[n.key][1] for n in self._graph.of_kind(Kind.STATE_IN, Kind.STATE_OUT)}
         for gap in range(self._rows - 1):
             above, below = self._half(gap), self._half(gap + 1)
             room = _ROW_WIRES
@@ -307,9 +304,7 @@ class _Geometry:
     def _abscissas(self, slots: list[_Slot]) -> list[float]:
         """From left to right, each column as near to the ones before as its strips allow."""
         # strip -> column -> room needed to the left and to the right, and whether it is a node
-        strips: list[dict[int, tuple[float, float, bool]]] = [
-            {} for _ in range(2 * self._rows - 1)
-        ]
+        strips: list[dict[int, tuple[float, float, bool]]] = [{} for _ in range(2 * self._rows - 1)]
 
         def need(strip: int, column: int, left: float, right: float, node: bool) -> None:
             had = strips[strip].get(column, (0.0, 0.0, False))

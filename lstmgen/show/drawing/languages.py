@@ -10,11 +10,11 @@ from lstmgen.show.drawing.typeset import Text, plain, symbol
 __all__ = ["dot", "mermaid"]
 
 _SHAPES = {
-    Kind.STATE_IN: 'shape=plaintext',
-    Kind.STATE_OUT: 'shape=plaintext',
+    Kind.STATE_IN: "shape=plaintext",
+    Kind.STATE_OUT: "shape=plaintext",
     Kind.INPUT: 'shape=circle, style=filled, fillcolor="#bcdcf5"',
     Kind.OUTPUT: 'shape=circle, style=filled, fillcolor="#dccbf2"',
-    Kind.MERGE: 'shape=point, width=0.08',
+    Kind.MERGE: "shape=point, width=0.08",
     Kind.LAYER: 'shape=box, style=filled, fillcolor="#ffe08a"',
     Kind.OPERATION: 'shape=box, style="filled,rounded", fillcolor="#f7c1d4"',
 }

@@ -155,8 +155,7 @@ def check_format(path: str | os.PathLike[str]) -> str:
 def _no_format(suffix: str) -> str:
     what = f"as {suffix}" if suffix else "to a file without a suffix"
     return (
-        f"a drawing cannot be written {what}; "
-        f"name it *{', *'.join(FORMATS[:-1])} or *{FORMATS[-1]}"
+        f"a drawing cannot be written {what}; name it *{', *'.join(FORMATS[:-1])} or *{FORMATS[-1]}"
     )
 
 

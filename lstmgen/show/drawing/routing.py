@@ -184,9 +184,7 @@ class _Router:
         self._trees[net], self._ends[net] = {}, []
         return saved
 
-    def _put_down(
-        self, net: int, saved: tuple[dict[int, int], list[tuple[str, int, int]]]
-    ) -> None:
+    def _put_down(self, net: int, saved: tuple[dict[int, int], list[tuple[str, int, int]]]) -> None:
         self._trees[net], self._ends[net] = saved
         for a, b in self._edges(net):
             self._occupy(a, b, net)

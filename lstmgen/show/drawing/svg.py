@@ -169,9 +169,7 @@ class _Painter:
                 box.node.symbol, box.x, box.y + 0.32 * SYMBOL_SIZE, SYMBOL_SIZE, centred=True
             )
 
-    def _text(
-        self, text: Text, x: float, y: float, size: float, *, centred: bool = False
-    ) -> None:
+    def _text(self, text: Text, x: float, y: float, size: float, *, centred: bool = False) -> None:
         """A label; its accents are drawn, because fonts place theirs differently."""
         text = joined(text)
         if centred and len(text) > 1:

@@ -345,4 +345,3 @@ def _outer(row: Sequence[OuterProduct], printer: DerivedPrinter) -> Piece:
     else:
         right = rf"{rights[0]}^{{\top}}"
     return Piece(f"{left}\\, {right}", MUL, negative=row[0].negative)
-

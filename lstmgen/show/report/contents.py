@@ -136,9 +136,7 @@ def gather(cell: Cell, progress: Progress | None = None) -> Contents:
         adjoints=groups[1],
         parameters=groups[2],
         rest=groups[3],
-        masks=tuple(
-            (Markup(mathml(f"{f.latex}(a)")), f.summary) for f in cell.gradients.masks
-        ),
+        masks=tuple((Markup(mathml(f"{f.latex}(a)")), f.summary) for f in cell.gradients.masks),
         drawing=drawing,
         backward_drawing=backward_drawing,
         jacobian=steps,

@@ -238,9 +238,7 @@ class Interface:
         known: list[str] = []
         for size in self.sizes:
             for p, shape in self.shapes.items():
-                found += [
-                    SizeSource(size, p, axis) for axis, n in enumerate(shape) if n == size
-                ]
+                found += [SizeSource(size, p, axis) for axis, n in enumerate(shape) if n == size]
             if any(s.size == size for s in found):
                 known.append(size)
         progress = True

@@ -129,8 +129,10 @@ class ForwardPlan:
                     return name
         if isinstance(d.value, Call) and len(d.value.arguments) == 1:
             argument = d.value.arguments[0]
-            if isinstance(argument, Value) and not argument.shift and argument.name in (
-                self.form.by_name
+            if (
+                isinstance(argument, Value)
+                and not argument.shift
+                and argument.name in (self.form.by_name)
             ):
                 inner = self.form.by_name[argument.name]
                 # The pre-activation's own block must be this one's: its column is free then.
@@ -148,9 +150,7 @@ class ForwardPlan:
     def _result_place(self, result: str) -> Place:
         stage, k = self._row(result)
         widths = tuple(self.schedule.sizes[row.result] for row in stage.rows)
-        return Place(
-            f"product {self._names[stage]}", 0, extent(widths), extent(widths[:k])
-        )
+        return Place(f"product {self._names[stage]}", 0, extent(widths), extent(widths[:k]))
 
     def _accumulates(self, stage: Fanout) -> Fanout | None:
         """The input product with the same users as this product of the loop, if there is one."""
@@ -215,9 +215,7 @@ class ForwardPlan:
             labels,
         )
         out = self._result_place((into or stage).rows[0].result)
-        return Product(
-            weights, self.place(stage.operand), out, into is not None, False, labels
-        )
+        return Product(weights, self.place(stage.operand), out, into is not None, False, labels)
 
     def _negative(self, result: str) -> bool:
         d = self._user[result]

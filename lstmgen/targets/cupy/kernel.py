@@ -296,9 +296,7 @@ def _variable(node: Value | Parameter) -> str:
     return node.name + ("_prev" if node.shift < 0 else "_t")
 
 
-def transform_below(
-    expression: Call, change: Callable[[Expression], Expression]
-) -> Expression:
+def transform_below(expression: Call, change: Callable[[Expression], Expression]) -> Expression:
     """Apply `change` to what is inside the call, not to the call itself."""
     return Call(expression.function, tuple(transform(a, change) for a in expression.arguments))
 

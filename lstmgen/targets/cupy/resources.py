@@ -109,9 +109,7 @@ def _cell(use: KernelUse | None) -> str:
     return "-" if use is None else f"{use.registers:>3}  {use.occupancy:>4.0%}"
 
 
-def _build(
-    nvrtc: Nvrtc, text: str, dtype: str, architecture: str, asked: Sequence[str]
-) -> Build:
+def _build(nvrtc: Nvrtc, text: str, dtype: str, architecture: str, asked: Sequence[str]) -> Build:
     options = (*asked, *_CUPYS_OPTIONS, f"-DREAL={DTYPES[dtype]}")
     try:
         compiled = nvrtc.compile(text, arch=architecture, options=options)

@@ -65,9 +65,7 @@ class CupyModule:
         arrays = self.plan.arrays
         forward = ("state", "product", "value")
         self.tape = tuple(a for k, a in arrays.items() if k.split()[0] in forward)
-        self.work = tuple(
-            a for k, a in arrays.items() if k.split()[0] not in (*forward, "whole")
-        )
+        self.work = tuple(a for k, a in arrays.items() if k.split()[0] not in (*forward, "whole"))
         self.forward_loop = self._loop(self.plan.forward.loop)
         self.backward_loop = self._loop(self.plan.backward.loop)
         self.forward_packs = self._packs(self.plan.forward.loop)
@@ -95,8 +93,10 @@ class CupyModule:
             return f'params["{name}"]'
         if array in self.plan.arrays:
             found = self.plan.arrays[array]
-            return found.name if kind == "whole" else (
-                f"tape.{found.name}" if found in self.tape else f"work.{found.name}"
+            return (
+                found.name
+                if kind == "whole"
+                else (f"tape.{found.name}" if found in self.tape else f"work.{found.name}")
             )
         return "summand" if kind == "summand" else self._again(name)
 

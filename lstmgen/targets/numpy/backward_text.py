@@ -262,5 +262,3 @@ class BackwardText:
         sign = "-=" if row.negative else "+="
         text = f"{text}.T" if row.transposed else text
         return Text(f'dparams["{row.weight}"][{place}] {sign} {text}', (row.label,))
-
-

@@ -175,9 +175,7 @@ class _Machine:
                 terms.append(neg(product) if block.negative else product)
             self._write((out.stack, out.first + k), add(*terms))
 
-    def _member(
-        self, operand: Operand, k: int, count: int, labels: tuple[str, ...]
-    ) -> Expression:
+    def _member(self, operand: Operand, k: int, count: int, labels: tuple[str, ...]) -> Expression:
         if isinstance(operand, Once):
             return operand.expressions[0 if len(operand.expressions) == 1 else k]
         if operand.count not in (1, count):
@@ -308,9 +306,7 @@ def _check_backward(schedule: Schedule, forward: Forward, plan: Backward) -> Non
     labels = {name: d.label for name, d in assignments.items()}
     for s in schedule.backward.loop:
         if isinstance(s, Gather):
-            products = [
-                MatVec(c.weight, c.slot, c.transposed, Value(c.operand)) for c in s.columns
-            ]
+            products = [MatVec(c.weight, c.slot, c.transposed, Value(c.operand)) for c in s.columns]
             expected[s.result] = add(
                 *(neg(p) if c.negative else p for p, c in zip(products, s.columns, strict=True))
             )

@@ -203,9 +203,7 @@ class ForwardText:
                 continue
             assert isinstance(whole, Product)
             name = naming.matrix_name(whole.matrix)
-            self._matrices[name] = Text(
-                f"{name} = {naming.matrix(whole.matrix)}", whole.labels
-            )
+            self._matrices[name] = Text(f"{name} = {naming.matrix(whole.matrix)}", whole.labels)
             out, rows = naming.stack(whole.out), extent(whole.out.sizes)
             operand = Value(whole.operand, -1 if whole.lagged else 0)
             if whole.operand in self._inputs:

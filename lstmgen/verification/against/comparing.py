@@ -171,11 +171,14 @@ class _Comparing:
         found = self._subject.run(case)
         self.findings.outcomes.append((case, found.arrays))
         values = self.labels.values
-        self._compare("output", {self._form.output: values[self._form.output]}, case,
-                      {self._form.output: found.y}, {self._form.output: case.y})
-        last = {
-            s: Label(values[s].label, f"last {s}: {values[s].text}") for s in self._form.states
-        }
+        self._compare(
+            "output",
+            {self._form.output: values[self._form.output]},
+            case,
+            {self._form.output: found.y},
+            {self._form.output: case.y},
+        )
+        last = {s: Label(values[s].label, f"last {s}: {values[s].text}") for s in self._form.states}
         self._compare("state", last, case, found.last, case.last)
         for seed in SEEDS[:2]:
             gradient = self._subject.autograd(case, seed)
@@ -213,6 +216,4 @@ class _Comparing:
         for name, array in expected.items():
             got = np.asarray(found[name]).astype(self._dtype)
             place = ", ".join([str(case), where] if where else [str(case)])
-            self.ledger.compare(
-                check, labels[name], got, array, self._dtype, bound, place, floor
-            )
+            self.ledger.compare(check, labels[name], got, array, self._dtype, bound, place, floor)

@@ -236,9 +236,7 @@ def _places(
 def _named(parameter: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """The layer's entry of that name, if it has one."""
     found = [
-        entry
-        for entry in shapes
-        if entry.rpartition(".")[2] in (parameter, f"{parameter}_l0")
+        entry for entry in shapes if entry.rpartition(".")[2] in (parameter, f"{parameter}_l0")
     ]
     return found[0] if len(found) == 1 else None
 

@@ -92,9 +92,7 @@ def _reversed(
     form: NormalForm, names: Sequence[str], order: tuple[int, ...] | None
 ) -> NormalForm | None:
     """The columns of matrices in another order of their blocks, the opposite one for None."""
-    orders = {
-        w: order or tuple(reversed(range(len(form.weights[w].columns)))) for w in names
-    }
+    orders = {w: order or tuple(reversed(range(len(form.weights[w].columns)))) for w in names}
 
     def change(node: Expression) -> Expression:
         match node:

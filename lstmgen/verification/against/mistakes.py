@@ -46,6 +46,7 @@ from lstmgen.verification.against.variants import (
 
 __all__ = ["mistakes"]
 
+
 def mistakes(form: NormalForm) -> list[Variant]:
     """Every variant of the cell, the kinds in the order in which they are likely."""
     found = [
@@ -253,7 +254,6 @@ def _others(function: str) -> Iterator[tuple[str, Callable[[Expression], Express
             yield other, partial(_called, other)
     if function == "sigma":
         for name, slope in (("0.2 a + 0.5", Fraction(1, 5)), ("a/6 + 1/2", Fraction(1, 6))):
-
             yield f"the hard sigmoid {name}", partial(_hard_sigmoid, slope)
 
 

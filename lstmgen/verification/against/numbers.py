@@ -1,5 +1,4 @@
-"""What a variant of a cell gives on the numbers of a case, and how far that is from what was found.
-"""
+"""What a variant of a cell gives on the numbers of a case, and how far from what was found."""
 
 from __future__ import annotations
 

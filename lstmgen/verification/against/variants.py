@@ -106,8 +106,6 @@ def substituted(expression: Expression, old: Value, new: Value) -> Expression:
     return transform(expression, change)
 
 
-
-
 def _sorted(definitions: list[Definition]) -> list[Definition] | None:
     """In an order of evaluation, as near to the given one as there is, if there is one."""
     waiting, done = list(definitions), set[str]()

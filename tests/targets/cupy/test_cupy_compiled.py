@@ -73,8 +73,8 @@ def entries(ptx: str) -> dict[str, str]:
 
 
 FAULTS = {
-    "a double literal": ("f * C_prev.at[v]", "0.1 * f * C_prev.at[v]", "in double precision"),
-    "no C++": ("const real f = ", "const real f == ", "error"),
+    "a double literal": ("f_t * C_prev.at[v]", "0.1 * f_t * C_prev.at[v]", "in double precision"),
+    "no C++": ("const real f_t = ", "const real f_t == ", "error"),
     "no kernel": (
         'extern "C" __global__ void __launch_bounds__(THREADS, 1)',
         "static __device__ void",

@@ -4,5 +4,5 @@ h, x, W = symbols("h x W")
 
 cell = Cell(
     "cell",
-    Eq(h[t], 0.9 * h[t-1] + tanh(W @ x[t])),
+    Eq(h[t], 0.9 * h[t - 1] + tanh(W @ x[t])),
 )

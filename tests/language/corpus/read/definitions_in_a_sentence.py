@@ -6,5 +6,5 @@ cell = Cell(
     "cell",
     Eq(z[t], sigma(A @ x[t])),
     Eq(n[t], tanh(C @ x[t])),
-    Eq(h[t], z[t] * h[t-1] + (1 - z[t]) * n[t]),
+    Eq(h[t], z[t] * h[t - 1] + (1 - z[t]) * n[t]),
 )

@@ -4,5 +4,5 @@ h, x, W, b = symbols("h x W b")
 
 cell = Cell(
     "cell",
-    Eq(h[t], tanh(W @ [h[t-1], x[t]] + b)),
+    Eq(h[t], tanh(W @ [h[t - 1], x[t]] + b)),
 )

@@ -8,5 +8,8 @@ gamma = scalars("gamma")
 cell = Cell(
     "cell",
     Eq(d[t], softplus(A @ x[t])),
-    Eq(h[t], gamma ** d[t] * h[t-1] + exp(-w) * (1 - gamma ** (2 * d[t])) ** Rational(1, 2) * x[t]),
+    Eq(
+        h[t],
+        gamma ** d[t] * h[t - 1] + exp(-w) * (1 - gamma ** (2 * d[t])) ** Rational(1, 2) * x[t],
+    ),
 )

@@ -5,7 +5,7 @@ beta = scalars("beta")
 
 cell = Cell(
     "cell",
-    Eq(q[t], Q @ h[t-1]),
+    Eq(q[t], Q @ h[t - 1]),
     Eq(h[t], tanh(W @ x[t] + beta * (P @ q[t]) + b)),
-    sizes={'q': 'R'},
+    sizes={"q": "R"},
 )

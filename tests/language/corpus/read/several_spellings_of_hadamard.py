@@ -4,6 +4,6 @@ z, h, x, p, A, C = symbols("z h x p A C")
 
 cell = Cell(
     "cell",
-    Eq(z[t], sigma(p * h[t-1] + A @ x[t])),
-    Eq(h[t], z[t] * h[t-1] + (1 - z[t]) * tanh(C @ x[t])),
+    Eq(z[t], sigma(p * h[t - 1] + A @ x[t])),
+    Eq(h[t], z[t] * h[t - 1] + (1 - z[t]) * tanh(C @ x[t])),
 )

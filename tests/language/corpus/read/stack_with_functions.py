@@ -4,7 +4,7 @@ z, n, h, x, W_z, U_z, b_z, W_n, U_n, b_n = symbols("z n h x W_z U_z b_z W_n U_n 
 
 cell = Cell(
     "cell",
-    Eq(z[t], sigma(W_z @ x[t] + U_z @ h[t-1] + b_z)),
-    Eq(n[t], tanh(W_n @ x[t] + U_n @ h[t-1] + b_n)),
-    Eq(h[t], z[t] * h[t-1] + (1 - z[t]) * n[t]),
+    Eq(z[t], sigma(W_z @ x[t] + U_z @ h[t - 1] + b_z)),
+    Eq(n[t], tanh(W_n @ x[t] + U_n @ h[t - 1] + b_n)),
+    Eq(h[t], z[t] * h[t - 1] + (1 - z[t]) * n[t]),
 )
