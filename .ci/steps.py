@@ -4,10 +4,10 @@
     bash .ci/run
 
 In a temporary folder: the README's set-up commands, read out of README.md, the first of them also
-with the lowest versions that pyproject.toml admits; the tests that were skipped for want of PyTorch
-and onnxruntime again, where these are; then ruff, mypy --strict and `lstmgen build --check` over
-generated/.  It stops at the first failure and says which step it was.  pytest's summary stands at
-the end once more.
+with the lowest versions that pyproject.toml admits; the pages of docs/, and the tests that were
+skipped for want of PyTorch and onnxruntime again, where these are; then ruff, mypy --strict and
+`lstmgen build --check` over generated/.  It stops at the first failure and says which step it was.
+pytest's summary stands at the end once more.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def with_references(clone: Path, files: list[str]) -> str:
     if not files:
         raise LookupError("no test was skipped for want of PyTorch: is it in the extra `test` now?")
     step("python3", "-m", "venv", ".venv", cwd=clone)
-    step(".venv/bin/pip", "install", "--quiet", ".[test,references]", TORCH, cwd=clone)
+    step(".venv/bin/pip", "install", "--quiet", ".[test,references,docs]", TORCH, cwd=clone)
+    step(".venv/bin/sphinx-build", "-W", "-q", "-b", "html", "docs", "build/docs", cwd=clone)
     report = clone.parent / "references.xml"
     lines = step(".venv/bin/pytest", *shlex.split(junit(report)), *files, cwd=clone)
     again = skipped_files(report)
