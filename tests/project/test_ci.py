@@ -114,7 +114,8 @@ def test_what_was_skipped_for_want_of_a_package_runs_where_it_is(
         else:
             with pytest.raises(LookupError, match=r"skipped for want of .* tests/c\.py"):
                 ci.with_references(tmp_path / "clone", ["tests/c.py"])
-        assert ran[1][-2:] == (".[test,references]", ci.TORCH) and ran[2][-1] == "tests/c.py"
+        assert ran[1][-2:] == (".[test,references,docs]", ci.TORCH)
+        assert ran[2][0].endswith("sphinx-build") and ran[3][-1] == "tests/c.py"
 
 
 def test_a_changed_clone_is_a_failure(ci: ModuleType, tmp_path: Path) -> None:
