@@ -192,11 +192,11 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
         ValueError, TypeError: an argument does not fit; the message names it.
         RuntimeError: there is no C compiler, or it fails.
     """
-    params, (H, D), dtype = _check_params(params)
+    params, (H, D), dtype = _params(params)
     known = dict(zip(SIZES, (H, D), strict=True))
     x, T, B = _check_inputs(x, 2, known, dtype)
     state = _check_state("state", state, B, known, dtype)
-    lengths = None if lengths is None else _whole_numbers(lengths, T, B)
+    lengths = None if lengths is None else _check_lengths(lengths, T, B)
     if restart is not None:
         _check_array("restart", restart, (T, B), np.dtype(bool))
         restart = np.array(restart, order="C")
@@ -255,10 +255,10 @@ def backward(params, tape, dy=None, dstate=None):
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it.
     """
-    _check_tape(tape)
-    params, (H, D), dtype = _check_params(params)
+    _check_tape("tape", tape)
+    params, (H, D), dtype = _params(params)
     T, B = tape.key[:2]
-    _check_key(tape, (T, B, H, D, dtype))
+    _check_key("params", (T, B, H, D, dtype), tape.key)
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     known = dict(zip(SIZES, (H, D), strict=True))
@@ -307,7 +307,7 @@ def step(params, x, state):
     """
     if state is None:
         raise TypeError("state: expected a dict, got None; init_state makes one of zeros")
-    params, (H, D), dtype = _check_params(params)
+    params, (H, D), dtype = _params(params)
     known = dict(zip(SIZES, (H, D), strict=True))
     x, B = _check_inputs(x, 1, known, dtype)
     state = _check_state("state", state, B, known, dtype)
@@ -528,12 +528,8 @@ def _taken(reuse, key):
     """The memory of a tape that is taken over, which is now spent."""
     if reuse is None:
         return []
-    if not isinstance(reuse, Tape):
-        raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
-    if reuse.spent:
-        raise ValueError("reuse: this tape was given to reuse before and is spent")
-    if reuse.key != key:
-        raise ValueError(f"reuse: expected a tape for sizes and dtype {key}, got {reuse.key}")
+    _check_tape("reuse", reuse)
+    _check_key("reuse", reuse.key, key)
     found = [part[-1] for part in reuse.parts]
     reuse.spent, reuse.parts, reuse.x = True, [], None
     return found
@@ -542,91 +538,12 @@ def _taken(reuse, key):
 # Checks of arguments
 
 
-def _whole_numbers(lengths, T, B):
-    """`lengths` as an array of whole numbers from 0 to T, one for each row."""
-    found = np.asarray(lengths)
-    if (found.dtype.kind not in "iu" and found.size) or found.shape != (B,):
-        raise TypeError(
-            f"lengths: expected {B} whole numbers, got {found.dtype} of shape {found.shape}"
-        )
-    if found.size and not 0 <= found.min() <= found.max() <= T:
-        raise ValueError(f"lengths: expected 0 to {T}, got {found.min()} to {found.max()}")
-    return found.astype(np.int64)
-
-
-def _dtype(dtype):
-    """The dtype, if the module computes in it."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    # None would compare equal to float64, as np.dtype(None) is that.
-    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
-    return found
-
-
-def _size(name, value, smallest=1):
-    """The value, if it is a size."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}: expected a whole number, got {value!r}")
-    if value < smallest:
-        raise ValueError(f"{name}: expected at least {smallest}, got {value}")
-    return int(value)
-
-
-def _check_array(name, value, shape, dtype):
-    """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    if type(value) is np.ndarray and value.shape == shape and value.dtype == dtype:
-        return
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")
-    if value.ndim != len(shape) or any(
-        n is not None and n != m for n, m in zip(shape, value.shape, strict=True)
-    ):
-        wanted = tuple("any" if n is None else n for n in shape)
-        raise ValueError(f"{name}: expected shape {wanted}, got {value.shape}")
-    if value.dtype != dtype:
-        raise TypeError(f"{name}: expected dtype {dtype} like the parameters', got {value.dtype}")
-
-
-def _check_tape(tape):
-    """Raise unless it is a tape that can be used."""
-    if not isinstance(tape, Tape):
-        raise TypeError(f"tape: expected the tape that forward returned, got {type(tape).__name__}")
-    if tape.spent:
-        raise ValueError("tape: it was given to forward(..., reuse=tape) and is spent")
-
-
-def _check_key(tape, key):
-    """Raise unless the parameters have the tape's sizes and dtype."""
-    if tape.key != key:
-        raise ValueError(
-            f"params: the tape was made with T, B, {', '.join(SIZES)}, dtype = {tape.key}, "
-            f"got parameters for {key}"
-        )
-
-
-def _check_names(name, given, names):
-    """Raise unless `given` is a dict with just these names."""
-    if type(given) is dict and (*given,) == (*names,):
-        return
-    if not isinstance(given, dict):
-        kind = type(given).__name__
-        raise TypeError(f"{name}: expected a dict of {', '.join(names)}, got {kind}")
-    for key in [*names, *given]:
-        if key not in given:
-            raise ValueError(f"{name}: {key} is missing; expected {', '.join(names)}")
-        if key not in names:
-            raise ValueError(f"{name}: {key!r} is unknown; expected {', '.join(names)}")
-
-
 def _check_inputs(x, lead, known, dtype):
     """The inputs in order as arrays of (T, B, size), or (B, size), and their T and B."""
     if len(INPUTS) == 1 and not _SCALAR_INPUTS and isinstance(x, np.ndarray) and x.ndim == lead + 1:
         _check_array("x", x, (*x.shape[:-1], known[_INPUT_SIZES[0]]), dtype)
         return ({INPUTS[0]: x}, *x.shape[:-1])
-    found, extents = {}, (None,) * lead
+    found, extents = {}, ("T", "B")[-lead:]
     for name, size in zip(INPUTS, _INPUT_SIZES, strict=True):
         label = "x" if len(INPUTS) == 1 else f"x[{name!r}]"
         value = x if len(INPUTS) == 1 else x[name]
@@ -656,81 +573,136 @@ _AXES = [len(shape) for shape in PARAMETERS.values()]
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def _check_params(params, dtype=None, **known):
-    """The parameters in order, scalars as arrays, then the sizes, and the dtype that all have.
+def _params(params, dtype=None, **known):
+    """What `_check_params` gives: what is right is found to be right quickly."""
+    if isinstance(params, dict) and (*params,) == _NAMES:
+        values = [*params.values()]
+        if (
+            [type(v) for v in values] == _ARRAYS
+            and [v.ndim for v in values] == _AXES
+            and values[0].dtype in _DTYPES
+            and [v.dtype for v in values] == [values[0].dtype] * len(values)
+        ):
+            shapes = tuple([v.shape for v in values])
+            return params, _extents(shapes, tuple(known.items())), values[0].dtype
+    return _check_params(params, dtype, **known)
 
-    `known` are sizes, and `dtype` is a dtype, for what no parameter tells.
+
+def _dtype(dtype, name="dtype"):
+    """The dtype, if the module computes in it."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
+    except TypeError:
+        found = None
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{name}: expected float32 or float64, got {dtype!r}")
+    return found
+
+
+def _size(name, value, smallest=1):
+    """The value, if it is a size."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected a whole number, got {value!r}")
+    if value < smallest:
+        raise ValueError(f"{name}: expected at least {smallest}, got {value}")
+    return int(value)
+
+
+def _check_array(name, value, shape, dtype):
+    """Raise unless the value is an array of the shape (a string: any extent) and the dtype."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")
+    extents = zip(shape, value.shape)
+    if value.ndim != len(shape) or any(n != m for n, m in extents if not isinstance(n, str)):
+        raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
+    if value.dtype != dtype:
+        like = "" if dtype == bool else " like the parameters'"
+        raise TypeError(f"{name}: expected dtype {dtype}{like}, got {value.dtype}")
+
+
+def _check_names(name, given, names):
+    """Raise unless `given` is a dict with just these names."""
+    known = ", ".join(names)
+    if not isinstance(given, dict):
+        raise TypeError(f"{name}: expected a dict of {known}, got {type(given).__name__}")
+    for key in [*names, *given]:
+        if key not in given:
+            raise ValueError(f"{name}: {key} is missing; expected {known}")
+        if key not in names:
+            raise ValueError(f"{name}: {key!r} is unknown; expected {known}")
+
+
+def _check_tape(name, tape):
+    """Raise unless it is a tape that can be used."""
+    if not isinstance(tape, Tape):
+        raise TypeError(f"{name}: expected a tape that forward returned, got {type(tape).__name__}")
+    if tape.spent:
+        raise ValueError(f"{name}: this tape was given to reuse before and is spent")
+
+
+def _check_key(name, key, wanted):
+    """Raise unless sizes and dtype are those of a tape."""
+    if key != wanted:
+        raise ValueError(f"{name}: expected T, B, {', '.join(SIZES)}, dtype = {wanted}, got {key}")
+
+
+def _check_lengths(lengths, T, B):
+    """The lengths as an array of whole numbers from 0 to T, one for each row."""
+    found = np.asarray(lengths)
+    if found.shape != (B,) or (B and found.dtype.kind not in "iu"):
+        kind = f"{found.dtype} of shape {found.shape}"
+        raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
+    if B and not 0 <= found.min() <= found.max() <= T:
+        raise ValueError(f"lengths: expected 0 to {T}, got {found.min()} to {found.max()}")
+    return found.astype(np.int64)
+
+
+def _check_params(params, dtype=None, **known):
+    """The parameters in order, scalars as arrays; their sizes; the dtype of all of them.
+
+    `known` are sizes, and `dtype` is that of x, which no parameter may tell.
     """
     _check_names("params", params, PARAMETERS)
-    values = [*params.values()]
-    if (  # what is right is found to be right quickly
-        (*params,) == _NAMES
-        and [type(v) for v in values] == _ARRAYS
-        and [v.ndim for v in values] == _AXES
-        and values[0].dtype in _DTYPES
-        and [v.dtype for v in values] == [values[0].dtype] * len(values)
-    ):
-        shapes = tuple([v.shape for v in values])
-        return params, _extents(shapes, tuple(known.items())), values[0].dtype
+    kinds = ((k, v.dtype) for k, v in params.items() if isinstance(v, (np.ndarray, np.generic)))
+    first, dtype = next(kinds, (None, dtype))
+    dtype = _dtype(dtype, f"params['{first}']" if first else "params and x")
     arrays = {}
-    numbers = (v for v in params.values() if isinstance(v, (np.ndarray, np.generic)))
-    dtype = next((value.dtype for value in numbers), dtype)
-    if dtype is None or dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-        for name, shape in PARAMETERS.items():
-            if shape and not isinstance(params[name], np.ndarray):
-                kind = type(params[name]).__name__
-                raise TypeError(f"params[{name!r}]: expected a numpy.ndarray, got {kind}")
-        raise TypeError(f"params: expected float32 or float64, got {dtype}")
-    for name, shape in PARAMETERS.items():
-        value = params[name]
+    for key, shape in PARAMETERS.items():
+        value = params[key]
         if not shape and isinstance(value, (int, float, np.generic)):
-            wanted = value.dtype if isinstance(value, np.generic) else dtype
-            value = np.array(value, wanted)
-        if not isinstance(value, np.ndarray):
-            kind = type(value).__name__
-            raise TypeError(f"params[{name!r}]: expected a numpy.ndarray, got {kind}")
-        if value.ndim != len(shape):
-            raise ValueError(f"params[{name!r}]: expected shape {shape}, got {value.shape}")
-        if value.dtype != dtype:
-            raise TypeError(
-                f"params[{name!r}]: expected dtype {dtype} like the others, got {value.dtype}"
-            )
-        arrays[name] = value
-    extents = _extents(tuple(value.shape for value in arrays.values()), tuple(known.items()))
-    return arrays, extents, dtype
+            value = np.array(value, getattr(value, "dtype", dtype))
+        _check_array(f"params['{key}']", value, shape, dtype)
+        arrays[key] = value
+    shapes = tuple(value.shape for value in arrays.values())
+    return arrays, _extents(shapes, tuple(known.items())), dtype
 
 
 @functools.lru_cache(maxsize=64)
 def _extents(shapes, known):
     """The sizes, each as most shapes have it; raise for the parameter that disagrees."""
     sizes = dict(known)
-    while missing := [size for size in SIZES if size not in sizes]:
+    while len(sizes) < len(SIZES):
         votes = {}
-        for symbols, shape in zip(PARAMETERS.values(), shapes, strict=True):
-            for symbol, extent in zip(symbols, shape, strict=True):
-                parts = symbol.split("+")
-                new = [part for part in parts if part in missing]
-                if len(set(new)) == 1:
-                    rest = extent - sum(sizes[part] for part in parts if part not in new)
-                    votes.setdefault(new[0], []).append((len(parts), rest // len(new)))
+        for symbol, extent in zip(sum(PARAMETERS.values(), ()), sum(shapes, ())):
+            parts = symbol.split("+")
+            new = [part for part in parts if part not in sizes]
+            if len(set(new)) == 1:
+                rest = extent - sum(sizes.get(part, 0) for part in parts)
+                votes.setdefault((len(parts), new[0]), []).append(rest // len(new))
         # Where a size stands alone says more than what a sum leaves over.
-        plainest = min(n for found in votes.values() for n, _ in found)
-        for size, found in votes.items():
-            extents = [extent for n, extent in found if n == plainest]
-            if extents:
-                sizes[size] = max(extents, key=extents.count)
+        plainest = min(votes)
+        sizes[plainest[1]] = max(votes[plainest], key=votes[plainest].count)
     found = tuple(sizes[size] for size in SIZES)
-    for (name, wanted), shape in zip(_shapes(*found).items(), shapes, strict=True):
+    for (key, wanted), shape in zip(_shapes(*found).items(), shapes):
         if shape != wanted or min(shape, default=1) < 1:
-            raise ValueError(
-                f"params[{name!r}]: expected shape {PARAMETERS[name]} = {wanted}, got {shape}"
-            )
+            expected = f"shape {PARAMETERS[key]} = {wanted}"
+            raise ValueError(f"params['{key}']: expected {expected}, got {shape}")
     return found
 
 
 def _shapes(*sizes):
     """The shape of each parameter."""
-    known = dict(zip(SIZES, sizes, strict=True))
+    known = dict(zip(SIZES, sizes))
     return {
         name: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
         for name, symbols in PARAMETERS.items()

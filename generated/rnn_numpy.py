@@ -133,18 +133,15 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it.
     """
-    params, H, D, dtype = _check_params(params)
-    _check_array("x", x, (None, None, D), dtype)
+    params, (H, D), dtype = _check_params(params)
+    _check_array("x", x, ("T", "B", D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, (H,), dtype)
     rows = _Rows(T, B, lengths, restart, 2 * H, dtype)
     key = T, B, H, D, dtype
     if reuse is not None:
-        good = isinstance(reuse, Tape)
-        _check(good, TypeError, "reuse", "a tape that forward returned", type(reuse).__name__)
-        _check(not reuse.spent, ValueError, "reuse", "a tape that is not spent", "one that is")
-        expected = f"a tape of the same T, B, H, D and dtype {key}"
-        _check(reuse.key == key, ValueError, "reuse", expected, reuse.key)
+        _check_tape("reuse", reuse)
+        _check_key("reuse", reuse.key, key)
     x = rows.pack(x)
     run = Tape(key, rows, x, reuse)
     with np.errstate(all="ignore"):  # inf and NaN are values here
@@ -229,16 +226,10 @@ def backward(params, tape, dy=None, dstate=None):
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it.
     """
-    if not isinstance(tape, Tape):
-        kind = type(tape).__name__
-        raise TypeError(f"tape: expected the tape that forward returned, got {kind}")
-    if tape.spent:
-        raise ValueError("tape: it was given to forward(..., reuse=tape) and is spent")
-    params, H, D, dtype = _check_params(params)
+    _check_tape("tape", tape)
+    params, (H, D), dtype = _check_params(params)
     T, B = tape.key[:2]
-    if tape.key != (T, B, H, D, dtype):
-        sizes = "T, B, H, D, dtype"
-        raise ValueError(f"params: the tape was made with {sizes} = {tape.key}")
+    _check_key("params", (T, B, H, D, dtype), tape.key)
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, (H,), dtype)
@@ -307,8 +298,8 @@ def step(params, x, state):
     """
     if state is None:
         raise TypeError("state: expected a dict, got None; init_state makes one of zeros")
-    params, H, D, dtype = _check_params(params)
-    _check_array("x", x, (None, D), dtype)
+    params, (H, D), dtype = _check_params(params)
+    _check_array("x", x, ("B", D), dtype)
     B, _ = x.shape
     _check_state("state", state, B, (H,), dtype)
     W, b = params.values()
@@ -336,14 +327,8 @@ class _Rows:
     def __init__(self, T, B, lengths, restart, numbers, dtype):
         self.shape, self.order, self.spans, self.count, lo, ends = (T, B), None, [], 0, 0, [T]
         if lengths is not None:
-            lengths = np.asarray(lengths)
-            if lengths.shape != (B,) or (B and lengths.dtype.kind not in "iu"):
-                kind = f"{lengths.dtype} of shape {lengths.shape}"
-                raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
-            if B and not 0 <= lengths.min() <= lengths.max() <= T:
-                found = f"{lengths.min()} to {lengths.max()}"
-                raise ValueError(f"lengths: expected 0 to {T}, got {found}")
-            self.order = np.argsort(-lengths.astype(np.int64), kind="stable")
+            lengths = _check_lengths(lengths, T, B)
+            self.order = np.argsort(-lengths, kind="stable")
             ends = sorted(set(lengths.tolist()) - {0})
         if restart is not None:
             _check_array("restart", restart, (T, B), np.dtype(bool))
@@ -407,52 +392,6 @@ def _columns(block, out):
     np.copyto(out.reshape(size, steps, n), block.transpose(1, 0, 2))
 
 
-def _check(good, error, name, expected, got):
-    """Raise the error unless the argument is good."""
-    if not good:
-        raise error(f"{name}: expected {expected}, got {got}")
-
-
-def _dtype(dtype):
-    """The dtype, if the module computes in it."""
-    try:
-        found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
-    except TypeError:
-        found = None
-    good = found in (np.float32, np.float64)
-    _check(good, ValueError, "dtype", "float32 or float64", repr(dtype))
-    return found
-
-
-def _size(name, value, smallest=1):
-    """The value, if it is a size."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    _check(whole, TypeError, name, "a whole number", repr(value))
-    _check(value >= smallest, ValueError, name, f"at least {smallest}", value)
-    return int(value)
-
-
-def _check_array(name, value, shape, dtype):
-    """Raise unless the value is an array of the shape (None: any extent) and the dtype."""
-    array = isinstance(value, np.ndarray)
-    _check(array, TypeError, name, "a numpy.ndarray", type(value).__name__)
-    if value.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, value.shape)):
-        wanted = tuple("any" if n is None else n for n in shape)
-        raise ValueError(f"{name}: expected shape {wanted}, got {value.shape}")
-    like = "" if dtype == bool else " like the parameters'"
-    _check(value.dtype == dtype, TypeError, name, f"dtype {dtype}{like}", value.dtype)
-
-
-def _check_names(name, given, names):
-    """Raise unless `given` is a dict with just these names."""
-    known = ", ".join(names)
-    _check(isinstance(given, dict), TypeError, name, f"a dict of {known}", type(given).__name__)
-    for key in [*names, *given]:
-        if key not in given or key not in names:
-            problem = f"{key} is missing" if key in names else f"{key!r} is unknown"
-            raise ValueError(f"{name}: {problem}; expected {known}")
-
-
 def _check_state(name, state, B, sizes, dtype):
     """Raise unless `state` is None or a dict of all states."""
     if state is not None:
@@ -461,53 +400,115 @@ def _check_state(name, state, B, sizes, dtype):
             _check_array(f"{name}['{key}']", state[key], (B, size), dtype)
 
 
-def _check_params(params, dtype=None, **known):
-    """The parameters in order, scalars as arrays; the sizes; the dtype of all of them.
+def _dtype(dtype, name="dtype"):
+    """The dtype, if the module computes in it."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
+    except TypeError:
+        found = None
+    if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ValueError(f"{name}: expected float32 or float64, got {dtype!r}")
+    return found
 
-    `known` are sizes, and `dtype` is a dtype, which no parameter may tell.
+
+def _size(name, value, smallest=1):
+    """The value, if it is a size."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name}: expected a whole number, got {value!r}")
+    if value < smallest:
+        raise ValueError(f"{name}: expected at least {smallest}, got {value}")
+    return int(value)
+
+
+def _check_array(name, value, shape, dtype):
+    """Raise unless the value is an array of the shape (a string: any extent) and the dtype."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name}: expected a numpy.ndarray, got {type(value).__name__}")
+    extents = zip(shape, value.shape)
+    if value.ndim != len(shape) or any(n != m for n, m in extents if not isinstance(n, str)):
+        raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
+    if value.dtype != dtype:
+        like = "" if dtype == bool else " like the parameters'"
+        raise TypeError(f"{name}: expected dtype {dtype}{like}, got {value.dtype}")
+
+
+def _check_names(name, given, names):
+    """Raise unless `given` is a dict with just these names."""
+    known = ", ".join(names)
+    if not isinstance(given, dict):
+        raise TypeError(f"{name}: expected a dict of {known}, got {type(given).__name__}")
+    for key in [*names, *given]:
+        if key not in given:
+            raise ValueError(f"{name}: {key} is missing; expected {known}")
+        if key not in names:
+            raise ValueError(f"{name}: {key!r} is unknown; expected {known}")
+
+
+def _check_tape(name, tape):
+    """Raise unless it is a tape that can be used."""
+    if not isinstance(tape, Tape):
+        raise TypeError(f"{name}: expected a tape that forward returned, got {type(tape).__name__}")
+    if tape.spent:
+        raise ValueError(f"{name}: this tape was given to reuse before and is spent")
+
+
+def _check_key(name, key, wanted):
+    """Raise unless sizes and dtype are those of a tape."""
+    if key != wanted:
+        raise ValueError(f"{name}: expected T, B, {', '.join(SIZES)}, dtype = {wanted}, got {key}")
+
+
+def _check_lengths(lengths, T, B):
+    """The lengths as an array of whole numbers from 0 to T, one for each row."""
+    found = np.asarray(lengths)
+    if found.shape != (B,) or (B and found.dtype.kind not in "iu"):
+        kind = f"{found.dtype} of shape {found.shape}"
+        raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
+    if B and not 0 <= found.min() <= found.max() <= T:
+        raise ValueError(f"lengths: expected 0 to {T}, got {found.min()} to {found.max()}")
+    return found.astype(np.int64)
+
+
+def _check_params(params, dtype=None, **known):
+    """The parameters in order, scalars as arrays; their sizes; the dtype of all of them.
+
+    `known` are sizes, and `dtype` is that of x, which no parameter may tell.
     """
     _check_names("params", params, PARAMETERS)
-    kinds = (v.dtype for v in params.values() if isinstance(v, (np.ndarray, np.generic)))
-    dtype, arrays = next(kinds, dtype), {}
+    kinds = ((k, v.dtype) for k, v in params.items() if isinstance(v, (np.ndarray, np.generic)))
+    first, dtype = next(kinds, (None, dtype))
+    dtype = _dtype(dtype, f"params['{first}']" if first else "params and x")
+    arrays = {}
     for key, shape in PARAMETERS.items():
-        value, name = params[key], f"params['{key}']"
+        value = params[key]
         if not shape and isinstance(value, (int, float, np.generic)):
-            value = np.array(value, value.dtype if isinstance(value, np.generic) else dtype)
-        array = isinstance(value, np.ndarray)
-        _check(array, TypeError, name, "a numpy.ndarray", type(value).__name__)
-        real = value.dtype in (np.float32, np.float64)
-        _check(real, TypeError, name, "float32 or float64", value.dtype)
-        same, like = value.dtype == dtype, f"dtype {dtype} like the others"
-        _check(same, TypeError, name, like, value.dtype)
-        _check(value.ndim == len(shape), ValueError, name, f"shape {shape}", value.shape)
+            value = np.array(value, getattr(value, "dtype", dtype))
+        _check_array(f"params['{key}']", value, shape, dtype)
         arrays[key] = value
-    _check(dtype in (np.float32, np.float64), TypeError, "x", "float32 or float64", dtype)
     shapes = tuple(value.shape for value in arrays.values())
-    return arrays, *_extents(shapes, tuple(known.items())), dtype
+    return arrays, _extents(shapes, tuple(known.items())), dtype
 
 
 @functools.lru_cache(maxsize=64)
 def _extents(shapes, known):
     """The sizes, each as most shapes have it; raise for the parameter that disagrees."""
     sizes = dict(known)
-    while missing := [size for size in SIZES if size not in sizes]:
+    while len(sizes) < len(SIZES):
         votes = {}
-        for symbols, shape in zip(PARAMETERS.values(), shapes):
-            for symbol, extent in zip(symbols, shape):
-                parts = symbol.split("+")
-                new = [part for part in parts if part in missing]
-                if len(set(new)) == 1:
-                    rest = extent - sum(sizes[part] for part in parts if part not in new)
-                    votes.setdefault(new[0], []).append((len(parts), rest // len(new)))
+        for symbol, extent in zip(sum(PARAMETERS.values(), ()), sum(shapes, ())):
+            parts = symbol.split("+")
+            new = [part for part in parts if part not in sizes]
+            if len(set(new)) == 1:
+                rest = extent - sum(sizes.get(part, 0) for part in parts)
+                votes.setdefault((len(parts), new[0]), []).append(rest // len(new))
         # Where a size stands alone says more than what a sum leaves over.
-        plainest = min(n for found in votes.values() for n, _ in found)
-        for size, found in votes.items():
-            extents = [extent for n, extent in found if n == plainest]
-            sizes |= {size: max(extents, key=extents.count)} if extents else {}
+        plainest = min(votes)
+        sizes[plainest[1]] = max(votes[plainest], key=votes[plainest].count)
     found = tuple(sizes[size] for size in SIZES)
     for (key, wanted), shape in zip(_shapes(*found).items(), shapes):
-        expected = f"shape {PARAMETERS[key]} = {wanted}"
-        _check(shape == wanted, ValueError, f"params['{key}']", expected, shape)
+        if shape != wanted or min(shape, default=1) < 1:
+            expected = f"shape {PARAMETERS[key]} = {wanted}"
+            raise ValueError(f"params['{key}']: expected {expected}, got {shape}")
     return found
 
 
@@ -515,6 +516,6 @@ def _shapes(*sizes):
     """The shape of each parameter."""
     known = dict(zip(SIZES, sizes))
     return {
-        key: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
-        for key, symbols in PARAMETERS.items()
+        name: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
+        for name, symbols in PARAMETERS.items()
     }

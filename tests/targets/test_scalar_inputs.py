@@ -108,8 +108,8 @@ def test_it_gives_what_a_vector_of_equal_units_gives() -> None:
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((4, 2, 5), r"x: expected shape \('any', 'any', 1\), got \(4, 2, 5\)"),
-        ((4,), r"x: expected shape \('any', 'any', 1\), got \(4,\)"),
+        ((4, 2, 5), r"x: expected shape \('T', 'B', 1\), got \(4, 2, 5\)"),
+        ((4,), r"x: expected shape \('T', 'B', 1\), got \(4,\)"),
     ],
 )
 def test_another_shape_is_refused(shape: tuple[int, ...], message: str) -> None:

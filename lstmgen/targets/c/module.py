@@ -77,7 +77,7 @@ class CModule:
             first = "x" if single else f"x[{form.inputs[0]!r}]"
             dtype = f', getattr({first}, "dtype", None)'
         lines += [
-            f"params, ({self._sizes}), dtype = _check_params(params{dtype}{known})",
+            f"params, ({self._sizes}), dtype = _params(params{dtype}{known})",
             f"known = dict(zip(SIZES, ({self._sizes}), strict=True))",
             f"x, {'T, B' if lead == 2 else 'B'} = _check_inputs(x, {lead}, known, dtype)",
             'state = _check_state("state", state, B, known, dtype)',
@@ -91,10 +91,10 @@ class CModule:
         dtype = "" if any(i.symbolic.values()) else ", tape.key[-1]"
         return "\n".join(
             [
-                "_check_tape(tape)",
-                f"params, ({self._sizes}), dtype = _check_params(params{dtype}{known})",
+                '_check_tape("tape", tape)',
+                f"params, ({self._sizes}), dtype = _params(params{dtype}{known})",
                 "T, B = tape.key[:2]",
-                f"_check_key(tape, (T, B, {', '.join(i.sizes)}, dtype))",
+                f'_check_key("params", (T, B, {", ".join(i.sizes)}, dtype), tape.key)',
                 "if dy is not None:",
                 f'    _check_array("dy", dy, (T, B, {form.sizes[form.output]}), dtype)',
                 f"known = dict(zip(SIZES, ({self._sizes}), strict=True))",
