@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import lstmgen
-from benchmarks import build, cpu
+from benchmarks import build, cpu, sequences
 from benchmarks.cpu_parts import (
     build_report,
     chains,
@@ -627,3 +627,16 @@ def test_results_are_replaced_whole(tmp_path: Path) -> None:
     assert [p.read_text() for p in first[1:]] == ["two", "<svg/>"]
     assert json.loads(first[0].read_text())["date"] == "2026-01-02"
     assert math.isfinite(json.loads(first[0].read_text())["gemm_flops_per_second"]["float32"])
+
+
+def test_lengths_and_restarts_are_timed_over_the_padded_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sequences, "CELLS", ("rnn",))
+    monkeypatch.setattr(sequences, "TARGETS", ("numpy",))
+    document = sequences._run(True, None)
+    assert [race["with"] for race in document["races"]] == ["lengths", "restart"]
+    assert all(race["ratio"]["median"] > 0 for race in document["races"])
+    *_, line = sequences.text(document).splitlines()
+    name, target, *ratios = line.split()
+    assert (name, target) == ("rnn", "numpy") and len(ratios) == 2
