@@ -62,7 +62,7 @@ class Cell:
 
     @cached_property
     def schedule(self) -> Schedule:
-        """The target-independent program: products, fused blocks, what is kept."""
+        """The program that all targets read, with products, fused blocks and what is kept."""
         from lstmgen.schedule import schedule
 
         return schedule(self.normal_form, self.gradients)
@@ -89,7 +89,7 @@ class Cell:
 
     @property
     def digest(self) -> str:
-        """A hash of the equations, sizes and output: the identity of the cell."""
+        """The identity of the cell, a hash of its equations, sizes and output."""
         form = self.normal_form
         parts = [str(form), form.output, repr(sorted(form.sizes.items())), *form.scalar_inputs]
         text = "\n".join(parts)

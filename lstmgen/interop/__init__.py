@@ -1,4 +1,4 @@
-"""Weights to and from PyTorch, Keras, ONNX and Flax, for the built-in cells that these have too.
+"""Weights to and from PyTorch, Keras, ONNX and Flax, for the built-in cells that these have too::
 
     params = from_torch("lstm", layer.state_dict())      dict of NumPy arrays for a module
     layer.load_state_dict(as tensors(to_torch("lstm", params)))

@@ -1,4 +1,4 @@
-"""Targets: what modules are generated for, each one object that knows all there is to know of it.
+"""Targets: what modules are generated for, each one object that knows all there is to know of it::
 
     from lstmgen import targets
 

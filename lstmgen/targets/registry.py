@@ -1,4 +1,4 @@
-"""Which targets there are: the built-in ones, and those that installed packages offer.
+"""Which targets there are: the built-in ones, and those that installed packages offer::
 
     [project.entry-points."lstmgen.targets"]
     my_target = "my_package.target:MyTarget"
@@ -34,7 +34,7 @@ BUILT_IN = {
 }
 
 DEFAULT = "numpy"
-"""The target that is meant where none is given: it needs nothing that lstmgen does not need."""
+"""The target that is meant where none is given; it needs nothing that lstmgen does not need."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ __all__ = ["Recurrent"]
 
 
 class Recurrent(nn.Module):
-    """Layers of one cell over sequences, as nn.LSTM, nn.GRU and nn.RNN are of theirs.
+    """Layers of one cell over sequences, as nn.LSTM, nn.GRU and nn.RNN are of theirs::
 
         layer = lstmgen.torch.Recurrent("peephole", 64, 128, num_layers=2)
         output, (h, C) = layer(x)
@@ -37,7 +37,7 @@ class Recurrent(nn.Module):
         cell: a built-in cell's name, a file that declares one, or a `lstmgen.Cell`.
         input_size: the size of x; for a cell of several inputs that of those of free size, or a
             dict with the size of each.
-        hidden_size: H.
+        hidden_size: the size of the hidden state, H.
         num_layers: how many layers.  Of several inputs the first of free size takes the output of
             the layer below, and all layers take the others as they are.
         batch_first: x and output are (B, T, size), and restart (B, T).

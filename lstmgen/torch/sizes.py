@@ -51,7 +51,7 @@ def sizes(
         cell: the cell.
         input_size: of its input; of several, the size of those of free size (of all, if none is),
             or a dict, in which those may be left out whose size is known.
-        hidden_size: H.
+        hidden_size: the size of the hidden state, H.
         own: the cell's own sizes, P for example.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Numerical verification of derived gradients and of modules.
+"""Numerical verification of derived gradients and of modules::
 
     lstmgen.verify(cell)                       the derivation, and the generated module
     verify_file("generated/lstm_numpy.py")     a module file as it is on disk
