@@ -173,6 +173,8 @@ typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef whole mask __attribute__((vector_size(VECTOR_BYTES)));  // a comparison: 0 or -1
 typedef unsigned_whole bits __attribute__((vector_size(VECTOR_BYTES)));
 typedef real any_vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+typedef whole any_mask __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(real)),
+    may_alias));
 enum { LANES = VECTOR_BYTES / sizeof(real) };
 
 #define INLINE static inline __attribute__((always_inline, unused))
@@ -189,7 +191,84 @@ INLINE int64_t up(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
 INLINE vec splat(real a) { return a - (vec){0}; }
 INLINE vec load(const real *p) { return *(const any_vec *)p; }
 INLINE void store(real *p, vec a) { *(any_vec *)p = a; }
+// The first n numbers only; the others are 0.
+INLINE vec load_some(const real *p, int64_t n)
+{
+    if (n >= LANES)
+        return load(p);
+    vec a = {0};
+    memcpy(&a, p, (size_t)n * sizeof(real));
+    return a;
+}
+INLINE void store_some(real *p, vec a, int64_t n)
+{
+    if (n >= LANES)
+        store(p, a);
+    else
+        memcpy(p, &a, (size_t)n * sizeof(real));
+}
 INLINE vec select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+
+// The first halves of two vectors, lane by lane in turn, and the second halves.
+#ifndef __has_builtin
+#define __has_builtin(name) 0
+#endif
+#if __has_builtin(__builtin_shufflevector)
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
+#endif
+#ifdef LSTMGEN_DOUBLE
+#define LANE_BYTES 8
+#else
+#define LANE_BYTES 4
+#endif
+#if VECTOR_BYTES / LANE_BYTES == 16
+#define FIRST 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define SECOND 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define HALVINGS 4
+#elif VECTOR_BYTES / LANE_BYTES == 8
+#define FIRST 0, 8, 1, 9, 2, 10, 3, 11
+#define SECOND 4, 12, 5, 13, 6, 14, 7, 15
+#define HALVINGS 3
+#elif VECTOR_BYTES / LANE_BYTES == 4
+#define FIRST 0, 4, 1, 5
+#define SECOND 2, 6, 3, 7
+#define HALVINGS 2
+#else
+#define FIRST 0, 2
+#define SECOND 1, 3
+#define HALVINGS 1
+#endif
+INLINE vec first_halves(vec a, vec b) { return SHUFFLE(a, b, FIRST); }
+INLINE vec second_halves(vec a, vec b) { return SHUFFLE(a, b, SECOND); }
+
+// A square of LANES vectors: rows become columns.
+INLINE void transpose(vec *a)
+{
+    UNROLL for (int h = 0; h < HALVINGS; h++) {
+        vec b[LANES];
+        UNROLL for (int k = 0; k < LANES / 2; k++) {
+            b[2 * k] = first_halves(a[k], a[k + LANES / 2]);
+            b[2 * k + 1] = second_halves(a[k], a[k + LANES / 2]);
+        }
+        UNROLL for (int k = 0; k < LANES; k++)
+            a[k] = b[k];
+    }
+}
+
+// Lane k of the result is the sum of the lanes of a[k]: the sum of the vectors of the transpose.
+INLINE vec sums_of_lanes(vec *a)
+{
+    int n = LANES;
+    UNROLL for (int h = 0; h < HALVINGS; h++) {
+        n /= 2;
+        UNROLL for (int k = 0; k < LANES / 2; k++)
+            if (k < n)
+                a[k] = first_halves(a[k], a[k + n]) + second_halves(a[k], a[k + n]);
+    }
+    return a[0];
+}
 
 /* ---- Functions of vectors ------------------------------------------------------------------
 
@@ -243,42 +322,43 @@ INLINE vec expm1_small(vec r)
 #endif
 
 #if defined(__AVX512F__) && VECTOR_BYTES == 64
-// What AVX-512 has instructions for.  Of min and max, NaN is the second operand's matter.
-#include <immintrin.h>
+// What AVX-512 has instructions for, without the half second that <immintrin.h> takes to read.
 #ifdef LSTMGEN_DOUBLE
-#define WIDE(name) _mm512_##name##_pd
-#define WIDE_MASK(name) _mm512_##name##_pd_mask
-typedef __m512d wide;
+#define WIDE(name) "v" name "pd "
 #else
-#define WIDE(name) _mm512_##name##_ps
-#define WIDE_MASK(name) _mm512_##name##_ps_mask
-typedef __m512 wide;
+#define WIDE(name) "v" name "ps "
 #endif
-INLINE vec at_most(vec a, real limit) { return (vec)WIDE(min)((wide)splat(limit), (wide)a); }
-INLINE vec at_least(vec a, real limit) { return (vec)WIDE(max)((wide)splat(limit), (wide)a); }
-INLINE vec where_negative(vec a, vec b, vec c)
-{
-    return (vec)WIDE(mask_blend)(WIDE_MASK(cmp)((wide)a, (wide)splat(0), _CMP_LT_OQ), (wide)c,
-        (wide)b);
-}
-INLINE vec scaled(vec a, vec n) { return (vec)WIDE(scalef)((wide)a, (wide)n); }
+#define TWO(name, a, b)                                                                       \
+    vec r;                                                                                    \
+    __asm__(WIDE(name) "%2, %1, %0" : "=v"(r) : "v"(a), "v"(b));                              \
+    return r
+#define THREE(name, a, b, c)                                                                  \
+    vec r;                                                                                    \
+    __asm__(WIDE(name) "%3, %2, %0" : "=v"(r) : "0"(a), "v"(b), "v"(c));                      \
+    return r
+// Of min and max, NaN is the second operand's matter.
+INLINE vec at_most(vec a, real limit) { TWO("min", splat(limit), a); }
+INLINE vec at_least(vec a, real limit) { TWO("max", splat(limit), a); }
+INLINE vec scaled(vec a, vec n) { TWO("scalef", a, n); }
+INLINE vec times_plus(vec a, vec b, vec c) { THREE("fmadd213", a, b, c); }
+INLINE vec minus_times(vec c, vec a, vec b) { THREE("fnmadd213", a, b, c); }
 INLINE vec power_of_two(vec n) { return scaled(splat(1), n); }
 // a / b where neither is out of range: an estimate of 1 / b, and Newton's steps.
 INLINE vec quotient(vec a, vec b)
 {
-    wide x = (wide)a, d = (wide)b, r = WIDE(rcp14)(d);
-    r = WIDE(fmadd)(r, WIDE(fnmadd)(d, r, (wide)splat(1)), r);
+    vec r;
+    __asm__(WIDE("rcp14") "%1, %0" : "=v"(r) : "v"(b));
+    r = times_plus(minus_times(splat(1), b, r), r, r);
 #ifdef LSTMGEN_DOUBLE
-    r = WIDE(fmadd)(r, WIDE(fnmadd)(d, r, (wide)splat(1)), r);
+    r = times_plus(minus_times(splat(1), b, r), r, r);
 #endif
-    const wide q = WIDE(mul)(x, r);
-    return (vec)WIDE(fmadd)(r, WIDE(fnmadd)(d, q, x), q);
+    const vec q = a * r;
+    return times_plus(minus_times(a, b, q), r, q);
 }
 #else
 // Comparisons with NaN are false, so that a NaN comes through both.
 INLINE vec at_most(vec a, real limit) { return select(a > splat(limit), splat(limit), a); }
 INLINE vec at_least(vec a, real limit) { return select(a < splat(limit), splat(limit), a); }
-INLINE vec where_negative(vec a, vec b, vec c) { return select(a < splat(0), b, c); }
 INLINE vec quotient(vec a, vec b) { return a / b; }
 // 2^n for whole n whose power is a normal number.
 INLINE vec power_of_two(vec n)
@@ -294,6 +374,12 @@ INLINE vec scaled(vec a, vec n)
     return a * power_of_two(half) * power_of_two(n - half);
 }
 #endif
+
+// By the sign bit, which -0 may have, and NaN.
+INLINE vec where_negative(vec a, vec b, vec c)
+{
+    return select((mask)a >> (8 * LANE_BYTES - 1), b, c);
+}
 
 // e^r - 1 for a = n ln(2) + r.
 INLINE vec reduce(vec a, vec *n)
@@ -354,7 +440,7 @@ up to COLUMNS rows, and stays in registers: for each k the panel's vectors are l
 number of each row is broadcast.  Where there are 32 registers, 4 x 6 sums leave 8 for operands;
 where there are 16, 4 x 3 leave 4. */
 
-#ifndef COLUMNS
+#ifndef COLUMNS  // 1, 3 or 6
 #if VECTOR_BYTES == 64 || defined(__aarch64__)
 #define COLUMNS 6
 #else
@@ -372,11 +458,23 @@ where there are 16, 4 x 3 leave 4. */
 #define KEEP(v)
 #endif
 
-// A part of a sum, of k terms.  From term to term the panel advances by `panel_step` numbers and x
-// by `x_step`; from row to row x advances by `x_row`.
+// A block of a weight: its rows, `stride` numbers from one to the next, of which `size` units are
+// made, or, transposed, its columns; and the sign that it is taken with.
+typedef struct {
+    const real *w;
+    int64_t stride, size;
+    int transposed;
+    real sign;
+} block;
+
+// A part of a sum, of k terms: a matrix of blocks, one below the other, times x.  The matrix is
+// packed in a panel, or, where that is NULL, used as it lies.  From term to term the panel advances
+// by `panel_step` numbers and x by `x_step`; from row to row x advances by `x_row`.
 typedef struct {
     const real *panel, *x;
     int64_t k, panel_step, x_step, x_row;
+    const block *blocks;
+    int count;
 } segment;
 
 INLINE void tile(const int vectors, const int rows, const segment *s, int segments, real *out,
@@ -464,16 +562,17 @@ typedef void tile_function(const segment *, int, real *, int64_t, int);
     }
 #define TILES(R) TILE(1, R) TILE(2, R) TILE(3, R) TILE(4, R)
 #define NAMES(R) { tile_1_##R, tile_2_##R, tile_3_##R, tile_4_##R }
+#if COLUMNS == 1
+TILES(1)
+#define ALL NAMES(1)
+#elif COLUMNS == 3
 TILES(1) TILES(2) TILES(3)
-#if COLUMNS > 3
-TILES(4) TILES(5) TILES(6)
+#define ALL NAMES(1), NAMES(2), NAMES(3)
+#else
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+#define ALL NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)
 #endif
-static tile_function *const tiles[COLUMNS][4] = {
-    NAMES(1), NAMES(2), NAMES(3),
-#if COLUMNS > 3
-    NAMES(4), NAMES(5), NAMES(6),
-#endif
-};
+static tile_function *const tiles[COLUMNS][4] = {ALL};
 
 // n rows in tiles of up to COLUMNS, as even as they come: how many, and the width of each.
 typedef struct {
@@ -487,11 +586,75 @@ INLINE split even(int64_t n)
 }
 INLINE int width_of(split e, int32_t k) { return e.width + (k < e.wider); }
 
+static const whole edge[2 * LANES] = {[LANES ... 2 * LANES - 1] = -1};  // at n, its last n lanes
+
+// LANES rows of k terms times x, added to a sum each.
+INLINE void rows_times(vec *sum, const real *const *rows, const real *x, int64_t k, vec sign)
+{
+    int64_t j = 0;
+    for (; j + LANES <= k; j += LANES) {
+        const vec a = load(x + j) * sign;
+        UNROLL for (int l = 0; l < LANES; l++)
+            sum[l] += load(rows[l] + j) * a;
+    }
+    // a last vector that ends with the row; some of it was there already
+    if (j < k && k > LANES) {
+        const mask new = *(const any_mask *)(edge + k - j);
+        j = k - LANES;
+        const vec a = (vec)((mask)load(x + j) & new) * sign;
+        UNROLL for (int l = 0; l < LANES; l++)
+            sum[l] += (vec)((mask)load(rows[l] + j) & new) * a;
+    } else if (j < k) {
+        vec some[LANES + 1];
+        for (int l = 0; l <= LANES; l++)
+            some[l] = load_some(l < LANES ? rows[l] : x, k);
+        UNROLL for (int l = 0; l < LANES; l++)
+            sum[l] += some[l] * (some[LANES] * sign);
+    }
+}
+
+// `product` with blocks as they lie: for few rows packing them would cost more than it saves.
+HELPER void product_as_it_lies(int64_t rows, const segment *s, int segments, real *out,
+    int64_t row,
+                               int add)
+{
+    for (int c = 0; c < s->count; c++) {
+        const int64_t size = s->blocks[c].size;
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t u = 0; u < size; u += LANES) {
+                vec sum[LANES], total = splat(0);
+                UNROLL for (int l = 0; l < LANES; l++)
+                    sum[l] = total;
+                for (int g = 0; g < segments; g++) {
+                    const block *b = s[g].blocks + c;
+                    const real *x = s[g].x + r * s[g].x_row, *p[LANES];
+                    if (b->transposed) {
+                        for (int64_t k = 0; k < s[g].k; k++)
+                            total += load_some(b->w + k * b->stride + u, size - u) *
+                                     splat(b->sign * x[k]);
+                        continue;
+                    }
+                    for (int l = 0; l < LANES; l++)  // behind the last, that one again
+                        p[l] = b->w + least(u + l, size - 1) * b->stride;
+                    rows_times(sum, p, x, s[g].k, splat(b->sign));
+                }
+                total += sums_of_lanes(sum);
+                real *p = out + r * row + u;
+                store(p, add ? load(p) + total : total);
+            }
+        out += up(size);
+    }
+}
+
 // out (rows x vectors, `row` numbers from row to row) of up to MOST_SEGMENTS segments whose panels
 // are packed for `vectors` vectors; it is added to what is there where `add` says so.
 HELPER void product(int64_t vectors, int64_t rows, const segment *s, int segments, real *out,
                     int64_t row, int add)
 {
+    if (!s->panel) {
+        product_as_it_lies(rows, s, segments, out, row, add);
+        return;
+    }
     segment part[MOST_SEGMENTS];
     int64_t terms = 0;
     for (int g = 0; g < segments; g++)
@@ -535,29 +698,48 @@ HELPER void product(int64_t vectors, int64_t rows, const segment *s, int segment
     }
 }
 
-// A block of `units` x k numbers of a weight (its transpose: k x units), times `sign`, as vectors
-// `first` and on of a matrix that has `vectors` of them.
-HELPER void pack(real *panels, int64_t vectors, int64_t first, const real *w, int64_t stride,
-                 int64_t units, int64_t k, int transposed, real sign)
+// A block, k terms wide, as vectors `first` and on of a matrix that has `vectors` of them.
+HELPER void pack_block(real *panels, int64_t vectors, int64_t first, const block *b, int64_t k)
 {
-    for (int64_t u = 0; u < units; u += LANES) {
+    for (int64_t u = 0; u < b->size; u += LANES) {
         const int64_t v = first + u / LANES, lead = v / 4 * 4, width = least(4, vectors - lead);
-        const int64_t n = least(LANES, units - u), step = width * LANES;
+        const int64_t n = least(LANES, b->size - u), step = width * LANES;
         real *p = panels + lead * LANES * k + (v - lead) * LANES;
-        for (int64_t j = 0; j < k; j += LANES) {  // squares, so that both sides stay in the cache
-            const int64_t end = least(j + LANES, k);
-            if (transposed)
-                for (int64_t i = j; i < end; i++)
-                    for (int64_t l = 0; l < n; l++)
-                        p[i * step + l] = sign * w[i * stride + u + l];
-            else
-                for (int64_t l = 0; l < n; l++)
-                    for (int64_t i = j; i < end; i++)
-                        p[i * step + l] = sign * w[(u + l) * stride + i];
-            for (int64_t i = j; i < end; i++)
-                for (int64_t l = n; l < LANES; l++)
-                    p[i * step + l] = 0;
+        if (b->transposed) {
+            for (int64_t i = 0; i < k; i++)
+                store(p + i * step, load_some(b->w + i * b->stride + u, n) * splat(b->sign));
+            continue;
         }
+        const real *w = b->w + u * b->stride;
+        for (int64_t j = 0; j < k; j += LANES) {
+            vec square[LANES];
+            if (n == LANES && k - j >= LANES)
+                UNROLL for (int l = 0; l < LANES; l++)
+                    square[l] = load(w + l * b->stride + j) * splat(b->sign);
+            else
+                for (int l = 0; l < LANES; l++)
+                    square[l] = l < n ? load_some(w + l * b->stride + j, k - j) * splat(b->sign)
+                                      : splat(0);
+            transpose(square);
+            if (k - j >= LANES)
+                UNROLL for (int i = 0; i < LANES; i++)
+                    store(p + (j + i) * step, square[i]);
+            else
+                for (int i = 0; i < k - j; i++)
+                    store(p + (j + i) * step, square[i]);
+        }
+    }
+}
+
+// Blocks one below the other, in panels.
+HELPER void pack(real *panels, const block *blocks, int count, int64_t k)
+{
+    int64_t vectors = 0, first = 0;
+    for (int c = 0; c < count; c++)
+        vectors += up(blocks[c].size) / LANES;
+    for (int c = 0; c < count; c++) {
+        pack_block(panels, vectors, first, blocks + c, k);
+        first += up(blocks[c].size) / LANES;
     }
 }
 
@@ -617,7 +799,7 @@ HELPER void outer(real *total, const real *panels, int64_t vectors, const real *
                 const int w = width_of(e, j);
                 const segment one = {
                     panels + v * LANES * rows + r * width * LANES, x + r * w, n, width * LANES, w,
-                        1,
+                        1, NULL, 0,
                 };
                 tiles[w - 1][width - 1](&one, 1, o, width * LANES, 1);
                 x += rows * w;
@@ -635,16 +817,22 @@ HELPER void unpack(const real *panels, int64_t vectors, int64_t first, real *w, 
         const int64_t v = first + u / LANES, lead = v / 4 * 4, width = least(4, vectors - lead);
         const int64_t n = least(LANES, units - u), step = width * LANES;
         const real *p = panels + lead * LANES * k + (v - lead) * LANES;
+        if (transposed) {
+            for (int64_t i = 0; i < k; i++) {
+                real *to = w + i * stride + u;
+                store_some(to, load_some(to, n) + load(p + i * step) * splat(sign), n);
+            }
+            continue;
+        }
         for (int64_t j = 0; j < k; j += LANES) {
-            const int64_t end = least(j + LANES, k);
-            if (transposed)
-                for (int64_t i = j; i < end; i++)
-                    for (int64_t l = 0; l < n; l++)
-                        w[i * stride + u + l] += sign * p[i * step + l];
-            else
-                for (int64_t l = 0; l < n; l++)
-                    for (int64_t i = j; i < end; i++)
-                        w[(u + l) * stride + i] += sign * p[i * step + l];
+            vec square[LANES];
+            for (int i = 0; i < LANES; i++)
+                square[i] = i < k - j ? load(p + (j + i) * step) : splat(0);
+            transpose(square);
+            for (int l = 0; l < n; l++) {
+                real *to = w + (u + l) * stride + j;
+                store_some(to, load_some(to, k - j) + square[l] * splat(sign), k - j);
+            }
         }
     }
 }
@@ -813,12 +1001,19 @@ INLINE int64_t wanted_rows(int64_t B, int backward)
 }
 
 // From so many rows a step on, an input is multiplied in the same sum as the state.
+#ifndef TOGETHER
 #define TOGETHER 16
+#endif
+// From so many rows of all steps on, the weights of the forward pass are packed.
+#ifndef PACKED
+#define PACKED 4
+#endif
 
 typedef struct {
     int64_t T, B, H, D;
     int64_t rows;  // room of a chunk
     int64_t batch;
+    int packed;  // the weights of the forward pass are; where not, they are used as they lie
     int64_t *order;
     chunk *chunks;
     // Of the chunk at hand.  Each state has the one before the chunk first; where rows start again,
@@ -852,13 +1047,21 @@ typedef struct {
     real *b_C;
     real *b_o;
     real *ahead_x;
+    block blocks_ahead_x[3];
     real *panels_h;
+    block blocks_panels_h[3];
     real *panels_back_h;
+    block blocks_panels_back_h[1];
     real *panels2_back_h;
+    block blocks_panels2_back_h[1];
     real *panels3_back_h;
+    block blocks_panels3_back_h[1];
     real *panels_back_x;
+    block blocks_panels_back_x[1];
     real *panels2_back_x;
+    block blocks_panels2_back_x[1];
     real *panels3_back_x;
+    block blocks_panels3_back_x[1];
     // Gradients of parameters.
     real *adjoint_panels, *operand_strips;
     real *d_panels_h;
@@ -883,6 +1086,7 @@ static memory memory_of(const NAME(sizes) *s, int backward)
     m.H = s->H;
     m.D = s->D;
     m.rows = least(wanted_rows(s->B, backward), times(s->T, s->B));
+    m.packed = times(s->T, s->B) >= PACKED;
     return m;
 }
 
@@ -927,8 +1131,8 @@ static void take_forward(memory *m, area *work, int restarts)
     m->C_tilde = take(work, m->rows, padded_H);
     m->o = take(work, m->rows, padded_H);
     m->sums_chunk = take(work, m->rows, 3 * padded_H);
-    m->ahead_x = take(work, D, 3 * padded_H);
-    m->panels_h = take(work, H, 3 * padded_H);
+    m->ahead_x = !m->packed ? NULL : take(work, D, 3 * padded_H);
+    m->panels_h = !m->packed ? NULL : take(work, H, 3 * padded_H);
 }
 
 static void take_backward(memory *m, area *work)
@@ -982,25 +1186,32 @@ static void pack_forward(memory *m, const NAME(params) *p)
 {
     SIZES(m)
     (void)p;
-    pack(m->ahead_x, (3 * padded_H) / LANES, 0, p->W_f + H, H + D, H, D, 0, 1);
-    pack(m->ahead_x, (3 * padded_H) / LANES, (padded_H) / LANES, p->W_C + H, H + D, H, D, 0, 1);
-    pack(m->ahead_x, (3 * padded_H) / LANES, (2 * padded_H) / LANES, p->W_o + H, H + D, H, D, 0,
-        1);
-    pack(m->panels_h, (3 * padded_H) / LANES, 0, p->W_f, H + D, H, H, 0, 1);
-    pack(m->panels_h, (3 * padded_H) / LANES, (padded_H) / LANES, p->W_C, H + D, H, H, 0, 1);
-    pack(m->panels_h, (3 * padded_H) / LANES, (2 * padded_H) / LANES, p->W_o, H + D, H, H, 0, 1);
+    m->blocks_ahead_x[0] = (block){p->W_f + H, H + D, H, 0, 1};
+    m->blocks_ahead_x[1] = (block){p->W_C + H, H + D, H, 0, 1};
+    m->blocks_ahead_x[2] = (block){p->W_o + H, H + D, H, 0, 1};
+    if (m->packed) pack(m->ahead_x, m->blocks_ahead_x, 3, D);
+    m->blocks_panels_h[0] = (block){p->W_f, H + D, H, 0, 1};
+    m->blocks_panels_h[1] = (block){p->W_C, H + D, H, 0, 1};
+    m->blocks_panels_h[2] = (block){p->W_o, H + D, H, 0, 1};
+    if (m->packed) pack(m->panels_h, m->blocks_panels_h, 3, H);
 }
 
 static void pack_backward(memory *m, const NAME(params) *p)
 {
     SIZES(m)
     (void)p;
-    pack(m->panels_back_h, (padded_H) / LANES, 0, p->W_f, H + D, H, H, 1, 1);
-    pack(m->panels2_back_h, (padded_H) / LANES, 0, p->W_C, H + D, H, H, 1, 1);
-    pack(m->panels3_back_h, (padded_H) / LANES, 0, p->W_o, H + D, H, H, 1, 1);
-    pack(m->panels_back_x, (padded_D) / LANES, 0, p->W_f + H, H + D, D, H, 1, 1);
-    pack(m->panels2_back_x, (padded_D) / LANES, 0, p->W_C + H, H + D, D, H, 1, 1);
-    pack(m->panels3_back_x, (padded_D) / LANES, 0, p->W_o + H, H + D, D, H, 1, 1);
+    m->blocks_panels_back_h[0] = (block){p->W_f, H + D, H, 1, 1};
+    pack(m->panels_back_h, m->blocks_panels_back_h, 1, H);
+    m->blocks_panels2_back_h[0] = (block){p->W_C, H + D, H, 1, 1};
+    pack(m->panels2_back_h, m->blocks_panels2_back_h, 1, H);
+    m->blocks_panels3_back_h[0] = (block){p->W_o, H + D, H, 1, 1};
+    pack(m->panels3_back_h, m->blocks_panels3_back_h, 1, H);
+    m->blocks_panels_back_x[0] = (block){p->W_f + H, H + D, D, 1, 1};
+    pack(m->panels_back_x, m->blocks_panels_back_x, 1, H);
+    m->blocks_panels2_back_x[0] = (block){p->W_C + H, H + D, D, 1, 1};
+    pack(m->panels2_back_x, m->blocks_panels2_back_x, 1, H);
+    m->blocks_panels3_back_x[0] = (block){p->W_o + H, H + D, D, 1, 1};
+    pack(m->panels3_back_x, m->blocks_panels3_back_x, 1, H);
 }
 
 // The inputs of a chunk: where they are, or packed.
@@ -1032,9 +1243,9 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
 {
     SIZES(m)
     const int64_t n = k->n, steps = k->steps, rows __attribute__((unused)) = steps * n;
-    if (n < TOGETHER) {  // (1a) (2a) (4a)
+    if (m->packed && n < TOGETHER) {  // (1a) (2a) (4a)
         const segment parts[] = {
-            {m->ahead_x, m->x_, D, 0, 1, padded_D},
+            {m->ahead_x, m->x_, D, 0, 1, padded_D, m->blocks_ahead_x, 3},
         };
         product((3 * padded_H) / LANES, rows, parts, 1, m->sums_chunk, 3 * padded_H, 0);
     }
@@ -1048,11 +1259,12 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
         }
         {  // (1a) (2a) (4a)
             const segment parts[] = {
-                {m->panels_h, m->h_before + t * n * padded_H, H, 0, 1, padded_H},
-                {m->ahead_x, m->x_ + t * n * padded_D, D, 0, 1, padded_D},
+                {m->panels_h, m->h_before + t * n * padded_H, H, 0, 1, padded_H,
+                    m->blocks_panels_h, 3},
+                {m->ahead_x, m->x_ + t * n * padded_D, D, 0, 1, padded_D, m->blocks_ahead_x, 3},
             };
-            product((3 * padded_H) / LANES, n, parts, n < TOGETHER ? 1 : 2, m->sums_chunk + t
-                * n * (3 * padded_H), 3 * padded_H, n < TOGETHER);
+            product((3 * padded_H) / LANES, n, parts, m->packed && n < TOGETHER ? 1 : 2,
+                m->sums_chunk + t * n * (3 * padded_H), 3 * padded_H, m->packed && n < TOGETHER);
         }
         {
             const real *const from_sum_a_f = m->sums_chunk + t * n * (3 * padded_H);
@@ -1141,9 +1353,12 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
         }
         {  // (δ1)
             const segment parts[] = {
-                {m->panels_back_h, m->d_a_f + t * n * padded_H, H, 0, 1, padded_H},
-                {m->panels2_back_h, m->d_a_C_tilde + t * n * padded_H, H, 0, 1, padded_H},
-                {m->panels3_back_h, m->d_a_o + t * n * padded_H, H, 0, 1, padded_H},
+                {m->panels_back_h, m->d_a_f + t * n * padded_H, H, 0, 1, padded_H,
+                    m->blocks_panels_back_h, 1},
+                {m->panels2_back_h, m->d_a_C_tilde + t * n * padded_H, H, 0, 1, padded_H,
+                    m->blocks_panels2_back_h, 1},
+                {m->panels3_back_h, m->d_a_o + t * n * padded_H, H, 0, 1, padded_H,
+                    m->blocks_panels3_back_h, 1},
             };
             product(padded_H / LANES, n, parts, 3, m->back_h, padded_H, 0);
         }
@@ -1155,9 +1370,9 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
     }
     {  // (δ15)
         const segment parts[] = {
-            {m->panels_back_x, m->d_a_f, H, 0, 1, padded_H},
-            {m->panels2_back_x, m->d_a_C_tilde, H, 0, 1, padded_H},
-            {m->panels3_back_x, m->d_a_o, H, 0, 1, padded_H},
+            {m->panels_back_x, m->d_a_f, H, 0, 1, padded_H, m->blocks_panels_back_x, 1},
+            {m->panels2_back_x, m->d_a_C_tilde, H, 0, 1, padded_H, m->blocks_panels2_back_x, 1},
+            {m->panels3_back_x, m->d_a_o, H, 0, 1, padded_H, m->blocks_panels3_back_x, 1},
         };
         product(padded_D / LANES, rows, parts, 3, m->back_x, padded_D, 0);
     }
@@ -1400,5 +1615,60 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
     scatter_rows(dstate0->h, m->back_h, m->order, m->B, H);
     scatter_rows(dstate0->C, m->carry_C, m->order, m->B, H);
 }
+
+#ifdef LSTMGEN_NUMPY
+/* ---- For the Python module: a step that is made again -------------------------------------- */
+
+// What NumPy's ABI has in an array, behind the head that every object has.
+typedef struct {
+    void *data;
+    int axes;
+    const intptr_t *extents, *strides;
+    const void *base, *dtype;
+    int flags;
+} numpy_array;
+
+// What is noted of an array.
+typedef struct {
+    const void *data, *dtype;
+    int axes;
+    intptr_t extents[2];
+} noted;
+
+enum { PARAMETERS = 6, INPUTS = 1, STATES = 2, ARRAYS = PARAMETERS + INPUTS + STATES };
+
+// `step` with arrays of parameters, inputs, states and new states.  The first time they are only
+// noted.  Later it returns 0 and does nothing unless each is like the one that was noted, and the
+// parameters are where they were.
+int NAME(step_again)(const NAME(sizes) *s, const numpy_array *const *arrays, noted *notes,
+    int first,
+                     void *work)
+{
+    const real *given[ARRAYS];
+    for (int k = 0; k < ARRAYS; k++) {
+        const numpy_array *a = arrays[k];
+        noted n = {k < PARAMETERS ? a->data : NULL, a->dtype, a->axes, {0}};
+        if (a->axes > 2 || (a->flags & 0x101) != 0x101)  // the last index fastest, and aligned
+            return 0;
+        for (int axis = 0; axis < a->axes; axis++)
+            n.extents[axis] = a->extents[axis];
+        noted *was = notes + k;
+        if (first)
+            *was = n;
+        else if (n.data != was->data || n.dtype != was->dtype || n.axes != was->axes ||
+                 n.extents[0] != was->extents[0] || n.extents[1] != was->extents[1])
+            return 0;
+        given[k] = a->data;
+    }
+    if (first)
+        return 1;
+    const NAME(params) p = {given[0], given[1], given[2], given[3], given[4], given[5]};
+    const NAME(inputs) x = {given[PARAMETERS + 0]};
+    const NAME(state) before = {given[PARAMETERS + INPUTS + 0], given[PARAMETERS + INPUTS + 1]};
+    const NAME(new_state) after = {arrays[ARRAYS + 0]->data, arrays[ARRAYS + 1]->data};
+    NAME(step)(s, &p, &x, &before, &after, work);
+    return 1;
+}
+#endif
 
 #endif

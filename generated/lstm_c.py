@@ -54,6 +54,7 @@ import ctypes
 import functools
 import hashlib
 import importlib.util
+import operator
 import os
 import platform
 import shlex
@@ -92,6 +93,7 @@ _FLAGS = (
     "-fno-math-errno",
     "-fPIC",
     "-shared",
+    "-DLSTMGEN_NUMPY",
 )
 _STATE_SIZES = ("H", "H")
 _INPUT_SIZES = ("D",)
@@ -193,6 +195,7 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
     known = dict(zip(SIZES, (H, D), strict=True))
     x, T, B = _check_inputs(x, 2, known, dtype)
     state = _check_state("state", state, B, known, dtype)
+    _sizes(T, B, B, H, D)  # if they can be
     lengths = None if lengths is None else _check_lengths(lengths, T, B)
     if restart is not None:
         _check_array("restart", restart, (T, B), np.dtype(bool))
@@ -302,6 +305,18 @@ def step(params, x, state):
 
     Args, errors: as in `forward`, without the axis of time; all states must be given.
     """
+    ready = _ready.pop(id(params), None)  # no other thread has it now
+    new = None if ready is None else ready(params, x, state)
+    if new is None:
+        new, ready = _first_step(params, x, state)
+    if ready is not None:
+        _ready[id(params)] = ready
+    return new
+
+
+def _first_step(params, x, state):
+    """The new state, and what makes the next step with these parameters ready."""
+    given = params, x, state
     if state is None:
         raise TypeError("state: expected a dict, got None; init_state makes one of zeros")
     params, (H, D), dtype = _params(params)
@@ -316,13 +331,20 @@ def step(params, x, state):
     library.step(
         sizes, _pointers(params), _pointers(x), _pointers(state), _pointers(new), _data(work)
     )
-    return new
+    return new, _ready_for(given, (params, x, state), (library, sizes, work))
 
 
 # What follows is the same in all modules for C.
 
 _threads = 1
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # the child has a lock that nobody holds
+
+    def _unlock():
+        global _lock
+        _lock = threading.Lock()
+
+    os.register_at_fork(after_in_child=_unlock)
 _text = None  # the C text, where it is not in the file beside this one
 
 _NO_COMPILER = (
@@ -344,6 +366,7 @@ class _Library:
             ("forward", None, (pointer,) * 10),
             ("backward", None, (pointer,) * 12),
             ("step", None, (pointer,) * 6),
+            ("step_again", small, None),  # its arguments are ctypes' own
         ):
             function = getattr(library, _SYMBOL.format({"f": "f32", "d": "f64"}[letter]) + name)
             function.restype, function.argtypes = result, arguments
@@ -390,9 +413,15 @@ def _processor():
 
 def _cache():
     """The user's cache folder; nobody else may be able to put a library there."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "lstmgen"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lstmgen"
+    with contextlib.suppress(FileExistsError):  # what it is, is looked at below
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (PermissionError, NotADirectoryError) as error:
+            raise RuntimeError(
+                f"{CELL}: there is no place for what is compiled ({error}); set XDG_CACHE_HOME to "
+                "a folder that can be written to"
+            ) from None
     if hasattr(os, "getuid"):
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
@@ -444,6 +473,7 @@ def _sizes(*sizes):
     for name, size in zip(("T", "B", "B", *SIZES), sizes, strict=True):
         if size >= 2**31:
             raise ValueError(f"{name}: expected less than 2**31, got {size}")
+    _bytes(2**63 - 1 - 8 * sizes[0] * sizes[2] * sum(sizes[3:]))
     return (ctypes.c_int64 * len(sizes))(*sizes)
 
 
@@ -454,15 +484,44 @@ def _bytes(count):
     return count
 
 
-# NumPy's ABI has the pointer to an array's data first, behind what every object begins with; read
-# there it costs a tenth of `array.ctypes.data`, which is used where that does not hold.
-_DATA = object.__basicsize__
+class _Head(ctypes.Structure):
+    """What NumPy's ABI has in an array, behind the head that every object has."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("axes", ctypes.c_int),
+        ("extents", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("base", ctypes.c_void_p),
+        ("dtype", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+    )
+
+
+def _as_known():
+    """Whether arrays are so here."""
+    array = np.empty((3, 5), np.float32)
+    try:
+        head = _Head.from_address(id(array) + _HEAD)
+        return (
+            head.data == array.ctypes.data
+            and head.axes == 2
+            and head.dtype == id(array.dtype)
+            and head.flags == array.flags.num
+            and [*(ctypes.c_ssize_t * 2).from_address(head.extents)] == [3, 5]
+        )
+    except (ValueError, TypeError):
+        return False
+
+
+_HEAD = object.__basicsize__
 _at = ctypes.c_void_p.from_address
-if _at(id(_probe := np.empty(3)) + _DATA).value == _probe.ctypes.data:
+_KNOWN = sys.implementation.name == "cpython" and _as_known()
+if _KNOWN:
 
     def _data(array):
-        """Where an array's data is."""
-        return _at(id(array) + _DATA).value
+        """Where an array's data is: a tenth of what `array.ctypes.data` costs."""
+        return _at(id(array) + _HEAD).value
 
 else:
 
@@ -487,6 +546,75 @@ def _pointers(arrays, row=0, axis=0):
     if not row:
         return _STRUCTS[len(arrays)](*map(_data, arrays.values()))
     return _STRUCTS[len(arrays)](*(_address(array, row, axis) for array in arrays.values()))
+
+
+_ready = {}  # by the identity of params; whoever uses one takes it out
+_empty = np.empty
+
+
+class _Ready:
+    """A call of `step` that has been checked, to be made again with the same arrays of parameters.
+
+    Their numbers may change.  Whether the call still fits is seen from the identities of these
+    arrays and, in C, from the extents, dtype and layout of all arrays.
+    """
+
+    def __init__(self, params, inputs, state, library, sizes, work):
+        self.params = [*params.values()]
+        self.dtype = inputs[0].dtype
+        self.shapes = [array.shape for array in state.values()]
+        arrays = [*self.params, *inputs, *state.values()]
+        heads = [id(array) + _HEAD for array in arrays]
+        self.heads = (ctypes.c_void_p * (len(heads) + len(STATES)))(*heads, *heads[-len(STATES) :])
+        first = ctypes.addressof(self.heads) + len(self.params) * ctypes.sizeof(ctypes.c_void_p)
+        self.changing = (ctypes.c_void_p * (len(self.heads) - len(self.params))).from_address(first)
+        self.notes = (ctypes.c_int64 * (5 * len(arrays)))()
+        self.work = work
+        known, room = (sizes, self.heads, self.notes), ctypes.c_void_p(_data(work))
+        self.fits = library.step_again(*known, ctypes.c_int(1), room)
+        self.call = functools.partial(library.step_again, *known, ctypes.c_int(0), room)
+
+    def __call__(self, params, x, state):
+        """The new state, or None if the call does not fit."""
+        if not (
+            type(params) is type(state) is dict
+            and (*params,) == _NAMES
+            and (*state,) == STATES
+            and all(map(operator.is_, params.values(), self.params))
+        ):
+            return None
+        if len(INPUTS) == 1:
+            arrays = [x, *state.values()]
+        elif type(x) is dict and (*x,) == INPUTS:
+            arrays = [*x.values(), *state.values()]
+        else:
+            return None
+        for array in arrays:
+            if type(array) is not np.ndarray:
+                return None
+        new = [_empty(shape, self.dtype) for shape in self.shapes]
+        self.changing[:] = [id(array) + _HEAD for array in (*arrays, *new)]
+        return dict(zip(STATES, new, strict=True)) if self.call() else None
+
+
+def _ready_for(given, used, rest):
+    """What makes the next `step` with these parameters ready; None if nothing does."""
+    (params, x, state), (arrays, inputs, before) = given, used
+    x = [x] if len(INPUTS) == 1 else [*x.values()]
+    wanted = [*arrays.values(), *inputs.values(), *before.values()]
+    if (
+        not _KNOWN
+        or not all(map(operator.is_, [*params.values(), *x, *state.values()], wanted))
+        or not all(type(a) is np.ndarray for a in wanted)
+        or not all(any(a.dtype is dtype for dtype in _DTYPES) for a in wanted)
+        or sum(a.nbytes for a in wanted) > 2**20  # as it keeps the parameters alive
+    ):
+        return None
+    with contextlib.suppress(KeyError, StopIteration, RuntimeError):  # another thread was quicker
+        while len(_ready) >= 16:
+            del _ready[next(iter(_ready))]
+    ready = _Ready(params, x, state, *rest)
+    return ready if ready.fits else None
 
 
 @functools.lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ _FLAGS = (
     "-fno-math-errno",
     "-fPIC",
     "-shared",
+    "-DLSTMGEN_NUMPY",
 )
 
 

@@ -28,12 +28,12 @@ _MACROS = """
 NULL NAN INFINITY HUGE_VAL HUGE_VALF HUGE_VALL MATH_ERRNO MATH_ERREXCEPT NAME SIZES LSTMGEN_DOUBLE
 EOF offsetof INT_MAX LONG_MAX SIZE_MAX BUFSIZ WCHAR_MAX WCHAR_MIN
 """.split()
-_PREFIXES = ("last_", "tape_", "room_", "chunk_", "padded_")
+_PREFIXES = ("blocks_", "last_", "tape_", "room_", "chunk_", "padded_")
 # What the functions around the statements use.
 _LOCAL = """
 m s p x t n k rows steps row unit parts order batch restart lengths first state y dy tape work
 last dstate dparams dx dstate0 again all T B chunks in_order adjoint_panels operand_strips
-begins count made kept room
+begins count made kept room packed
 """.split()
 
 

@@ -68,7 +68,7 @@ class PassWriter:
         rows = "n" if stepwise else "rows"
         sizes = product.out.sizes[product.first : product.first + product.count]
         out = self._where(Place(product.out, product.first), 0, stepwise)
-        few = "if (n < TOGETHER) " if product.early else ""
+        few = "if (m->packed && n < TOGETHER) " if product.early else ""
         yield f"{few}{{  // {Line('', product.labels).comment}"
         yield "    const segment parts[] = {"
         for matrix, operand in (*product.terms, *product.ahead):
@@ -76,12 +76,13 @@ class PassWriter:
             panels, x = self._naming.member(matrix.name), self.at(operand, stepwise)
             row = padded_sum(place.array.sizes, inside=True)
             terms = self._naming.size(matrix.terms)
-            yield f"        {{m->{panels}, {x}, {terms}, 0, 1, {row}}},"
+            blocks = f"m->blocks_{panels}, {len(matrix.factors)}"
+            yield f"        {{m->{panels}, {x}, {terms}, 0, 1, {row}, {blocks}}},"
         yield "    };"
         count, add = str(len(product.terms)), str(int(product.add))
         if product.ahead:  # there already where rows are few
-            count = f"n < TOGETHER ? {count} : {len(product.terms) + len(product.ahead)}"
-            add = "n < TOGETHER"
+            add = "m->packed && n < TOGETHER"
+            count = f"{add} ? {count} : {len(product.terms) + len(product.ahead)}"
         yield (
             f"    product({padded_sum(sizes)} / LANES, {rows}, parts, {count}, "
             f"{out}, {padded_sum(product.out.sizes, inside=True)}, {add});"

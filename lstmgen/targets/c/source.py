@@ -115,17 +115,20 @@ class CSource:
         return {p: self.naming.member(p, "parameter") for p in self.form.scalars}
 
     def packing(self, which: str) -> Iterator[str]:
-        """The calls that pack the matrices of a pass."""
+        """What says where the blocks of the matrices of a pass are, and packs them."""
         for matrix in self.matrices(which):
-            vectors = f"({padded_sum(matrix.sizes, inside=True)}) / LANES"
+            member = self.member(matrix)
             for k, (factor, size) in enumerate(zip(matrix.factors, matrix.sizes, strict=True)):
-                first = f"({padded_sum(matrix.sizes[:k], inside=True)}) / LANES" if k else "0"
                 weight, place = self.block(factor.weight, factor.slot)
                 yield (
-                    f"pack(m->{self.member(matrix)}, {vectors}, {first}, p->{place}, {weight}, "
-                    f"{self.size(size)}, {self.size(matrix.terms)}, {int(factor.transposed)}, "
-                    f"{-1 if factor.negative else 1});"
+                    f"m->blocks_{member}[{k}] = (block){{p->{place}, {weight}, {self.size(size)}, "
+                    f"{int(factor.transposed)}, {-1 if factor.negative else 1}}};"
                 )
+            test = "if (m->packed) " if which == "forward" else ""
+            yield (
+                f"{test}pack(m->{member}, m->blocks_{member}, {len(matrix.factors)}, "
+                f"{self.size(matrix.terms)});"
+            )
 
     def block(self, weight: str, slot: int) -> tuple[str, str]:
         """The columns of a weight, and where a block of them begins."""

@@ -1,0 +1,112 @@
+"""C modules under several compilers and for several processors."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lstmgen
+from lstmgen import Cell, Eq, softplus, symbols, t
+from lstmgen.targets import get
+from lstmgen.targets.c import compiler
+from lstmgen.targets.rendering import files
+from tests.random_cells.checking import check
+from tests.targets.c.many import LEAN, module_of
+
+ZIG = [sys.executable, "-m", "ziglang", "cc"]
+needs_zig = pytest.mark.skipif(
+    importlib.util.find_spec("ziglang") is None, reason="no zig; pip install 'lstmgen[compiler]'"
+)
+COMPILERS = {
+    name: pytest.param(
+        [name], id=name, marks=pytest.mark.skipif(shutil.which(name) is None, reason=f"no {name}")
+    )
+    for name in ("gcc", "clang")
+} | {"zig": pytest.param(ZIG, id="zig", marks=needs_zig)}
+
+
+@pytest.fixture
+def warned(tmp_path: Path) -> Path:
+    """A cell with a function that the common text lacks."""
+    h, x, W = symbols("h x W")
+    cell = Cell("warned", Eq(h[t], softplus(W @ [h[t - 1], x[t]])))
+    for name, text in files(cell, "c").items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMPILERS.values())
+def test_modules_are_right(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", shlex.join(command))
+    cell = lstmgen.load("gru_reset_after")
+    lean = ["-O1", *LEAN[1:]] if command is ZIG else LEAN  # at -O0 it brings UBSan, and builds it
+    runner = get("c").runner(module_of(cell, *lean))
+    assert check(cell, runner, 5, dtypes=("float32",)).comparisons > 0
+
+
+@pytest.mark.parametrize("command", COMPILERS.values())
+@pytest.mark.parametrize("flags", [["-O1"], ["-O1", "-DLSTMGEN_DOUBLE", "-DLSTMGEN_NUMPY"]])
+def test_the_text_has_no_warnings(command: list[str], flags: list[str], warned: Path) -> None:
+    strict = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-c"]
+    subprocess.run([*command, *strict, *flags, "warned_c.c"], cwd=warned, check=True)
+    declared = ["-DLSTMGEN_DECLARATIONS", "warned_c.c"]
+    subprocess.run([*command, *strict, *declared], cwd=warned, check=True)
+
+
+INSTRUCTIONS = {
+    "sse2": ("-march=x86-64", "float32"),
+    "avx2": ("-march=x86-64-v3", "float64"),
+    "avx512": ("-march=x86-64-v4", "float32"),
+}
+
+
+def runs(name: str) -> bool:
+    """Whether this machine has the instructions."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return name in text
+
+
+@pytest.mark.parametrize("name", INSTRUCTIONS)
+@pytest.mark.skipif(compiler.command() is None, reason="no C compiler; " + compiler.CURE)
+def test_every_width_of_vectors_is_right(name: str) -> None:
+    """As the text chooses it for the processor, with its own tiles."""
+    if not runs({"avx512": "avx512f"}.get(name, name)):
+        pytest.skip(f"this processor has no {name}")
+    flag, dtype = INSTRUCTIONS[name]
+    cell = lstmgen.load("rnn")
+    runner = get("c").runner(module_of(cell, "-O1", flag))
+    assert check(cell, runner, 3, dtypes=(dtype,)).comparisons > 0
+
+
+@needs_zig
+@pytest.mark.parametrize("target", ["aarch64-linux-musl"])
+def test_zig_compiles_it_for_other_machines(warned: Path, target: str) -> None:
+    command = [*ZIG, "-target", target, "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([*command, "-c", "warned_c.c"], cwd=warned, check=True)
+
+
+@needs_zig
+@pytest.mark.skipif(
+    shutil.which("qemu-aarch64") is None and shutil.which("qemu-aarch64-static") is None,
+    reason="no qemu-aarch64; apt install qemu-user",
+)
+def test_aarch64_computes_the_same(tmp_path: Path) -> None:
+    """The example in C, under qemu, against the same here."""
+    from tests.targets.c.test_c_alone import built, expected_output, prepared
+
+    folder = prepared(tmp_path)
+    command = [*ZIG, "-target", "aarch64-linux-musl", "-static"]
+    program = built(folder, command)
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    assert emulator is not None
+    done = subprocess.run([emulator, str(program)], capture_output=True, text=True, check=True)
+    expected_output(folder, done.stdout)
