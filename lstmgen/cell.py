@@ -1,24 +1,17 @@
-"""A cell: its declared equations, and each stage that is derived from them."""
+"""The facade: a cell, with everything that a user asks of it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import sympy
-
-from lstmgen.form.normal_form import NormalForm
-from lstmgen.language.reading import read
+from lstmgen.show.latex import document_body, equations_latex
+from lstmgen.stages import Stages
 
 if TYPE_CHECKING:
-    from lstmgen.gradients.derivation import Gradients
-    from lstmgen.schedule.program import Schedule
     from lstmgen.show.drawing import Drawing
 
 
-class Cell:
+class Cell(Stages):
     """A recurrent cell, declared as equations in the order of the paper.
 
     Args:
@@ -33,72 +26,8 @@ class Cell:
         EquationError: the equations cannot be built; the message names the equation and the cure.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *equations: sympy.Eq,
-        output: Any = "h",
-        sizes: Mapping[Any, str] | None = None,
-        source: str = "",
-    ) -> None:
-        self.name = name
-        self.equations: tuple[sympy.Eq, ...] = equations
-        self.source = source
-        self._normal_form = read(
-            name, equations, str(output), {str(v): s for v, s in (sizes or {}).items()}
-        )
-
-    @property
-    def normal_form(self) -> NormalForm:
-        """The equations cut so that each matrix product stands in one place."""
-        return self._normal_form
-
-    @cached_property
-    def gradients(self) -> Gradients:
-        """The derived gradient equations."""
-        from lstmgen.gradients.derivation import derive
-
-        return derive(self.normal_form)
-
-    @cached_property
-    def schedule(self) -> Schedule:
-        """The program that all targets read, with products, fused blocks and what is kept."""
-        from lstmgen.schedule import schedule
-
-        return schedule(self.normal_form, self.gradients)
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """What a step hands to the next, the output first."""
-        return self.normal_form.states
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """What a step takes from outside."""
-        return self.normal_form.inputs
-
-    @property
-    def output(self) -> str:
-        """The vector that `forward` returns at every step."""
-        return self.normal_form.output
-
-    @property
-    def parameters(self) -> dict[str, tuple[str, ...]]:
-        """Each parameter's symbolic shape, in order of appearance."""
-        return {p: self.normal_form.shape(p) for p in self.normal_form.parameters}
-
-    @property
-    def digest(self) -> str:
-        """The identity of the cell, a hash of its equations, sizes and output."""
-        form = self.normal_form
-        parts = [str(form), form.output, repr(sorted(form.sizes.items())), *form.scalar_inputs]
-        text = "\n".join(parts)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
     def latex(self, *, forward: bool = True, gradients: bool = True) -> str:
         """The equations, and the derived gradients, as LaTeX in an align environment."""
-        from lstmgen.show.printing.latex import document_body
-
         return document_body(self, forward=forward, gradients=gradients)
 
     def draw(self, *, gradients: bool = False) -> Drawing:
@@ -108,8 +37,6 @@ class Cell:
         return draw(self, gradients=gradients)
 
     def _repr_latex_(self) -> str:
-        from lstmgen.show.printing.latex import equations_latex
-
         return equations_latex(self)
 
     def __repr__(self) -> str:

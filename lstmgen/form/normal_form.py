@@ -16,6 +16,7 @@ from __future__ import annotations
 import string
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 from lstmgen.algebra.expression import (
     Add,
@@ -30,6 +31,7 @@ from lstmgen.algebra.expression import (
     values,
     walk,
 )
+from lstmgen.algebra.text import text
 from lstmgen.notebook import plain_text
 
 
@@ -52,8 +54,6 @@ class Definition:
         return self.label.rstrip(string.ascii_lowercase)
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.text import text
-
         return f"({self.label}) {text(Value(self.name))} = {text(self.value)}"
 
 
@@ -138,6 +138,13 @@ class NormalForm:
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.definitions))
+
+
+class HasNormalForm(Protocol):
+    """A cell, and whatever else has a normal form."""
+
+    @property
+    def normal_form(self) -> NormalForm: ...
 
 
 def uses_product(expression: Expression) -> bool:

@@ -9,6 +9,7 @@ state.  Source: P. Werbos, "Backpropagation Through Time", Proc. IEEE 78(10), 19
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lstmgen.algebra.derivative import derivative
@@ -23,6 +24,7 @@ from lstmgen.algebra.expression import (
     add,
     children,
     masked,
+    matvecs,
     mul,
     neg,
     parameters,
@@ -39,78 +41,21 @@ from lstmgen.algebra.functions import (
     is_singular,
     vanishing_factor,
 )
+from lstmgen.algebra.text import text
 from lstmgen.form.normal_form import Definition, Names, NormalForm
+from lstmgen.form.typesetting import Typesetter
+from lstmgen.gradients import typesetting
+from lstmgen.gradients.equations import (
+    Adjoint,
+    InitialGradient,
+    InputGradient,
+    MatrixGradient,
+    OuterProduct,
+    VectorGradient,
+)
 from lstmgen.notebook import plain_text
-
-
-@dataclass(frozen=True, slots=True)
-class Adjoint:
-    """(δk): `name` is dL/d`of`.
-
-    Attributes:
-        here: the terms from uses of `of` in its own step.
-        later: the terms from uses at t-1, as the step that uses it writes them: in δ_t, for the
-            value of step t-1.  Shifted by one they are the δ_{t+1} terms of the printed equation.
-        is_output: whether dy_t is added.
-    """
-
-    label: str
-    name: str
-    of: str
-    here: tuple[Expression, ...]
-    later: tuple[Expression, ...]
-    is_output: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OuterProduct:
-    """± left_t right_t^T, summed over t and the batch: one term of a matrix's gradient."""
-
-    left: Value
-    right: Value
-    negative: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixGradient:
-    """(δk): dL/d`parameter`, for each block of columns the outer products that make it."""
-
-    label: str
-    parameter: str
-    blocks: tuple[tuple[OuterProduct, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VectorGradient:
-    """(δk): dL/d`parameter`, the sum over t and the batch of `terms` (a scalar's over units too).
-
-    Each term has the size of the definition that it comes from.
-    """
-
-    label: str
-    parameter: str
-    terms: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InputGradient:
-    """(δk): dL/dx_t; `name` is its name in later stages.
-
-    Of a scalar input it is the sum of the terms over the units.
-    """
-
-    label: str
-    name: str
-    of: str
-    terms: tuple[Expression, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class InitialGradient:
-    """(δk): dL/ds_0 for a state s: the terms that reach step 0 from step 1."""
-
-    label: str
-    state: str
+from lstmgen.typeset.formula import Formula
+from lstmgen.typeset.lines import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +71,8 @@ class Gradients:
     @property
     def masks(self) -> tuple[Function, ...]:
         """The functions in these equations that papers need not have, in order: at kinks."""
-        terms = [t for a in self.adjoints for t in (*a.here, *a.later)]
+        terms = [*self._terms()]
         terms += [t for p in self.parameters if isinstance(p, VectorGradient) for t in p.terms]
-        terms += [t for i in self.inputs for t in i.terms]
         calls = [n.function for term in terms for n in walk(term) if isinstance(n, Call)]
         own = {
             n.function for d in self.form.definitions for n in walk(d.value) if isinstance(n, Call)
@@ -150,15 +94,58 @@ class Gradients:
     _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.text import gradients_text
+        lines = [*map(str, self.adjoints), *map(str, self.parameters)]
+        for inputs in self.inputs:
+            right = text(add(*inputs.terms))
+            if inputs.of in self.form.scalar_inputs:
+                right = f"1^T·({right})"
+            lines.append(f"({inputs.label}) {inputs.name}_t = {right}")
+        for initial in self.initial:
+            right = text(add(*self.adjoint(initial.state).later))
+            lines.append(f"({initial.label}) d_{initial.state}_0 = {right} at t = 1")
+        return "\n".join(lines)
 
-        return gradients_text(self)
+    def typesetter(self, others: Mapping[str, Formula] | None = None) -> Typesetter:
+        """Typesets the values and the adjoints of these equations; `others` as they are given."""
+        adjoints = {a.name: a.of for a in self.adjoints} | {i.name: i.of for i in self.inputs}
+        return Typesetter(self.form, adjoints, others)
+
+    def lines(self) -> tuple[list[Line], list[Line], list[Line]]:
+        """The typeset equations of the adjoints, the parameters, and of inputs and first states."""
+        printer = self.typesetter()
+        rest = [typesetting.of_input(gradient, printer) for gradient in self.inputs]
+        for initial in self.initial:
+            later = self.adjoint(initial.state).later
+            rest.append(typesetting.of_initial_state(initial, later, printer))
+        return (
+            [typesetting.of_value(adjoint, printer) for adjoint in self.adjoints],
+            [x for p in self.parameters for x in typesetting.of_parameter(p, printer)],
+            rest,
+        )
+
+    def block_lines(self) -> list[Line]:
+        """The blocks of columns that the equations name, W_f = [W_{f,h}, W_{f,x}]."""
+        named = {m.weight for term in self._terms() for m in matvecs(term)}
+        named |= {
+            gradient.parameter
+            for gradient in self.parameters
+            if isinstance(gradient, MatrixGradient) and not typesetting.is_whole(gradient)
+        }
+        return self.typesetter().block_lines([w for w in self.form.weights if w in named])
+
+    def _terms(self) -> Iterator[Expression]:
+        """Of values and inputs."""
+        for adjoint in self.adjoints:
+            yield from (*adjoint.here, *adjoint.later)
+        for gradient in self.inputs:
+            yield from gradient.terms
 
     def latex(self) -> str:
-        """The derived equations as LaTeX."""
-        from lstmgen.show.printing.latex import gradients_latex
-
-        return gradients_latex(self)
+        """The derived equations with the definitions they use, in align* environments and text."""
+        helpers = self.typesetter().helper_lines()
+        return typesetting.document(
+            self.form, helpers, self.block_lines(), self.lines(), self.masks
+        )
 
     def _repr_latex_(self) -> str:
         return self.latex()

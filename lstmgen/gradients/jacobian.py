@@ -14,7 +14,6 @@ networks", ICML 2013, equations (3) to (5).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from lstmgen.algebra.derivative import derivative
 from lstmgen.algebra.expression import (
@@ -32,79 +31,15 @@ from lstmgen.algebra.expression import (
     walk,
     without_masks,
 )
-from lstmgen.form.normal_form import Definition, Names, NormalForm
+from lstmgen.form.normal_form import Definition, HasNormalForm, Names, NormalForm
+from lstmgen.gradients.jacobian_typesetting import lines, notes
+from lstmgen.gradients.paths import Block, Diagonal, Entry, Factor, Group, Term, Whole
 from lstmgen.notebook import plain_text
+from lstmgen.typeset.lines import Line, align
 
-if TYPE_CHECKING:
-    from lstmgen.cell import Cell
-
-__all__ = ["Block", "Diagonal", "Entry", "Group", "Jacobian", "Term", "Whole", "jacobian"]
+__all__ = ["Jacobian", "jacobian"]
 
 _LONG = 24  # nodes: a direct path longer than this that is wanted twice gets a name
-
-
-@dataclass(frozen=True, slots=True)
-class Diagonal:
-    """diag(vector); a vector of ones is the identity."""
-
-    vector: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Block `slot` of the columns of `weight`, or its transpose."""
-
-    weight: str
-    slot: int
-    transposed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """The Jacobian d`of`_t/d`by`_{t-1}, which has an entry of its own.
-
-    With `part`, only what passes through products.
-    """
-
-    of: str
-    by: str
-    part: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A sum in parentheses."""
-
-    terms: tuple[Term, ...]
-
-
-Factor = Diagonal | Block | Whole | Group
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A product of matrices, subtracted if `negative`; it has at least one factor."""
-
-    factors: tuple[Factor, ...]
-    negative: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """(Jk): d`of`_t/d`by`_{t-1} = diag(direct) + products.
-
-    Attributes:
-        direct: the diagonal of all paths that meet no matrix product; zero if there are none.
-        products: the paths through matrix products, in the order of the equations.
-        diagonal: if not None, the name that other entries have for `direct`.
-    """
-
-    label: str
-    of: str
-    by: str
-    direct: Expression
-    products: tuple[Term, ...]
-    diagonal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,21 +71,22 @@ class Jacobian:
     _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.jacobian import jacobian_text
-
-        return jacobian_text(self)
+        entries = (*self.entries, *self.helpers)
+        return "\n".join([*map(str, entries), *notes(entries, self.form)])
 
     def latex(self) -> str:
         """The equations in one align environment."""
-        from lstmgen.show.printing.jacobian import jacobian_latex
+        return align(self.lines())
 
-        return jacobian_latex(self)
+    def lines(self) -> list[Line]:
+        """All equations, then the symbols that they add."""
+        return lines((*self.entries, *self.helpers), self.form)
 
     def _repr_latex_(self) -> str:
         return self.latex()
 
 
-def jacobian(cell: Cell) -> Jacobian:
+def jacobian(cell: HasNormalForm) -> Jacobian:
     """The state-to-state Jacobian of a cell.
 
     The number and the length of its equations grow in proportion to the cell's, for each state.
@@ -163,7 +99,7 @@ def jacobian(cell: Cell) -> Jacobian:
     entries = [found.pop((of, by)) for of in form.states for by in form.states]
     helpers = found.values()
     return Jacobian(
-        cell.name,
+        form.name,
         tuple(replace(e, label=f"J{k}") for k, e in enumerate(entries, 1)),
         tuple(replace(e, label=f"J{k}") for k, e in enumerate(helpers, len(entries) + 1)),
         form,

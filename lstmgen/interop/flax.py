@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
 from lstmgen.interop.stacks import Array, Converter, Stacks, as_array, converter
+from lstmgen.stages import Stages
 
 __all__ = ["from_flax", "to_flax"]
 
@@ -18,7 +18,7 @@ Tree = dict[str, dict[str, Array]]
 _WRAPPED = ("params", "cell")  # what may stand around a cell's own entries
 
 
-def from_flax(cell: Cell | str, params: Mapping[str, Any]) -> dict[str, Array]:
+def from_flax(cell: Stages | str, params: Mapping[str, Any]) -> dict[str, Array]:
     """The parameters of a cell from those of a Flax cell.
 
     `lstm` and `lstm_np` are LSTMCell and OptimizedLSTMCell, `gru_reset_after` GRUCell, `rnn`
@@ -47,7 +47,7 @@ def from_flax(cell: Cell | str, params: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def to_flax(
-    cell: Cell | str, params: Mapping[str, Any], *, like: Mapping[str, Any] | None = None
+    cell: Stages | str, params: Mapping[str, Any], *, like: Mapping[str, Any] | None = None
 ) -> Tree:
     """The dict of a Flax cell's dense layers, each with "kernel" and some with "bias".
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
 from lstmgen.interop.stacks import (
     Array,
@@ -17,12 +16,13 @@ from lstmgen.interop.stacks import (
     converter,
     without_biases,
 )
+from lstmgen.stages import Stages
 
 __all__ = ["from_keras", "to_keras"]
 
 
 def from_keras(
-    cell: Cell | str, weights: Sequence[Any], *, reverse: bool = False
+    cell: Stages | str, weights: Sequence[Any], *, reverse: bool = False
 ) -> dict[str, Array]:
     """The parameters of a cell from a Keras layer's weights, [kernel, recurrent_kernel, bias].
 
@@ -51,7 +51,7 @@ def from_keras(
 
 
 def to_keras(
-    cell: Cell | str,
+    cell: Stages | str,
     params: Mapping[str, Any],
     *,
     like: Sequence[Any] | None = None,

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
 from lstmgen.interop.stacks import Array, Stacks, as_array, converter, without_biases
+from lstmgen.stages import Stages
 
 __all__ = ["from_onnx", "to_onnx"]
 
 
 def from_onnx(
-    cell: Cell | str, weights: Mapping[str, Any], *, direction: int = 0
+    cell: Stages | str, weights: Mapping[str, Any], *, direction: int = 0
 ) -> dict[str, Array]:
     """The parameters of a cell from the inputs W, R, B and P of an ONNX operator.
 
@@ -42,7 +42,7 @@ def from_onnx(
 
 
 def to_onnx(
-    cell: Cell | str,
+    cell: Stages | str,
     params: Mapping[str, Any],
     *,
     like: Mapping[str, Any] | None = None,

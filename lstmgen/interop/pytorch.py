@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
 from lstmgen.interop.stacks import Array, Stacks, as_array, converter, without_biases
+from lstmgen.stages import Stages
 
 __all__ = ["from_torch", "to_torch"]
 
 
 def from_torch(
-    cell: Cell | str,
+    cell: Stages | str,
     state_dict: Mapping[str, Any],
     *,
     layer: int = 0,
@@ -46,7 +46,7 @@ def from_torch(
 
 
 def to_torch(
-    cell: Cell | str,
+    cell: Stages | str,
     params: Mapping[str, Any],
     *,
     layer: int | None = 0,

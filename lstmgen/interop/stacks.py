@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
 from lstmgen.interop.layouts import CELLS, LAYOUTS, CellLayout, Gate, Layout
+from lstmgen.stages import Stages
 
 __all__ = ["Array", "Converter", "Stacks", "as_array", "converter", "supported", "without_biases"]
 
@@ -44,7 +44,7 @@ def supported(framework: str) -> dict[str, Layout]:
     return {name: kinds[c.kind] for name, c in CELLS.items() if c.kind in kinds}
 
 
-def converter(cell: Cell | str, framework: str) -> Converter:
+def converter(cell: Stages | str, framework: str) -> Converter:
     """The converter of a cell for a framework.
 
     Raises:
@@ -60,7 +60,7 @@ def converter(cell: Cell | str, framework: str) -> Converter:
             f"{framework} has no layout for the cell {name}; it has {', '.join(sorted(layouts))}"
         )
     known = load(name)
-    if isinstance(cell, Cell) and cell.digest != known.digest:
+    if isinstance(cell, Stages) and cell.digest != known.digest:
         raise UsageError(
             f"this cell {name} has other equations than the built-in {name}, which is what "
             f"{layouts[name].operator} computes"
@@ -97,7 +97,7 @@ def as_array(what: str, value: Any) -> Array:
 class Converter:
     """Between the parameters of a cell and the stacks of a framework; all of it copies."""
 
-    def __init__(self, cell: Cell, own: CellLayout, layout: Layout) -> None:
+    def __init__(self, cell: Stages, own: CellLayout, layout: Layout) -> None:
         self.cell, self.layout = cell, layout
         self._own, self._form = own, cell.normal_form
 

@@ -18,6 +18,9 @@ from typing import Any
 import sympy
 
 from lstmgen.algebra.functions import BY_NOTATION, FUNCTIONS, Function
+from lstmgen.algebra.symbols import symbol
+from lstmgen.typeset.formula import Letters, Time
+from lstmgen.typeset.latex import latex
 
 __all__ = ["Eq", "scalars", "symbols", "t", *sorted(BY_NOTATION)]
 
@@ -169,6 +172,9 @@ class Transpose(sympy.Expr):  # type: ignore[misc]
     def _sympystr(self, printer: Any) -> str:
         return f"{printer._print(self.args[0])}.T"
 
+    def _latex(self, printer: Any) -> str:
+        return rf"{printer._print(self.args[0])}^{{\top}}"
+
 
 class At(Ordered, sympy.Expr):  # type: ignore[misc]
     """A vector at a time step, `h[t-1]`."""
@@ -195,9 +201,9 @@ class At(Ordered, sympy.Expr):  # type: ignore[misc]
         return f"{self.name}[{self.args[1]}]".replace(" ", "")
 
     def _latex(self, printer: Any) -> str:
-        from lstmgen.language.names import latex_name
-
-        return latex_name(self.name, str(self.args[1]).replace(" ", ""))
+        offset = self.offset
+        time = Time(int(offset)) if offset.is_Integer else Letters(str(self.args[1]))
+        return latex(symbol(self.name, time))
 
 
 def _own_time(index: sympy.Basic) -> sympy.Basic:

@@ -22,7 +22,7 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.errors import StageError
 from lstmgen.form.normal_form import Definition, NormalForm
-from lstmgen.gradients.derivation import MatrixGradient, OuterProduct
+from lstmgen.gradients.equations import MatrixGradient, OuterProduct
 from lstmgen.schedule.lives import closure, parts, reads
 from lstmgen.schedule.program import Block, Column, Fanout, Gather, Row, Schedule, Stage
 from lstmgen.schedule.variables import Part, Role

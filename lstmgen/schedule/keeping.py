@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from lstmgen.algebra.expression import Expression, values
 from lstmgen.form.normal_form import Definition, NormalForm, uses_product
-from lstmgen.gradients.derivation import Gradients, MatrixGradient, VectorGradient
+from lstmgen.gradients.derivation import Gradients
+from lstmgen.gradients.equations import MatrixGradient, VectorGradient
 from lstmgen.schedule.program import Block, Gather, Program, Reduction, WeightGradient
 
 

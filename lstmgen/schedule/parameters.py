@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lstmgen.algebra.expression import ZERO, Expression, Value, add, values
 from lstmgen.form.normal_form import NormalForm
-from lstmgen.gradients.derivation import Gradients, MatrixGradient, VectorGradient
+from lstmgen.gradients.derivation import Gradients
+from lstmgen.gradients.equations import MatrixGradient, VectorGradient
 from lstmgen.schedule.program import Outer, Reduction, WeightGradient
 
 

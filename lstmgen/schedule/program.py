@@ -15,9 +15,11 @@ last.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lstmgen.algebra.expression import Expression, Value, values
+from lstmgen.algebra.text import block_text, text
 from lstmgen.form.normal_form import Definition, NormalForm
 from lstmgen.gradients.derivation import Gradients
 from lstmgen.notebook import plain_text
@@ -43,9 +45,10 @@ class Fanout:
     rows: tuple[Row, ...]
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.text import fanout_text
-
-        return fanout_text(self)
+        """[W_f[0]; W_i[0]] · h_{t-1} -> W_f_h, W_i_h."""
+        stack = "; ".join(block_text(row.weight, row.slot, row.transposed) for row in self.rows)
+        results = ", ".join(row.result for row in self.rows)
+        return f"{results} = [{stack}] · {text(self.operand)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,13 @@ class Gather:
     label: str
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.text import gather_text
-
-        return gather_text(self)
+        """back_h = W_f[0]^T·d_a_f + W_i[0]^T·d_a_i."""
+        terms = [
+            f"{'-' if c.negative else '+'} "
+            f"{block_text(c.weight, c.slot, c.transposed)}·{c.operand}_t"
+            for c in self.columns
+        ]
+        return f"({self.label}) {self.result} = {' '.join(terms).removeprefix('+ ')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +132,13 @@ class WeightGradient:
         return (self.operand, *dict.fromkeys(Value(row.adjoint) for row in self.rows))
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.text import weight_gradient_text
-
-        return weight_gradient_text(self)
+        """d W_f[0], d W_i[0] += sum_t [d_a_f; d_a_i] h_{t-1}^T."""
+        names = ", ".join(f"d {block_text(r.weight, r.slot, False)}" for r in self.rows)
+        adjoints = "; ".join(
+            ("-" if r.negative else "") + r.adjoint + "_t" + ("(^T)" if r.transposed else "")
+            for r in self.rows
+        )
+        return f"{names} += sum_t [{adjoints}] {text(self.operand)}^T"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +193,28 @@ class Schedule:
     _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.text import schedule_text
+        lines: list[str] = []
+        for title, program in (("forward", self.forward), ("backward", self.backward)):
+            lines += _program(title, program)
+            if title == "forward":
+                lines.append(f"  kept for backward: {', '.join(self.kept)}")
+                again = ", ".join(d.name for d in self.recomputed)
+                lines.append(f"  evaluated again:   {again or 'nothing'}")
+        lines.append("parameters, all steps at once:")
+        lines += [f"  product {w}" for w in self.weight_gradients]
+        lines += [f"  sum     d {r.parameter} = sum_t {text(r.value)}" for r in self.reductions]
+        return "\n".join(lines)
 
-        return schedule_text(self)
+
+def _program(title: str, program: Program) -> Iterator[str]:
+    """A stage a line, after a line for each part that has any."""
+    for part, stages in (
+        ("all steps at once", program.before),
+        ("each step", program.loop),
+        ("all steps at once", program.after),
+    ):
+        if stages:
+            yield f"{title}, {part}:"
+        for stage in stages:
+            kind = "block" if isinstance(stage, Block) else "product"
+            yield from (f"  {kind:8}{line}" for line in str(stage).splitlines())

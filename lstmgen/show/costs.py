@@ -49,14 +49,17 @@ class Formula:
         """The number for given sizes."""
         return sum(c * prod(sizes[s] for s in own) for own, c in self.terms)
 
-    def __str__(self) -> str:
-        # The highest powers first, then by name.
+    @property
+    def ordered(self) -> list[tuple[dict[str, int], int]]:
+        """The power of each size, and the coefficient: the highest powers first, then by name."""
         ordered = sorted(self.terms, key=lambda term: (-len(term[0]), term[0]))
-        return " + ".join("·".join(_term(own, c)) for own, c in ordered) or "0"
+        return [({s: own.count(s) for s in own}, coefficient) for own, coefficient in ordered]
+
+    def __str__(self) -> str:
+        return " + ".join("·".join(_term(powers, c)) for powers, c in self.ordered) or "0"
 
 
-def _term(sizes: tuple[str, ...], coefficient: int) -> list[str]:
-    powers = {s: sizes.count(s) for s in sizes}
+def _term(powers: Mapping[str, int], coefficient: int) -> list[str]:
     factors = [s if n == 1 else f"{s}^{n}" for s, n in powers.items()]
     return factors if coefficient == 1 and factors else [str(coefficient), *factors]
 

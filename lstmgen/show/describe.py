@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["SCHEMA", "as_json", "describe"]
 
@@ -13,7 +13,7 @@ SCHEMA = 1
 """Version of the JSON form; it grows when a field changes its meaning or goes."""
 
 
-def describe(cell: Cell) -> str:
+def describe(cell: Stages) -> str:
     """Equations with labels, states, inputs, output, parameters with shapes, sizes and source."""
     sizes, extents = cell.normal_form.sizes, cell.normal_form.input_extents
     parts = [
@@ -35,7 +35,7 @@ def describe(cell: Cell) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def as_json(cell: Cell) -> dict[str, object]:
+def as_json(cell: Stages) -> dict[str, object]:
     """The same as plain data; a shape is a list of sizes, and empty for a scalar."""
     sizes = cell.normal_form.sizes
     return {
@@ -57,7 +57,7 @@ def as_json(cell: Cell) -> dict[str, object]:
     }
 
 
-def _read_as(cell: Cell) -> list[str]:
+def _read_as(cell: Stages) -> list[str]:
     """Of a cell that was read from a text: each symbol, and what else was concluded, and why."""
     return [*map(str, getattr(cell, "symbols", ())), *getattr(cell, "inferences", ())]
 
@@ -75,7 +75,7 @@ def _shape(shape: tuple[str, ...]) -> str:
     return f"({', '.join(shape)})" if shape else "() a scalar"
 
 
-def _sizes(cell: Cell) -> list[tuple[str, str]]:
+def _sizes(cell: Stages) -> list[tuple[str, str]]:
     """Every size symbol, with what it measures and the vectors that have it."""
     form = cell.normal_form
     # A label without a letter is an equation of the cell's, not one added by the normal form.
@@ -87,7 +87,7 @@ def _sizes(cell: Cell) -> list[tuple[str, str]]:
     return [(size, f"{_meaning(cell, size)}: {', '.join(who)}") for size, who in having.items()]
 
 
-def _meaning(cell: Cell, size: str) -> str:
+def _meaning(cell: Stages, size: str) -> str:
     if size == "H":
         return "hidden size"
     return "input size" if size in cell.normal_form.input_sizes else "declared size"

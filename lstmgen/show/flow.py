@@ -29,7 +29,7 @@ from lstmgen.notebook import plain_text
 from lstmgen.show.flow_rules import forget_biases, masks
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["SCHEMA", "Curve", "Flow", "Settings", "forget_biases", "measure"]
 
@@ -158,13 +158,13 @@ class Flow:
     _repr_pretty_ = plain_text
 
     def __str__(self) -> str:
-        from lstmgen.show.printing.flow import flow_text
+        from lstmgen.show.flow_text import flow_text
 
         return flow_text(self)
 
     def svg(self) -> str:
         """The norms against k on a logarithmic axis: medians, and the spread over the seeds."""
-        from lstmgen.show.printing.flow import flow_svg
+        from lstmgen.show.flow_text import flow_svg
 
         return flow_svg(self)
 
@@ -173,7 +173,7 @@ class Flow:
 
 
 def measure(
-    cells: Sequence[Cell],
+    cells: Sequence[Stages],
     settings: Settings | None = None,
     *,
     forget_bias: Sequence[float] = (1.0,),
@@ -200,7 +200,7 @@ def measure(
         if not any(name in cell.inputs for cell in cells):
             known = ", ".join(dict.fromkeys(x for cell in cells for x in cell.inputs))
             raise UsageError(f"no cell here has an input {name}; there are {known}")
-    runs: list[tuple[Cell, dict[str, float]]] = []
+    runs: list[tuple[Stages, dict[str, float]]] = []
     without: list[str] = []
     for cell in cells:
         own = {n: v for n, v in settings.biases.items() if n in cell.parameters}
@@ -226,14 +226,14 @@ def measure(
     return Flow(settings, tuple(curves), tuple(forget_bias), tuple(without), tuple(drawn))
 
 
-def _compile(cell: Cell) -> ModuleType:
+def _compile(cell: Stages) -> ModuleType:
     from lstmgen.targets.rendering import compile
 
     return compile(cell, targets.DEFAULT)
 
 
 def _parameters(
-    module: ModuleType, cell: Cell, settings: Settings, biases: Mapping[str, float], seed: int
+    module: ModuleType, cell: Stages, settings: Settings, biases: Mapping[str, float], seed: int
 ) -> dict[str, Any]:
     """The module's initial parameters, scaled and with the biases set."""
     form, H = cell.normal_form, settings.hidden_size
@@ -250,7 +250,7 @@ def _parameters(
     return params
 
 
-def _extent(cell: Cell, value: str, settings: Settings) -> int:
+def _extent(cell: Stages, value: str, settings: Settings) -> int:
     """The number of units of a value: an input's own size is D, every other is H."""
     form = cell.normal_form
     if value in form.scalar_inputs:
@@ -260,7 +260,7 @@ def _extent(cell: Cell, value: str, settings: Settings) -> int:
 
 
 def _norms(
-    module: ModuleType, cell: Cell, settings: Settings, biases: Mapping[str, float], seed: int
+    module: ModuleType, cell: Stages, settings: Settings, biases: Mapping[str, float], seed: int
 ) -> dict[str, tuple[float, ...]]:
     """For every state, the norms for k = 1 to T.
 

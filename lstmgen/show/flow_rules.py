@@ -21,8 +21,8 @@ from lstmgen.algebra.expression import (
 from lstmgen.gradients.jacobian import jacobian
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
     from lstmgen.form.normal_form import NormalForm
+    from lstmgen.stages import Stages
 
 __all__ = ["forget_biases", "masks"]
 
@@ -32,7 +32,7 @@ _Bias = tuple[str, int]
 """A parameter of a gate, and whether the gate rises with it (1) or falls (-1)."""
 
 
-def forget_biases(cell: Cell) -> dict[str, int]:
+def forget_biases(cell: Stages) -> dict[str, int]:
     """The biases of the gates on the direct paths of states to themselves, and their direction.
 
     A term of the direct part of ds_t/ds_{t-1} that is a gate alone keeps the state: a sigmoid, an
@@ -52,7 +52,7 @@ def forget_biases(cell: Cell) -> dict[str, int]:
     return found
 
 
-def masks(cell: Cell) -> tuple[str, ...]:
+def masks(cell: Stages) -> tuple[str, ...]:
     """The inputs that stand as 1 - d somewhere: they choose between two values."""
     form = cell.normal_form
     found = {

@@ -17,7 +17,7 @@ from lstmgen.targets.target import Files, module_name
 from lstmgen.targets.writing import Outcome, read, write_all
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
     from lstmgen.targets.target import Target
 
 __all__ = ["KEPT", "Prepared", "build", "check_folder", "is_generated", "prepare"]
@@ -43,7 +43,7 @@ class Prepared:
         files: their text by name, the module first.
     """
 
-    cell: Cell
+    cell: Stages
     target: Target
     folder: Path
     files: Files
@@ -90,7 +90,7 @@ class Prepared:
 
 
 def prepare(
-    cell: Cell,
+    cell: Stages,
     target: str | Target,
     directory: str | os.PathLike[str] = "generated",
     *,
@@ -120,7 +120,7 @@ def prepare(
 
 
 def build(
-    cell: Cell,
+    cell: Stages,
     target: str | Target,
     directory: str | os.PathLike[str] = "generated",
     *,

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from lstmgen.targets import registry
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
     from lstmgen.targets.target import Files, Target
 
 __all__ = ["compile", "files", "render"]
 
 
-def render(cell: Cell | str | os.PathLike[str], target: str | Target, **options: str | None) -> str:
+def render(
+    cell: Stages | str | os.PathLike[str], target: str | Target, **options: str | None
+) -> str:
     """The source of the module that computes a cell on a target.
 
     The same cell, target and options give the same text everywhere.
@@ -34,7 +36,7 @@ def render(cell: Cell | str | os.PathLike[str], target: str | Target, **options:
 
 
 def files(
-    cell: Cell | str | os.PathLike[str], target: str | Target, **options: str | None
+    cell: Stages | str | os.PathLike[str], target: str | Target, **options: str | None
 ) -> Files:
     """The text of all files that `lstmgen build` writes, by name, the module first.
 
@@ -48,7 +50,7 @@ def files(
 
 
 def compile(
-    cell: Cell | str | os.PathLike[str], target: str | Target, **options: str | None
+    cell: Stages | str | os.PathLike[str], target: str | Target, **options: str | None
 ) -> types.ModuleType:
     """The module that computes a cell on a target, in memory.
 
@@ -62,7 +64,7 @@ def compile(
     return found.load(files(cell, found, **options), found.devices[0])
 
 
-def as_cell(cell: Cell | str | os.PathLike[str]) -> Cell:
+def as_cell(cell: Stages | str | os.PathLike[str]) -> Stages:
     """A cell as it is; a name or a path is loaded."""
     if isinstance(cell, (str, os.PathLike)):
         from lstmgen.library.loading import load

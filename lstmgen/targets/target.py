@@ -22,7 +22,7 @@ from lstmgen.targets.requirement import Requirement
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
     from lstmgen.verification.report import Check
     from lstmgen.verification.verifier import Bench
 
@@ -169,17 +169,17 @@ class Target(ABC):
     # From a cell to text
 
     @abstractmethod
-    def render(self, cell: Cell, options: Mapping[str, str]) -> str:
+    def render(self, cell: Stages, options: Mapping[str, str]) -> str:
         """The text of a cell's module; the same arguments give the same text everywhere.
 
         `options` has a value for each of `self.options`.
         """
 
-    def files(self, cell: Cell, options: Mapping[str, str]) -> Files:
+    def files(self, cell: Stages, options: Mapping[str, str]) -> Files:
         """The text of all files that a build writes, by name, the module first."""
         return {module_name(cell.name, self.name): self.render(cell, options)}
 
-    def plan(self, cell: Cell, options: Mapping[str, str]) -> Any:
+    def plan(self, cell: Stages, options: Mapping[str, str]) -> Any:
         """What the text is printed from, for tests and tools; None where there is no such thing."""
         return None
 
@@ -188,7 +188,7 @@ class Target(ABC):
         """The names that the generated code uses itself, and a cell's vectors must not."""
         return frozenset()
 
-    def explain(self, cell: Cell) -> Mapping[str, Sequence[str]]:
+    def explain(self, cell: Stages) -> Mapping[str, Sequence[str]]:
         """Lines by title that `lstmgen explain --target` adds: how the module works."""
         return {}
 
@@ -223,7 +223,7 @@ class Target(ABC):
 
     # Verification
 
-    def quick_check(self, cell: Cell, files: Files) -> tuple[str, ...]:
+    def quick_check(self, cell: Stages, files: Files) -> tuple[str, ...]:
         """What is wrong with what is to be written, with the equation; nothing if it is right.
 
         This may take half a second.  By default the module is run, and compared with the
@@ -286,7 +286,7 @@ class Target(ABC):
             chosen[name] = value
         return chosen
 
-    def check_functions(self, cell: Cell) -> None:
+    def check_functions(self, cell: Stages) -> None:
         """Raise `EquationError` where the cell needs a function that the target cannot print."""
         if self.functions is None:
             return

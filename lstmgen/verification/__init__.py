@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lstmgen import targets
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
+from lstmgen.stages import Stages
 from lstmgen.targets.target import Target
 from lstmgen.verification.derivation import check_derivation
 from lstmgen.verification.files import (
@@ -50,7 +50,7 @@ __all__ = [
 
 
 def verify(
-    cell: Cell | str | os.PathLike[str],
+    cell: Stages | str | os.PathLike[str],
     target: str | Target = targets.DEFAULT,
     *,
     device: str | None = None,
@@ -77,7 +77,7 @@ def verify(
 
 def verify_module(
     module: Any,
-    cell: Cell | str | os.PathLike[str],
+    cell: Stages | str | os.PathLike[str],
     target: str | Target = targets.DEFAULT,
     *,
     device: str | None = None,
@@ -94,7 +94,7 @@ def verify_module(
 
 def verify_file(
     path: str | os.PathLike[str],
-    cell: Cell | str | os.PathLike[str] | None = None,
+    cell: Stages | str | os.PathLike[str] | None = None,
     *,
     device: str | None = None,
     progress: Progress | None = None,
@@ -127,15 +127,15 @@ def verify_file(
     return Verifier(found, runner.target).verify(runner, progress)
 
 
-def _cell(cell: Cell | str | os.PathLike[str]) -> Cell:
-    if isinstance(cell, Cell):
+def _cell(cell: Stages | str | os.PathLike[str]) -> Stages:
+    if isinstance(cell, Stages):
         return cell
     from lstmgen.library.loading import load
 
     return load(cell)
 
 
-def _built_in(name: Any, path: str | os.PathLike[str]) -> Cell:
+def _built_in(name: Any, path: str | os.PathLike[str]) -> Stages:
     from lstmgen.library.loading import load, names
 
     if name not in names():

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lstmgen.gradients.derivation import (
+from lstmgen.gradients.derivation import Gradients
+from lstmgen.gradients.equations import (
     Adjoint,
-    Gradients,
     InitialGradient,
     InputGradient,
     MatrixGradient,

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lstmgen.cell import Cell
 from lstmgen.errors import VerificationError
 from lstmgen.form.normal_form import NormalForm
-from lstmgen.gradients.derivation import VectorGradient
+from lstmgen.gradients.equations import VectorGradient
+from lstmgen.stages import Stages
 from lstmgen.verification.adjoints import Backward, GradientEquations
 from lstmgen.verification.arithmetic import Arithmetic, IndefiniteError, PointError
 from lstmgen.verification.equations import NormalFormEvaluator
@@ -138,7 +138,7 @@ def quick_shapes(form: NormalForm, more: Sequence[Sizes4] = ()) -> tuple[Shape, 
 class Cases:
     """Makes the cases of a cell."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Stages) -> None:
         self._form = cell.normal_form
         self._arithmetic = Arithmetic(DIGITS)
         self._reference = Reference(cell, self._arithmetic)

@@ -16,15 +16,15 @@ from math import inf
 from typing import Any
 
 from lstmgen.algebra.expression import MatVec
-from lstmgen.cell import Cell
-from lstmgen.gradients.derivation import (
+from lstmgen.gradients.derivation import Gradients
+from lstmgen.gradients.equations import (
     Adjoint,
-    Gradients,
     InitialGradient,
     InputGradient,
     MatrixGradient,
     VectorGradient,
 )
+from lstmgen.stages import Stages
 from lstmgen.verification.adjoints import Backward, GradientEquations
 from lstmgen.verification.arithmetic import Arithmetic, PointError, Real
 from lstmgen.verification.equations import NormalFormEvaluator
@@ -49,7 +49,7 @@ Advance = Callable[[str], None]
 
 
 def check_derivation(
-    cell: Cell, gradients: Gradients | None = None, advance: Advance | None = None
+    cell: Stages, gradients: Gradients | None = None, advance: Advance | None = None
 ) -> tuple[Check, ...]:
     """One line for each equation of the normal form and each derived equation of the cell.
 
@@ -72,7 +72,7 @@ def check_derivation(
 class _Derivation:
     def __init__(
         self,
-        cell: Cell,
+        cell: Stages,
         gradients: Gradients,
         shapes: tuple[Shape, ...],
         advance: Advance | None,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lstmgen.cell import Cell
 from lstmgen.gradients.derivation import Gradients
+from lstmgen.stages import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Label:
 class Labels:
     """The labels of a cell's equations, by what they define."""
 
-    def __init__(self, cell: Cell, gradients: Gradients) -> None:
+    def __init__(self, cell: Stages, gradients: Gradients) -> None:
         form = gradients.form
         written = {
             str(k): f"{equation.lhs} = {equation.rhs}"

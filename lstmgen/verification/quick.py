@@ -18,9 +18,9 @@ import mpmath
 import numpy as np
 import numpy.typing as npt
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UnavailableError
 from lstmgen.form.normal_form import NormalForm
+from lstmgen.stages import Stages
 from lstmgen.targets.target import Runner
 from lstmgen.verification.arithmetic import Arithmetic, PointError
 from lstmgen.verification.labels import Label, Labels, spans
@@ -50,7 +50,7 @@ _ATTEMPTS = 12  # of each range
 _SHARE = 1e-3  # of the largest value of its kind that an array counts as at least
 
 
-def check_module(cell: Cell, runner: Runner) -> tuple[str, ...]:
+def check_module(cell: Stages, runner: Runner) -> tuple[str, ...]:
     """What is wrong with a module, an equation at a time; nothing if it agrees with its cell."""
     labels, equations = Labels(cell, cell.gradients), _Equations(cell)
     first = _SIZES_OF_MANY if len(cell.equations) > _MANY else _SIZES
@@ -143,7 +143,7 @@ class _Case:
 class _Equations:
     """The cell's equations in float64."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Stages) -> None:
         self._form = cell.normal_form
         self._arithmetic = _Vectors()
         self._equations = Reference(cell, self._arithmetic).equations

@@ -15,8 +15,8 @@ from typing import Any
 import sympy
 
 from lstmgen.algebra.functions import BY_NOTATION
-from lstmgen.cell import Cell
 from lstmgen.language import notation
+from lstmgen.stages import Stages
 from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector
 from lstmgen.verification.points import Point
 from lstmgen.verification.unrolling import Frame, Shift, Trajectory, finish, unroll
@@ -30,7 +30,7 @@ class Reference:
     Every right side becomes a function of the step's values once; evaluating is then quick.
     """
 
-    def __init__(self, cell: Cell, arithmetic: Arithmetic) -> None:
+    def __init__(self, cell: Stages, arithmetic: Arithmetic) -> None:
         self.arithmetic = arithmetic
         self._sizes = cell.normal_form.sizes
         self.equations: list[tuple[str, Evaluator]] = [

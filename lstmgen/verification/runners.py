@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lstmgen import targets
-from lstmgen.cell import Cell
+from lstmgen.stages import Stages
 from lstmgen.targets import rendering
 from lstmgen.targets.target import Runner, Target
 from lstmgen.verification.files import load_module_file, target_of_file
@@ -31,7 +31,7 @@ def make_runner(
 
 
 def build_runner(
-    cell: Cell, target: str | Target = targets.DEFAULT, device: str | None = None
+    cell: Stages, target: str | Target = targets.DEFAULT, device: str | None = None
 ) -> Runner:
     """A runner for the module that lstmgen generates for the cell, made in memory.
 

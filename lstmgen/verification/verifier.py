@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lstmgen import targets
-from lstmgen.cell import Cell
 from lstmgen.errors import VerificationError
 from lstmgen.form.normal_form import NormalForm
+from lstmgen.stages import Stages
 from lstmgen.targets.target import Runner, Target
 from lstmgen.verification.cases import (
     BOUNDS,
@@ -60,7 +60,7 @@ class Verifier:
     """
 
     def __init__(
-        self, cell: Cell, target: str | Target = targets.DEFAULT, *, quick: bool = False
+        self, cell: Stages, target: str | Target = targets.DEFAULT, *, quick: bool = False
     ) -> None:
         self.cell = cell
         self.target = targets.get(target)

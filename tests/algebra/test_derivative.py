@@ -34,7 +34,7 @@ from lstmgen.algebra.expression import (
     sub,
 )
 from lstmgen.algebra.functions import FUNCTIONS
-from lstmgen.show.printing.text import text
+from lstmgen.algebra.text import text
 
 A, B, Y, P = Value("a"), Value("b"), Value("y"), Parameter("p")
 POINTS = {"a": "0.7345", "b": "-0.4321", "p": "1.618", "y": "0.25"}

@@ -38,6 +38,7 @@ from lstmgen.targets.common.c_expressions import CFamily, language
 from lstmgen.targets.common.functions import Language
 from lstmgen.targets.numpy.expressions import FUNCTIONS as NUMPY
 from lstmgen.targets.registry import get
+from lstmgen.typeset.formula import Word
 
 Array = npt.NDArray[Any]
 DTYPES = {"float64": np.float64, "float32": np.float32}
@@ -295,7 +296,7 @@ def test_names_that_users_type() -> None:
 
 def test_a_function_without_its_texts_is_no_entry() -> None:
     with pytest.raises(TypeError, match="lacks a text"):
-        Function("new", ("a",), "", "", lambda m, a: a)
+        Function("new", ("a",), "", Word("new"), lambda m, a: a)
     with pytest.raises(TypeError, match="no text for the functions sigma"):
         Language(lambda f: None if f.name == "sigma" else f.c, lambda f: f.name, lambda f, v: "")
 
@@ -313,10 +314,11 @@ def test_the_entry_that_the_documentation_adds_is_all_that_is_needed(
 ) -> None:
     from lstmgen.algebra import expression, functions
     from lstmgen.targets.cupy import interpreter
+    from lstmgen.typeset import formula
 
     page = (Path(__file__).parents[2] / "docs" / "adding-a-function.md").read_text("utf-8")
     source = page.split("```python\n")[1].split("```")[0]
-    entry = eval(source, {**vars(expression), **vars(functions)})
+    entry = eval(source, {**vars(formula), **vars(expression), **vars(functions)})
     # What the table's module makes of its entries at import.
     for table, key in (
         (FUNCTIONS, entry.name),

@@ -10,8 +10,8 @@ import sympy
 from lstmgen import Cell, Eq, exp, log, sigma, symbols, t, tanh
 from lstmgen.algebra.functions import used
 from lstmgen.algebra.stable import stable
+from lstmgen.algebra.text import text
 from lstmgen.language.reading import read
-from lstmgen.show.printing.text import text
 from lstmgen.verification.derivation import check_derivation
 
 a, b, h, x, W, k = symbols("a b h x W k")

@@ -53,7 +53,8 @@ from lstmgen.algebra.expression import (
     neg,
     values,
 )
-from lstmgen.gradients.derivation import Gradients, MatrixGradient
+from lstmgen.gradients.derivation import Gradients
+from lstmgen.gradients.equations import MatrixGradient
 from lstmgen.language import notation
 
 # By hand, from the paper's equations: every use of a value, in the order of the equations, gives

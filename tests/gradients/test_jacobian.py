@@ -13,17 +13,8 @@ from lstmgen import Cell, Eq, load, symbols, t, tanh
 from lstmgen.algebra.expression import Expression, Value
 from lstmgen.cli.jacobian import jacobian as command
 from lstmgen.form.normal_form import NormalForm
-from lstmgen.gradients.jacobian import (
-    Block,
-    Diagonal,
-    Entry,
-    Factor,
-    Group,
-    Jacobian,
-    Term,
-    Whole,
-    jacobian,
-)
+from lstmgen.gradients.jacobian import Jacobian, jacobian
+from lstmgen.gradients.paths import Block, Diagonal, Entry, Factor, Group, Term, Whole
 from lstmgen.library.loading import names
 from lstmgen.verification.arithmetic import Arithmetic
 from lstmgen.verification.equations import Compiler, NormalFormEvaluator, block

@@ -28,12 +28,15 @@ from lstmgen import (
     t,
     tanh,
 )
+from lstmgen.algebra.symbols import symbol
 from lstmgen.errors import EquationError
-from lstmgen.language.names import latex_name, objection
+from lstmgen.language.names import objection
 from lstmgen.language.papers import read_tex
 from lstmgen.language.papers.writing import written_out
 from lstmgen.library.loading import names
-from lstmgen.show.printing.latex import document_body, standalone
+from lstmgen.show.latex import document_body, standalone
+from lstmgen.typeset.formula import Time
+from lstmgen.typeset.latex import latex
 
 INPUTS = 800  # more by a command: python tests/support/paper_mutations.py 10000
 DRAWN = 60  # likewise: python tests/support/paper_notations.py 5000
@@ -104,7 +107,8 @@ def test_names_read_back_as_themselves(words: list[str], trailing: bool) -> None
     name = "_".join(words) + "_" * trailing
     if objection(name) or name == "h":
         return
-    text = rf"{latex_name(name, 't')} = v_t \\ h_t = h_{{t-1}} \odot {latex_name(name, 't')}"
+    written = latex(symbol(name, Time()))
+    text = rf"{written} = v_t \\ h_t = h_{{t-1}} \odot {written}"
     read = read_tex(text, name="cell")
     assert list(read.normal_form.by_name) == [name, "h"], text
 

@@ -14,7 +14,7 @@ import verification_cells
 from lstmgen import Cell, Eq, load, sigma, symbols, t, tanh
 from lstmgen.algebra.expression import MatVec, Value, values
 from lstmgen.form.normal_form import uses_product
-from lstmgen.gradients.derivation import MatrixGradient
+from lstmgen.gradients.equations import MatrixGradient
 from lstmgen.library.loading import names
 from lstmgen.schedule.program import Block, Fanout, Gather, Program, Schedule, Stage
 

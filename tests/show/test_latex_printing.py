@@ -27,13 +27,15 @@ from lstmgen import (
     t,
     tanh,
 )
+from lstmgen.algebra.pieces import Piece, product, total
+from lstmgen.algebra.symbols import symbol
 from lstmgen.gradients.derivation import derive
-from lstmgen.language.names import latex_name
 from lstmgen.library.loading import names
 from lstmgen.show.explaining import explain
-from lstmgen.show.printing.latex import document_body, gradients_latex, standalone
-from lstmgen.show.printing.latex_lines import LINE_WIDTH, broken, width
-from lstmgen.show.printing.latex_pieces import BREAK, Piece, product, total
+from lstmgen.show.latex import document_body, standalone
+from lstmgen.typeset.formula import Letters, Sum, Time, fenced
+from lstmgen.typeset.latex import latex, width
+from lstmgen.typeset.lines import LINE_WIDTH, broken
 
 h, x, c, W, U, p, b = symbols("h x c W U p b")
 alpha, beta = scalars("alpha beta")
@@ -49,7 +51,7 @@ def right_side(expression: object) -> str:
 
 def gradient(cell: Cell, label: str) -> str:
     """The derived equation with that label, on one line."""
-    text = gradients_latex(cell.gradients).replace("\\\\\n&\\quad {} ", "")
+    text = cell.gradients.latex().replace("\\\\\n&\\quad {} ", "")
     (line,) = [x for x in text.splitlines() if rf"\tag{{$\delta${label}}}" in x]
     return line.partition(r" \tag")[0]
 
@@ -99,7 +101,7 @@ def test_gradients_of_the_peephole_cell(label: str, expected: str) -> None:
 
 
 def test_parts_and_blocks_are_introduced_before_they_are_used() -> None:
-    text = gradients_latex(load("peephole").gradients)
+    text = load("peephole").gradients.latex()
     definition = r"a^{f}_t &= W_f \cdot [C_{t-1}, h_{t-1}, x_t] + b_f \tag{1a}"
     blocks = r"W_f &= [W_{f,C}, W_{f,h}, W_{f,x}]"
     assert 0 < text.index(definition) < text.index(blocks) < text.index(r"\delta h_t &=")
@@ -109,7 +111,7 @@ def test_parts_and_blocks_are_introduced_before_they_are_used() -> None:
 def test_every_derived_equation_has_its_label_once() -> None:
     for name in names():
         cell = load(name)
-        text = gradients_latex(cell.gradients)
+        text = cell.gradients.latex()
         labels = re.findall(r"\\tag\{\$\\delta\$(\d+)\}", text)
         assert labels == [str(k) for k in range(1, len(cell.gradients) + 1)], name
 
@@ -129,14 +131,12 @@ def test_scalars_are_juxtaposed_and_their_gradient_is_summed_over_the_units() ->
 def test_transposed_and_shared_weights() -> None:
     cell = Cell("cell", Eq(h[t], tanh(W @ h[t - 1] - W.T @ h[t - 1] + U @ x[t])))
     assert right_side(tanh(W.T @ h[t - 1])) == r"\tanh(W^{\top} h_{t-1})"
-    (line,) = [
-        x for x in gradients_latex(cell.gradients).splitlines() if x.startswith(r"\delta W &=")
-    ]
+    (line,) = [x for x in cell.gradients.latex().splitlines() if x.startswith(r"\delta W &=")]
     assert r"\delta a^{h}_t\, h_{t-1}^{\top} - h_{t-1}\, (\delta a^{h}_t)^{\top}" in line
 
 
 def test_operands_and_products_of_blocks() -> None:
-    text = gradients_latex(load("gru").gradients)
+    text = load("gru").gradients.latex()
     assert r"u^{\tilde{h}}_t &= r_t \odot h_{t-1} \tag{3a}" in text
     assert r"W &= [W_u, W_x]" in text
     assert r"\delta W &= \sum_t \delta a^{\tilde{h}}_t\, [u^{\tilde{h}}_t, x_t]^{\top}" in text
@@ -190,43 +190,45 @@ def test_forms_of_expressions(expression: object, expected: str) -> None:
     ],
 )
 def test_names(name: str, expected: str) -> None:
-    assert latex_name(name) == expected
+    assert latex(symbol(name)) == expected
 
 
 def test_names_with_time_and_superscript() -> None:
-    assert latex_name("C_tilde", "t-1") == r"\tilde{C}_{t-1}"
-    assert latex_name("f_i", "t") == "f_{i,t}"
-    assert latex_name("i_prime", "t", superscript="2") == "{i'}^{2}_t"
+    assert latex(symbol("C_tilde", Time(-1))) == r"\tilde{C}_{t-1}"
+    assert latex(symbol("f_i", Time())) == "f_{i,t}"
+    assert latex(symbol("i_prime", Time(), above=Letters("2"))) == "{i'}^{2}_t"
 
 
 def test_signs_and_ones_in_products() -> None:
-    vector, scalar = Piece("v"), Piece("s", scalar=True)
-    assert product([vector, scalar]).text == "v s"
-    assert product([scalar, vector, vector]).text.replace(BREAK, "") == r"s v \odot v"
-    minus = product([Piece("v", negative=True), Piece("w", negative=True)])
-    assert (minus.text.replace(BREAK, ""), minus.negative) == (r"v \odot w", False)
-    assert total([vector, Piece("w", negative=True)]).text.replace(BREAK, "") == "v - w"
+    v, w = Letters("v"), Letters("w")
+    vector, scalar = Piece(v), Piece(Letters("s"), scalar=True)
+    assert latex(product([vector, scalar]).formula) == "v s"
+    assert latex(product([scalar, vector, vector]).formula) == r"s v \odot v"
+    minus = product([Piece(v, negative=True), Piece(w, negative=True)])
+    assert (latex(minus.formula), minus.negative) == (r"v \odot w", False)
+    assert latex(total([vector, Piece(w, negative=True)]).formula) == "v - w"
 
 
 def test_long_lines_are_broken_at_the_outermost_operators() -> None:
-    term = r"\sigma(aaaaaaaaaaaaaa" + BREAK + " + bbbbbbbbbbbbbb)"
-    lines = broken(term + BREAK + " + " + term + BREAK + " + " + term, 40.0)
+    term = fenced(Sum((Letters("a" * 14), Letters("b" * 14))))
+    lines = broken(Sum((term, term, term)), 40.0)
     assert len(lines) == 3
-    assert all(line.count("(") == line.count(")") for line in lines)
-    assert all(width(line) <= 40.0 for line in lines)
+    assert all(line[0].depth == 0 for line in lines)
+    assert all(sum(piece.width for piece in line) <= 40.0 for line in lines)
 
 
 def test_no_line_is_wider_than_the_page() -> None:
     for name in names():
-        for line in standalone(load(name)).splitlines():
-            if "&" in line:
-                assert width(line.partition(r"\tag")[0]) <= LINE_WIDTH + 12, (name, line)
+        for group in load(name).gradients.lines():
+            room = LINE_WIDTH - max(width(line.left) for line in group)
+            for line in (one for whole in group for one in broken(whole.right, room)):
+                assert sum(piece.width for piece in line) <= room + 12, (name, line)
 
 
 def test_the_same_text_each_time() -> None:
     cell = load("lipschitz")
     assert standalone(cell) == standalone(cell)
-    assert gradients_latex(derive(cell.normal_form)) == gradients_latex(cell.gradients)
+    assert derive(cell.normal_form).latex() == cell.gradients.latex()
 
 
 @pytest.mark.parametrize("name", ["peephole", "lstm_fgr", "lipschitz", "slstm"])

@@ -9,16 +9,38 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lstmgen.algebra.pieces import Piece, call
+from lstmgen.algebra.symbols import symbol
 from lstmgen.gradients.jacobian import jacobian
-from lstmgen.language.names import ACCENTS, GREEK
+from lstmgen.language.typesetting import forward_lines
 from lstmgen.library.loading import load, names
-from lstmgen.show.printing.jacobian import jacobian_lines
-from lstmgen.show.printing.latex_derived import DerivedPrinter, gradient_lines
-from lstmgen.show.printing.latex_forward import forward_lines
-from lstmgen.show.printing.latex_lines import Line
-from lstmgen.show.printing.latex_pieces import BREAK
-from lstmgen.show.report.mathml import equation, mathml
+from lstmgen.typeset.formula import (
+    ACCENTS,
+    GREEK,
+    Accented,
+    Condition,
+    Fence,
+    Formula,
+    Greek,
+    Letters,
+    Negative,
+    Number,
+    Power,
+    Quotient,
+    Style,
+    Sum,
+    SumOver,
+    Symbol,
+    Time,
+    Transposed,
+    fenced,
+)
+from lstmgen.typeset.latex import latex
+from lstmgen.typeset.lines import Line
+from lstmgen.typeset.mathml import equation, mathml
 
+X, A, B, C = (Letters(letter) for letter in "xabc")
+X_T = symbol("x", Time())
 _CHILDREN = {
     "msub": 2, "msup": 2, "msubsup": 3, "mfrac": 2, "munder": 2, "mover": 2, "msqrt": 1,
 }  # fmt: skip
@@ -26,45 +48,88 @@ _TOKENS = {"mi", "mn", "mo", "mtext", "mspace"}
 
 
 @pytest.mark.parametrize(
-    ("latex", "wanted"),
+    ("formula", "wanted"),
     [
-        ("x_t", "<msub><mi>x</mi><mi>t</mi></msub>"),
-        (r"W_f^{\top}", "<msubsup><mi>W</mi><mi>f</mi><mo>⊤</mo></msubsup>"),
-        (r"\frac{1}{n_t}", "<mfrac><mn>1</mn><msub><mi>n</mi><mi>t</mi></msub></mfrac>"),
-        ("f'_t", "<msubsup><mi>f</mi><mi>t</mi><mo>′</mo></msubsup>"),
+        (X_T, "<msub><mi>x</mi><mi>t</mi></msub>"),
+        (Transposed(symbol("W_f")), "<msubsup><mi>W</mi><mi>f</mi><mo>⊤</mo></msubsup>"),
         (
-            r"\tilde{C}_t",
+            Quotient(Number("1"), symbol("n", Time())),
+            "<mfrac><mn>1</mn><msub><mi>n</mi><mi>t</mi></msub></mfrac>",
+        ),
+        (symbol("f_prime", Time()), "<msubsup><mi>f</mi><mi>t</mi><mo>′</mo></msubsup>"),
+        (
+            symbol("C_tilde", Time()),
             '<msub><mover accent="true"><mi>C</mi><mo stretchy="false">˜</mo></mover>'
             "<mi>t</mi></msub>",
         ),
-        (r"\mathbf{1}", "<mi>\U0001d7cf</mi>"),
-        (r"\mathcal{L}", "<mi>ℒ</mi>"),
-        (r"\mathrm{W\_t}", "<mi>W_t</mi>"),
-        (r"\mathrm{d}", '<mi mathvariant="normal">d</mi>'),
-        ("1000.5", "<mn>1000.5</mn>"),
+        (Letters("1", Style.BOLD), "<mi>\U0001d7cf</mi>"),
+        (symbol("L_mathcal"), "<mi>ℒ</mi>"),
+        (Accented("mathcal", Accented("tilde", C)), mathml(Accented("tilde", C))[6:-7]),
+        (symbol("W_t"), "<mi>W_t</mi>"),
+        (Letters("d", Style.UPRIGHT), '<mi mathvariant="normal">d</mi>'),
+        (Number("1000.5"), "<mn>1000.5</mn>"),
+        (
+            symbol("W2", Time()),
+            "<msub><mrow><mi>W</mi><mn>2</mn></mrow><mi>t</mi></msub>",
+        ),
+        (
+            Transposed(symbol("u", Time(), above=X)),
+            "<msup><msubsup><mi>u</mi><mi>t</mi><mi>x</mi></msubsup><mo>⊤</mo></msup>",
+        ),
+        (
+            Symbol(Letters("1", Style.BOLD), below=Condition("≠", Number("0"))),
+            '<msub><mi>\U0001d7cf</mi><mrow><mo form="prefix">≠</mo><mn>0</mn></mrow></msub>',
+        ),
     ],
+    ids=repr,
 )
-def test_a_formula(latex: str, wanted: str) -> None:
-    assert mathml(latex) == f"<math>{wanted}</math>"
+def test_a_formula(formula: Formula, wanted: str) -> None:
+    assert mathml(formula) == f"<math>{wanted}</math>"
 
 
 def test_a_sum_has_its_index_below() -> None:
-    (sign,) = ElementTree.fromstring(mathml(r"\sum_t x_t")).findall("munder")
+    (sign,) = ElementTree.fromstring(mathml(SumOver(Time(), X_T))).findall("munder")
     assert [child.text for child in sign] == ["∑", "t"]
 
 
 @pytest.mark.parametrize(
-    ("latex", "form"),
-    [("-x", "prefix"), ("a - x", "infix"), (r"\exp(-x)", "prefix"), ("(a)-x", "infix")],
+    ("formula", "form"),
+    [
+        (Negative(X), "prefix"),
+        (Sum((A, Negative(X))), "infix"),
+        (call("exp", [Piece(X, negative=True)]).formula, "prefix"),
+        (call("abs", [Piece(X, negative=True)]).formula, "prefix"),
+        (Sum((Fence(A), Negative(X))), "infix"),
+    ],
 )
-def test_a_minus_is_a_sign_or_an_operation(latex: str, form: str) -> None:
-    found = [node for node in ElementTree.fromstring(mathml(latex)).iter("mo") if node.text == "−"]
-    assert [node.get("form") for node in found] == [form]
+def test_a_minus_is_a_sign_or_an_operation(formula: Formula, form: str) -> None:
+    signs = ElementTree.fromstring(mathml(formula)).iter("mo")
+    assert [node.get("form") for node in signs if node.text == "−"] == [form]
 
 
 def test_a_function_is_applied_for_those_who_listen() -> None:
-    assert "<mo>\u2061</mo>" in mathml(r"\tanh(x_t)")
-    assert "\u2061" not in mathml("x(y)")
+    assert "<mo>\u2061</mo>" in mathml(call("tanh", [Piece(X_T)]).formula)
+    assert "<mo>\u2061</mo>" in mathml(call("positive", [Piece(X_T)]).formula)
+    # A parameter that is called sigma is no function.
+    assert "\u2061" not in mathml(Power(Greek("sigma"), Number("2")))
+
+
+@pytest.mark.parametrize(
+    ("inner", "size"),
+    [
+        (X, 0),
+        (Quotient(A, B), 1),
+        (Quotient(Fence(Quotient(A, B)), B), 2),
+        (Quotient(A, Quotient(A, B)), 2),
+        (Quotient(Power(Fence(A), Quotient(A, B)), B), 1),  # small, in an exponent
+    ],
+)
+def test_parentheses_grow_with_what_they_hold(inner: Formula, size: int) -> None:
+    assert fenced(inner).size == size
+    assert latex(fenced(inner)).startswith(("(", r"\Bigl(", r"\biggl(")[size])
+    found = ElementTree.fromstring(mathml(fenced(inner))).find("mo")
+    assert found is not None
+    assert found.get("minsize") == (None, "1.8em", "2.4em")[size]
 
 
 def pieces(markup: str) -> list[str]:
@@ -73,23 +138,23 @@ def pieces(markup: str) -> list[str]:
 
 
 def test_a_short_line_breaks_outside_of_parentheses_only() -> None:
-    markup = equation("y", f"(a{BREAK} + b){BREAK} + c")
+    markup = equation(Letters("y"), Sum((Fence(Sum((A, B))), C)))
     assert pieces(markup) == ["y=", "(a+b)", "+c"]
 
 
 def test_a_long_piece_breaks_inside_its_parentheses_too() -> None:
-    markup = equation("y", f"(a{BREAK} + b){BREAK} + c", room=4.0)
+    markup = equation(Letters("y"), Sum((Fence(Sum((A, B))), C)), room=4.0)
     assert pieces(markup) == ["y=", "(a", "+b)", "+c"]
 
 
 def lines(name: str) -> Iterator[Line]:
     cell = load(name)
-    printer = DerivedPrinter(cell.normal_form, cell.gradients)
-    yield from forward_lines(cell)
+    printer = cell.gradients.typesetter()
+    yield from forward_lines(cell.equations, cell.normal_form)
     yield from printer.helper_lines()
     yield from printer.block_lines(list(cell.normal_form.weights))
-    yield from jacobian_lines(jacobian(cell))
-    for group in gradient_lines(cell.gradients):
+    yield from jacobian(cell).lines()
+    for group in cell.gradients.lines():
         yield from group
 
 
@@ -105,7 +170,7 @@ def test_every_formula_of_the_library(name: str) -> None:
             assert not (node.text or "").strip() or node.tag in _TOKENS, markup
         text = "".join(tree.itertext())
         assert not re.search(r"[\\{}_\x01]", text), text
-        assert symbols(text) == symbols_of_latex(f"{line.left} = {line.right}")
+        assert symbols(text) == symbols_of_latex(f"{latex(line.left)} = {latex(line.right)}")
 
 
 _COUNTED = "⊙⋅∂∑⊤+−=()[],"

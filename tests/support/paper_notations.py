@@ -15,15 +15,16 @@ from typing import Any
 import sympy
 
 from lstmgen import Cell, load
+from lstmgen.algebra.symbols import symbol
 from lstmgen.errors import LstmgenError
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
-from lstmgen.language.names import latex_name
 from lstmgen.language.papers import read_tex
 from lstmgen.language.reading import function_name
+from lstmgen.language.typesetting import declarations
 from lstmgen.library.loading import names
 from lstmgen.show.comparing import compare
-from lstmgen.show.printing.latex_forward import declarations
+from lstmgen.typeset.latex import latex
 
 TIMES: dict[str, Callable[[str, str, int], str]] = {
     "subscript": lambda name, t, k: _scripted(name, "_", _step(t, k)),
@@ -132,7 +133,9 @@ def printed(cell: Cell, chance: random.Random) -> str:
     lines = [writer.equation(e) for e in cell.equations]
     if style.shuffled:
         chance.shuffle(lines)
-    head = "".join(f"% lstmgen: {line}\n" for line in declarations(cell))
+    head = "".join(
+        f"% lstmgen: {line}\n" for line in declarations(cell.equations, cell.normal_form)
+    )
     if style.macro:
         lines = [line.replace(style.product, r"\had ") for line in lines]
         lines = [line.replace(r"\tanh", r"\tnh") for line in lines]
@@ -195,7 +198,7 @@ class _Writer:
 
     def vector_name(self, name: str) -> str:
         """The name of a vector or a matrix, in the font of the text."""
-        written = latex_name(name)
+        written = latex(symbol(name))
         bold = self._style.bold
         head, mark, rest = written.partition("_")
         if bold and len(head) == 1 and "prime" not in name:
@@ -221,7 +224,7 @@ class _Writer:
             return self._product(node), 1
         if isinstance(node, sympy.Symbol):
             if node.name in self._scalars:
-                return latex_name(node.name), 2
+                return latex(symbol(node.name)), 2
             return self.vector_name(node.name), 2
         if isinstance(node, sympy.Float):
             return f"{float(node)}", 2 if node >= 0 else 0

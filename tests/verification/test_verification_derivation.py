@@ -11,7 +11,8 @@ import verification_cells
 import lstmgen
 from lstmgen.algebra.expression import Value, neg
 from lstmgen.errors import VerificationError
-from lstmgen.gradients.derivation import Adjoint, Gradients, MatrixGradient
+from lstmgen.gradients.derivation import Gradients
+from lstmgen.gradients.equations import Adjoint, MatrixGradient
 from lstmgen.verification import check_derivation
 from lstmgen.verification.derivation import DERIVATION_BOUND
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from lstmgen.algebra.expression import Call, Expression
+from lstmgen.typeset.formula import Formula
 
 Real = Any  # an mpmath mpf; mpmath has no types
 Context = Any  # an mpmath context, at whose digits a function is evaluated
@@ -44,7 +45,7 @@ class Function:
         name: in expressions, and in the texts that a cell is shown as.
         arguments: their names.
         summary: its definition in a line.
-        latex: how LaTeX writes its name.
+        written: its name in formulas, or what makes a formula of the argument's: `Root`, `Bars`.
         exact: its definition, evaluated in an mpmath context: (context, *arguments) -> value.
             Written apart from `composed` and `rule`, because these are verified against it.
         rule: from the value of a call and its arguments to a partial derivative for each argument;
@@ -59,7 +60,6 @@ class Function:
         words: how papers write it, without backslash; `name` and `python` are understood anyway.
         commands: LaTeX commands that stand for it, without backslash.
         label: how drawings write it, if other than `name`.
-        around: what LaTeX puts around the argument instead of a name and parentheses.
         operations: what an evaluation is worth in additions, roughly.
         power_on_name: whether a power stands on the name: tanh^2(a).
         defaults: of the last arguments, which may be left out.
@@ -74,7 +74,7 @@ class Function:
     name: str
     arguments: tuple[str, ...]
     summary: str
-    latex: str
+    written: Formula | Callable[[Formula], Formula]
     exact: Callable[..., Real]
     rule: Rule | None = None
     composed: Callable[..., Expression] | None = None
@@ -86,7 +86,6 @@ class Function:
     words: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     label: str = ""
-    around: tuple[str, str] | None = None
     operations: int = 10
     power_on_name: bool = False
     defaults: tuple[Fraction, ...] = ()

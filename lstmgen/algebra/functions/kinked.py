@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from lstmgen.algebra.expression import ZERO, Expression, masked, sub
 from lstmgen.algebra.functions.entry import Context, Function, Real, Text, call
+from lstmgen.typeset.formula import (
+    Bars,
+    Condition,
+    Letters,
+    Number,
+    Style,
+    Symbol,
+    Word,
+)
 
 
 def _step(m: Context, a: Real) -> Real:
@@ -19,12 +28,17 @@ def _first(a: Expression, b: Expression) -> Expression:
     return masked(call("step", sub(a, b)))
 
 
+def _indicator(relation: str) -> Symbol:
+    """A bold 1 with the condition against 0 under which it is 1."""
+    return Symbol(Letters("1", Style.BOLD), below=Condition(relation, Number("0")))
+
+
 KINKED = (
     Function(
         "relu",
         ("a",),
         "max(0, a).",
-        r"\operatorname{relu}",
+        Word("relu"),
         lambda m, a: a if a > 0 else m.zero,
         lambda y, a: (masked(call("positive", y)),),
         numpy=Text("np.maximum({}, 0)", into=True),
@@ -39,13 +53,12 @@ KINKED = (
         "abs",
         ("a",),
         "Absolute value.",
-        r"\lvert",
+        Bars,
         lambda m, a: abs(a),
         lambda y, a: (masked(call("sign", a[0])),),
         numpy=Text("np.abs({})", into=True),
         c=Text("fabs({})"),
         python="Abs",
-        around=(r"\lvert ", r" \rvert"),
         kinks=lambda m, a: (a,),
         note="The derivative at 0 is 0.",
         operations=1,
@@ -54,7 +67,7 @@ KINKED = (
         "max",
         ("a", "b"),
         "The larger of two or more.",
-        r"\max",
+        Word("max"),
         lambda m, a, b: max(a, b),
         lambda y, a: (_first(a[0], a[1]), _first(a[1], a[0])),
         numpy=Text("np.maximum({}, {})", into=True),
@@ -74,7 +87,7 @@ KINKED = (
         "min",
         ("a", "b"),
         "The smaller of two or more.",
-        r"\min",
+        Word("min"),
         lambda m, a, b: min(a, b),
         lambda y, a: (_first(a[1], a[0]), _first(a[0], a[1])),
         numpy=Text("np.minimum({}, {})", into=True),
@@ -93,7 +106,7 @@ KINKED = (
         "sign",
         ("a",),
         "1 where a > 0, 0 at 0, -1 where a < 0.",
-        r"\operatorname{sign}",
+        Word("sign"),
         lambda m, a: m.sign(a),
         lambda y, a: (ZERO,),
         numpy=Text("np.sign({})", into=True),
@@ -114,7 +127,7 @@ MASKS = (
         "positive",
         ("a",),
         "1 where a > 0, else 0.",
-        r"\mathbf{1}_{>0}",
+        _indicator(">"),
         lambda m, a: m.one if a > 0 else m.zero,
         numpy=Text("np.heaviside({}, 0)", into=True),
         c=Text("positive({})", "real positive(real a) { return a > 0; }"),
@@ -125,7 +138,7 @@ MASKS = (
         "step",
         ("a",),
         "0 where a < 0, one half at 0, 1 where a > 0.",
-        r"\operatorname{step}",
+        Word("step"),
         _step,
         numpy=Text("np.heaviside({}, 0.5)", into=True),
         c=Text("step({})", "real step(real a) { return (real)((a > 0) + (a >= 0)) / 2; }"),
@@ -135,7 +148,7 @@ MASKS = (
         "nonzero",
         ("a",),
         "0 at 0, else 1.",
-        r"\mathbf{1}_{\neq 0}",
+        _indicator("≠"),
         lambda m, a: m.one if a else m.zero,
         numpy=Text("np.sign(np.abs({}))", into=True),
         c=Text("nonzero({})", "real nonzero(real a) { return a != 0; }"),
@@ -146,7 +159,7 @@ MASKS = (
         "masked",
         ("mask", "a"),
         "mask * a, and 0 where the mask is 0, even if a is infinite there.",
-        "",  # written as the product that it is
+        Word("masked"),  # written as the product that it is
         lambda m, mask, a: mask * a if mask else m.zero,
         numpy=Text(
             "_masked({}, {})",

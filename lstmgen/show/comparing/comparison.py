@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lstmgen.cell import Cell
 from lstmgen.show.comparing.correspondence import Correspondence, own_definitions, parameter_blocks
 from lstmgen.show.comparing.lines import Item, Lines
+from lstmgen.stages import Stages
 
 __all__ = ["SCHEMA", "Comparison", "Section", "compare"]
 
@@ -108,7 +108,7 @@ def _wrapped(lead: str, items: Iterable[str]) -> list[str]:
     return [line.rstrip() for line in [*lines[:-1], lines[-1].removesuffix(", ")]]
 
 
-def compare(first: Cell, second: Cell) -> Comparison:
+def compare(first: Stages, second: Stages) -> Comparison:
     """Compare two cells; the vectors and parameters of one are matched with the other's."""
     match = Correspondence(first, second)
     a = Lines(first, str, str)
@@ -127,7 +127,7 @@ def compare(first: Cell, second: Cell) -> Comparison:
     )
 
 
-def _renamed(match: Correspondence, first: Cell, second: Cell) -> tuple[tuple[str, str], ...]:
+def _renamed(match: Correspondence, first: Stages, second: Stages) -> tuple[tuple[str, str], ...]:
     """Vectors, then parameters and blocks of matrices."""
     form = second.normal_form
     own = {*form.inputs, *(d.name for d in own_definitions(form))}
@@ -136,7 +136,7 @@ def _renamed(match: Correspondence, first: Cell, second: Cell) -> tuple[tuple[st
     return tuple((a, b) for a, b in pairs if a != b)
 
 
-def _short(cell: Cell, parameter: str) -> str:
+def _short(cell: Stages, parameter: str) -> str:
     """A matrix that has but one block goes by its own name."""
     weight = parameter.partition("[")[0]
     return weight if len(parameter_blocks(cell.normal_form, weight)) == 1 else parameter

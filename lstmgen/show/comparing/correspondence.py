@@ -25,8 +25,8 @@ from lstmgen.algebra.expression import (
     children,
     shifted,
 )
-from lstmgen.cell import Cell
 from lstmgen.form.normal_form import Definition, NormalForm
+from lstmgen.stages import Stages
 
 __all__ = [
     "Correspondence",
@@ -60,7 +60,7 @@ class Correspondence:
         parameters: for blocks, vectors and scalars of `b` theirs.
     """
 
-    def __init__(self, a: Cell, b: Cell) -> None:
+    def __init__(self, a: Stages, b: Stages) -> None:
         self.a, self.b = a.normal_form, b.normal_form
         self.values: dict[str, str] = {}
         self.parameters: dict[str, str] = {}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lstmgen.algebra.expression import Expression, shifted
-from lstmgen.cell import Cell
-from lstmgen.gradients.derivation import MatrixGradient, OuterProduct
+from lstmgen.algebra.text import text
+from lstmgen.gradients.equations import MatrixGradient, OuterProduct
 from lstmgen.schedule.program import Block, Column, Fanout, Program, Row, Stage
 from lstmgen.show.comparing.correspondence import (
     Key,
@@ -21,7 +21,7 @@ from lstmgen.show.comparing.correspondence import (
     sizes,
 )
 from lstmgen.show.costs import costs
-from lstmgen.show.printing.text import text
+from lstmgen.stages import Stages
 
 __all__ = ["Item", "Lines"]
 
@@ -43,7 +43,7 @@ class Lines:
         value, parameter: the shared name of each of its vectors, and of its parameters and blocks.
     """
 
-    def __init__(self, cell: Cell, value: Name, parameter: Name) -> None:
+    def __init__(self, cell: Stages, value: Name, parameter: Name) -> None:
         self._cell, self._form = cell, cell.normal_form
         self._parameter = parameter
         gradients = cell.gradients

@@ -20,14 +20,14 @@ from lstmgen.show.drawing.svg import svg
 from lstmgen.show.drawing.typeset import Text, symbol, upright
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["FORMATS", "Drawing", "check_format", "draw"]
 
 FORMATS = (".svg", ".png", ".dot", ".mmd")
 
 
-def draw(cell: Cell, *, gradients: bool = False) -> Drawing:
+def draw(cell: Stages, *, gradients: bool = False) -> Drawing:
     """The data flow of one step of a cell.
 
     Args:
@@ -44,7 +44,7 @@ class Drawing:
         gradients: whether it shows the backward flow.
     """
 
-    def __init__(self, cell: Cell, gradients: bool = False) -> None:
+    def __init__(self, cell: Stages, gradients: bool = False) -> None:
         self._cell = cell
         self.gradients = gradients
 

@@ -25,7 +25,7 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW, precedence
-from lstmgen.language.names import ACCENTS, GREEK
+from lstmgen.typeset.formula import ACCENTS, GREEK
 
 __all__ = [
     "MINUS",

@@ -9,7 +9,7 @@ from lstmgen import targets
 from lstmgen.show.costs import Cost, costs, kept_floats
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
     from lstmgen.targets import Target
 
 __all__ = ["EXAMPLE", "SCHEMA", "as_json", "explain"]
@@ -23,7 +23,7 @@ EXAMPLE: Mapping[str, int] = {"T": 100, "B": 32, "H": 128}
 _BYTES = 4  # of a float32
 
 
-def explain(cell: Cell, target: str | Target | None = None) -> str:
+def explain(cell: Stages, target: str | Target | None = None) -> str:
     """Normal form, derived gradients, schedule and its cost, each under its title.
 
     With a target, also what that has to say of its module.
@@ -34,7 +34,7 @@ def explain(cell: Cell, target: str | Target | None = None) -> str:
     )
 
 
-def as_json(cell: Cell, target: str | Target | None = None) -> dict[str, object]:
+def as_json(cell: Stages, target: str | Target | None = None) -> dict[str, object]:
     """The same as plain data; costs by the part of the program, as formulas in the sizes."""
     kept, adjoints = kept_floats(cell.schedule)
     return {
@@ -59,7 +59,7 @@ def as_json(cell: Cell, target: str | Target | None = None) -> dict[str, object]
     }
 
 
-def _sections(cell: Cell, target: str | Target | None) -> dict[str, list[str]]:
+def _sections(cell: Stages, target: str | Target | None) -> dict[str, list[str]]:
     """Lines by title."""
     sections = {
         f"Normal form of {cell.name}": str(cell.normal_form).splitlines(),
@@ -75,7 +75,7 @@ def _sections(cell: Cell, target: str | Target | None) -> dict[str, list[str]]:
     return sections
 
 
-def _costs(cell: Cell) -> list[str]:
+def _costs(cell: Stages) -> list[str]:
     found = costs(cell.schedule)
     head = ("part", "per", "FLOPs in products", "FLOPs element-wise", "bytes in float32")
     rows = [
@@ -106,7 +106,7 @@ def _costs(cell: Cell) -> list[str]:
     ]
 
 
-def _example(cell: Cell, found: tuple[Cost, ...]) -> list[str]:
+def _example(cell: Stages, found: tuple[Cost, ...]) -> list[str]:
     """The sequence's totals as numbers."""
     named = dict.fromkeys(cell.normal_form.sizes.values(), EXAMPLE["H"])
     sizes = {**EXAMPLE, **named}

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from lstmgen import targets
 from lstmgen.errors import LstmgenError
-from lstmgen.language.names import latex_name
+from lstmgen.gradients.typesetting import example, final
+from lstmgen.show.drawing import draw
 from lstmgen.show.drawing.description import caption
 from lstmgen.show.report.checking import Checks, checks
 from lstmgen.show.report.code import Listing, listing
@@ -24,14 +25,15 @@ from lstmgen.show.report.formulas import (
     gradients,
     jacobian_group,
     symbol,
+    typeset,
 )
-from lstmgen.show.report.mathml import mathml
 from lstmgen.show.report.program import Plan, plan
 from lstmgen.targets.rendering import files
+from lstmgen.typeset.formula import Time
 from lstmgen.verification import verify
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["Contents", "Figure", "Progress", "Vector", "gather"]
 
@@ -89,7 +91,7 @@ class Contents:
     labels: frozenset[str] = field(hash=False)
 
 
-def gather(cell: Cell, progress: Progress | None = None) -> Contents:
+def gather(cell: Stages, progress: Progress | None = None) -> Contents:
     """Derive, draw, measure and verify: all that a cell's page shows.
 
     Args:
@@ -129,14 +131,14 @@ def gather(cell: Cell, progress: Progress | None = None) -> Contents:
         states=tuple(_vector(cell, name) for name in form.states),
         inputs=tuple(_vector(cell, name) for name in form.inputs),
         output=_vector(cell, form.output),
-        final=tuple(Markup(mathml(rf"\mathrm{{d}}{latex_name(s, 'T')}")) for s in form.states),
+        final=tuple(typeset(final(state)) for state in form.states),
         equations=own,
         added=helpers,
         blocks=groups[0],
         adjoints=groups[1],
         parameters=groups[2],
         rest=groups[3],
-        masks=tuple((Markup(mathml(f"{f.latex}(a)")), f.summary) for f in cell.gradients.masks),
+        masks=tuple((typeset(example(f)), f.summary) for f in cell.gradients.masks),
         drawing=drawing,
         backward_drawing=backward_drawing,
         jacobian=steps,
@@ -149,7 +151,7 @@ def gather(cell: Cell, progress: Progress | None = None) -> Contents:
     )
 
 
-def _listings(cell: Cell, labels: frozenset[str]) -> Iterator[Listing]:
+def _listings(cell: Stages, labels: frozenset[str]) -> Iterator[Listing]:
     """The files for every target that can be loaded here, and has what the cell needs."""
     found, _ = targets.available()
     for name, target in found.items():
@@ -185,11 +187,11 @@ def described(source: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     return first.strip(), tuple(found)
 
 
-def _vector(cell: Cell, name: str) -> Vector:
-    return Vector(symbol(name, "t"), symbol(cell.normal_form.sizes[name]))
+def _vector(cell: Stages, name: str) -> Vector:
+    return Vector(symbol(name, Time()), symbol(cell.normal_form.sizes[name]))
 
 
-def _figure(cell: Cell, *, gradients: bool) -> Figure:
-    drawing = cell.draw(gradients=gradients)
+def _figure(cell: Stages, *, gradients: bool) -> Figure:
+    drawing = draw(cell, gradients=gradients)
     words = caption(drawing.graph, gradients=gradients)
     return Figure(Markup(drawing.svg()), drawing.title, round(drawing.layout.width), words)

@@ -13,7 +13,7 @@ from lstmgen.show.explaining import EXAMPLE
 from lstmgen.show.report.formulas import polynomial, shape, symbol
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["Costs", "Intensity", "ParameterRow", "PartRow", "costing", "grouped"]
 
@@ -64,7 +64,7 @@ class Costs:
     sizes: tuple[tuple[str, Markup, int], ...]
 
 
-def costing(cell: Cell) -> Costs:
+def costing(cell: Stages) -> Costs:
     """The tables for a cell."""
     form, found = cell.normal_form, costs(cell.schedule)
     sizes = {**EXAMPLE, **dict.fromkeys(form.sizes.values(), EXAMPLE["H"])}

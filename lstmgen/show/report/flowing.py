@@ -12,7 +12,7 @@ from lstmgen.show.flow import Curve, Settings, measure
 from lstmgen.show.report.formulas import symbol
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["SETTINGS", "Measured", "flowing"]
 
@@ -41,7 +41,7 @@ class Measured:
     command: str
 
 
-def flowing(cell: Cell, progress: Callable[[str, float], None] | None = None) -> Measured:
+def flowing(cell: Stages, progress: Callable[[str, float], None] | None = None) -> Measured:
     """Measure the gradient flow of a cell with the settings of all pages."""
     flow = measure([cell], SETTINGS, progress=progress)
     try:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from lstmgen.algebra.symbols import symbol as symbol_of
 from lstmgen.gradients.jacobian import jacobian
-from lstmgen.language.names import latex_name
+from lstmgen.language.typesetting import forward_lines
 from lstmgen.show.costs import Formula as Polynomial
-from lstmgen.show.printing.jacobian import jacobian_lines
-from lstmgen.show.printing.latex_derived import DerivedPrinter, gradient_lines, used_blocks
-from lstmgen.show.printing.latex_forward import forward_lines
-from lstmgen.show.printing.latex_lines import Line, width
-from lstmgen.show.report.mathml import equation, mathml
-
-if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+from lstmgen.stages import Stages
+from lstmgen.typeset.formula import (
+    Formula,
+    Joint,
+    List,
+    Number,
+    Power,
+    Sum,
+    adjacent,
+    fenced,
+)
+from lstmgen.typeset.latex import width
+from lstmgen.typeset.lines import Line
+from lstmgen.typeset.mathml import equation, mathml
 
 __all__ = [
     "Group",
@@ -30,7 +36,9 @@ __all__ = [
     "jacobian_group",
     "polynomial",
     "shape",
+    "summed",
     "symbol",
+    "typeset",
 ]
 
 
@@ -59,66 +67,73 @@ class Group:
 
 
 def group(lines: Iterable[Line]) -> Group:
-    """Lines of the LaTeX printers as one group."""
+    """Typeset lines as one group."""
     lines = tuple(lines)
-    formulas = tuple(Typeset(_label(line.tag), Markup(equation(line.left, line.right)))
+    formulas = tuple(Typeset(line.label, Markup(equation(line.left, line.right)))
                      for line in lines)  # fmt: skip
     widest = max((width(line.left) for line in lines), default=0.0)
     return Group(formulas, round(0.5 * widest + 1.6, 2))
 
 
-def _label(tag: str) -> str:
-    return tag.replace(r"$\delta$", "δ")
-
-
-def forward(cell: Cell) -> Group:
+def forward(cell: Stages) -> Group:
     """The cell's own equations."""
-    return group(forward_lines(cell))
+    return group(forward_lines(cell.equations, cell.normal_form))
 
 
-def added(cell: Cell) -> Group:
+def added(cell: Stages) -> Group:
     """The definitions that the normal form adds."""
-    return group(DerivedPrinter(cell.normal_form, cell.gradients).helper_lines())
+    return group(cell.gradients.typesetter().helper_lines())
 
 
-def gradients(cell: Cell) -> tuple[Group, Group, Group, Group]:
+def gradients(cell: Stages) -> tuple[Group, Group, Group, Group]:
     """The blocks of columns that gradients use, and those of values, parameters and the rest."""
     derived = cell.gradients
-    printer = DerivedPrinter(cell.normal_form, derived)
-    adjoints, parameters, rest = gradient_lines(derived)
-    blocks = printer.block_lines(used_blocks(derived))
-    return group(blocks), group(adjoints), group(parameters), group(rest)
+    adjoints, parameters, rest = derived.lines()
+    return group(derived.block_lines()), group(adjoints), group(parameters), group(rest)
 
 
-def jacobian_group(cell: Cell) -> Group:
+def jacobian_group(cell: Stages) -> Group:
     """The state-to-state Jacobian, without the definitions that stand elsewhere already."""
-    printer = DerivedPrinter(cell.normal_form, cell.gradients)
-    shown = [*printer.helper_lines(), *printer.block_lines(used_blocks(cell.gradients))]
-    return group(line for line in jacobian_lines(jacobian(cell)) if line not in shown)
+    derived = cell.gradients
+    shown = [*derived.typesetter().helper_lines(), *derived.block_lines()]
+    return group(line for line in jacobian(cell).lines() if line not in shown)
 
 
-def symbol(name: str, *subscripts: str) -> Markup:
+def typeset(formula: Formula) -> Markup:
+    """A formula inside a line of text."""
+    return Markup(mathml(formula))
+
+
+def symbol(name: str, *subscripts: Formula) -> Markup:
     """A name as a formula, perhaps with a time."""
-    return Markup(mathml(latex_name(name, *subscripts)))
+    return typeset(symbol_of(name, *subscripts))
 
 
 def shape(sizes: Sequence[str]) -> Markup:
     """A symbolic shape, (H, H+D)."""
     if not sizes:
         return Markup("scalar")
-    sides = [" + ".join(map(latex_name, side.split("+"))) for side in sizes]
-    return Markup(mathml(f"({', '.join(sides)})"))
+    sides = [summed([symbol_of(size) for size in side.split("+")]) for side in sizes]
+    return typeset(fenced(List(tuple(sides))))
+
+
+def summed(terms: Sequence[Formula]) -> Formula:
+    """The sum of the terms."""
+    return terms[0] if len(terms) == 1 else Sum(tuple(terms))
 
 
 def polynomial(formula: Polynomial) -> Markup:
     """A polynomial in sizes, 8 B H² + 8 B D H; a line may end between its terms."""
-    return Markup(" + ").join(Markup(mathml(_term(term))) for term in str(formula).split(" + "))
+    return Markup(" + ").join(typeset(_term(*term)) for term in formula.ordered) or Markup(
+        typeset(Number("0"))
+    )
 
 
-def _term(term: str) -> str:
-    factors = []
-    for factor in term.split("·"):
-        base, _, exponent = factor.partition("^")
-        letter = base if base.isdigit() else latex_name(base)
-        factors.append(f"{{{letter}}}^{{{exponent}}}" if exponent else letter)
-    return r" \, ".join(factors)
+def _term(powers: Mapping[str, int], coefficient: int) -> Formula:
+    factors: list[Formula] = [
+        symbol_of(size) if power == 1 else Power(symbol_of(size), Number(str(power)))
+        for size, power in powers.items()
+    ]
+    if coefficient != 1 or not factors:
+        factors.insert(0, Number(str(coefficient)))
+    return adjacent(*factors, joint=Joint.THIN)

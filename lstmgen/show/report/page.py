@@ -17,7 +17,7 @@ from lstmgen.targets.writing import Outcome, write
 from lstmgen.templates_folder import template_folder
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["is_page", "page", "rendered", "save", "set_into"]
 
@@ -44,7 +44,7 @@ _OURS = re.compile(
 )
 
 
-def page(cell: Cell, progress: Progress | None = None) -> str:
+def page(cell: Stages, progress: Progress | None = None) -> str:
     """A cell's page: one HTML document that needs nothing else.
 
     Args:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from lstmgen.algebra.expression import Expression, MatVec, Value, add, neg, transform
-from lstmgen.language.names import latex_name
-from lstmgen.schedule.program import Block, Fanout, Gather, Program, Schedule, Stage, WeightGradient
-from lstmgen.show.printing.latex_derived import DerivedPrinter
-from lstmgen.show.printing.latex_lines import Line
-from lstmgen.show.printing.latex_pieces import signed, transposed
-from lstmgen.show.report.formulas import Group, group, symbol
-from lstmgen.show.report.mathml import mathml
-
-if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+from lstmgen.algebra.pieces import signed
+from lstmgen.algebra.symbols import symbol as symbol_of
+from lstmgen.form.typesetting import delta
+from lstmgen.gradients.typesetting import SEED, transposed
+from lstmgen.schedule.program import (
+    Block,
+    Fanout,
+    Gather,
+    Outer,
+    Program,
+    Schedule,
+    Stage,
+    WeightGradient,
+)
+from lstmgen.show.report.formulas import Group, group, summed, symbol, typeset
+from lstmgen.stages import Stages
+from lstmgen.typeset.formula import (
+    Columns,
+    Equation,
+    Fence,
+    Formula,
+    Joint,
+    Negative,
+    Number,
+    SumOver,
+    Time,
+    Transposed,
+    adjacent,
+)
+from lstmgen.typeset.lines import Line
 
 __all__ = ["Part", "Plan", "Step", "plan"]
 
@@ -68,7 +87,7 @@ class Plan:
     kept_adjoints: tuple[Markup, ...]
 
 
-def plan(cell: Cell) -> Plan:
+def plan(cell: Stages) -> Plan:
     """The schedule of a cell."""
     return _Planner(cell.schedule).plan()
 
@@ -77,7 +96,7 @@ class _Planner:
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
         self._form = schedule.form
-        self._printer = DerivedPrinter(schedule.form, schedule.gradients)
+        self._printer = schedule.gradients.typesetter({schedule.seed: SEED})
         # A block names the product whose result it uses.
         self._products = dict(_results(schedule))
 
@@ -91,8 +110,8 @@ class _Planner:
         if schedule.reductions:
             lines = [
                 Line(
-                    rf"\delta {latex_name(r.parameter)}",
-                    rf"\sum_t {self._printer.piece(r.value).text}",
+                    delta(symbol_of(r.parameter)),
+                    SumOver(Time(), self._printer.piece(r.value).formula),
                     r.label,
                 )
                 for r in schedule.reductions
@@ -101,13 +120,13 @@ class _Planner:
         parts.append(Part("Parameters, for all steps at once", _summary(last), tuple(last)))
         return Plan(
             tuple(part for part in parts if part.steps),
-            tuple(symbol(name, "t") for name in schedule.kept),
+            tuple(symbol(name, Time()) for name in schedule.kept),
             tuple(self._value(d.name) for d in schedule.recomputed),
             tuple(self._value(name) for name in schedule.kept_adjoints),
         )
 
     def _value(self, name: str) -> Markup:
-        return Markup(mathml(self._printer.value(name)))
+        return typeset(self._printer.value(name))
 
     def _program(self, name: str, program: Program) -> Iterable[Part]:
         for title, stages in (
@@ -126,9 +145,10 @@ class _Planner:
             ]
             return Step("block", symbol(stage.size), group=group(lines))
         if isinstance(stage, Fanout):
-            stack = [self._block(r.weight, r.slot, r.transposed) for r in stage.rows]
+            stack = [self._printer.block(r.weight, r.slot, r.transposed) for r in stage.rows]
             vector = self._typeset(stage.operand)
-            left = stack[0] if len(stack) == 1 else f"[{'; '.join(stack)}]"
+            joint = Joint.THIN if len(stack) == 1 else Joint.DOT
+            math = adjacent(_stacked(stack), vector, joint=joint)
             rows = [self._form.weights[r.weight] for r in stage.rows]
             sides = [
                 (w.columns[r.slot], w.rows) if r.transposed else (w.rows, w.columns[r.slot])
@@ -136,8 +156,7 @@ class _Planner:
             ]
             size = _matrix([above for above, _ in sides], [sides[0][1]])
             labels = tuple(dict.fromkeys(r.label for r in stage.rows))
-            math = rf"{left} \, {vector}" if len(stack) == 1 else rf"{left} \cdot {vector}"
-            return Step("product", size, Markup(mathml(math)), labels)
+            return Step("product", size, typeset(math), labels)
         return self._gather(stage)
 
     def _gather(self, stage: Gather) -> Step:
@@ -155,42 +174,38 @@ class _Planner:
         return Step("product", _matrix([down], across), group=group([line]))
 
     def _weights(self, product: WeightGradient) -> Step:
-        blocks = [rf"\delta {self._block(r.weight, r.slot, False)}" for r in product.rows]
-        values = [
-            ("-" if r.negative else "") + self._typeset(Value(r.adjoint)) for r in product.rows
-        ]
+        blocks = [delta(self._printer.block(r.weight, r.slot)) for r in product.rows]
+        values = [self._adjoint(r) for r in product.rows]
         vector = self._typeset(product.operand)
-        right = rf"({vector})^{{\top}}" if vector.startswith("\\delta") else rf"{vector}^{{\top}}"
-        stack = [
-            rf"{vector}\, ({value})^{{\top}}" if r.transposed else value
-            for r, value in zip(product.rows, values, strict=True)
-        ]
+        right = transposed(vector)
         if any(r.transposed for r in product.rows):
-            body = "; ".join(
-                one if r.transposed else rf"{one}\, {right}"
-                for r, one in zip(product.rows, stack, strict=True)
-            )
-            math = rf"[{'; '.join(blocks)}] = \sum_t [{body}]"
-        elif len(stack) == 1:
-            math = rf"{blocks[0]} = \sum_t {stack[0]}\, {right}"
+            pairs = [
+                (vector, Transposed(Fence(value))) if r.transposed else (value, right)
+                for r, value in zip(product.rows, values, strict=True)
+            ]
+            body = _stacked([adjacent(*pair, joint=Joint.THIN) for pair in pairs])
         else:
-            math = rf"[{'; '.join(blocks)}] = \sum_t [{'; '.join(stack)}]\, {right}"
+            body = adjacent(_stacked(values), right, joint=Joint.THIN)
+        math = Equation(_stacked(blocks), SumOver(Time(), body))
         rows = [self._schedule.sizes[r.adjoint] for r in product.rows]
         size = _matrix(rows, [self._schedule.sizes[product.operand.name]])
         labels = tuple(dict.fromkeys(r.label for r in product.rows))
-        return Step("product", size, Markup(mathml(math)), labels)
+        return Step("product", size, typeset(math), labels)
 
-    def _block(self, weight: str, slot: int, is_transposed: bool) -> str:
-        name = self._printer.blocks[weight][slot]
-        return transposed(name) if is_transposed else name
+    def _adjoint(self, row: Outer) -> Formula:
+        found = self._typeset(Value(row.adjoint))
+        return Negative(found) if row.negative else found
 
-    def _typeset(self, expression: Expression) -> str:
+    def _typeset(self, expression: Expression) -> Formula:
         def change(node: Expression) -> Expression:
             return self._products.get(node, node) if isinstance(node, Value) else node
 
-        written = signed(self._printer.piece(transform(expression, change)))
-        # What comes from outside has the name that it has in the derived equations.
-        return written.replace(self._printer.value(self._schedule.seed), r"\mathrm{d}y_t")
+        return signed(self._printer.piece(transform(expression, change)))
+
+
+def _stacked(items: Sequence[Formula]) -> Formula:
+    """Above one another; one alone stands for itself."""
+    return items[0] if len(items) == 1 else Columns(tuple(items), is_stack=True)
 
 
 def _results(schedule: Schedule) -> Iterable[tuple[Value, MatVec]]:
@@ -209,8 +224,12 @@ def _matrix(rows: list[str], columns: list[str]) -> Markup:
 
 def _side(sizes: list[str]) -> Markup:
     counts: Mapping[str, int] = {size: sizes.count(size) for size in sizes}
-    terms = [("" if n == 1 else f"{n} ") + latex_name(size) for size, n in counts.items()]
-    return Markup(mathml(" + ".join(terms) if len(terms) == 1 else f"({' + '.join(terms)})"))
+    terms = [
+        symbol_of(size) if n == 1 else adjacent(Number(str(n)), symbol_of(size), joint=Joint.BESIDE)
+        for size, n in counts.items()
+    ]
+    whole = summed(terms)
+    return typeset(whole if len(terms) == 1 else Fence(whole))
 
 
 def _summary(steps: Iterable[Step]) -> str:

@@ -28,7 +28,7 @@ from lstmgen.algebra.expression import (
     Value,
 )
 from lstmgen.algebra.functions import FUNCTIONS
-from lstmgen.cell import Cell
+from lstmgen.stages import Stages
 from lstmgen.targets.c.program import Factor, Pass, Product, Program, Statement
 from lstmgen.verification.arithmetic import Arithmetic
 
@@ -38,14 +38,14 @@ Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 
 
-def interpreted(cell: Cell, program: Program) -> Any:
+def interpreted(cell: Stages, program: Program) -> Any:
     """A module with `forward`, `backward` and `step` of the program."""
     machine = _Machine(cell, program)
     return SimpleNamespace(forward=machine.forward, backward=machine.backward, step=machine.step)
 
 
 class _Machine:
-    def __init__(self, cell: Cell, program: Program) -> None:
+    def __init__(self, cell: Stages, program: Program) -> None:
         self._form, self._schedule, self._program = cell.normal_form, cell.schedule, program
 
     def forward(self, params: Arrays, x: Any, state: Arrays) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lstmgen.cell import Cell
+from lstmgen.stages import Stages
 from lstmgen.targets.c.source import CSource
 from lstmgen.targets.common.interface import Interface
 
@@ -32,7 +32,7 @@ class _Interface(Interface):
 class CModule:
     """The Python module, and the C text beside it as `c`."""
 
-    def __init__(self, cell: Cell, recompute: str = "none") -> None:
+    def __init__(self, cell: Stages, recompute: str = "none") -> None:
         self.interface = _Interface(cell, "c", recompute)
         self.form = cell.normal_form
         self.c = CSource(cell, self.interface, recompute == "all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lstmgen.algebra.expression import Call, Expression, Value, walk
-from lstmgen.cell import Cell
+from lstmgen.stages import Stages
 from lstmgen.targets.c.expressions import definitions
 from lstmgen.targets.c.naming import Naming, padded, padded_sum
 from lstmgen.targets.c.passes import PassWriter
@@ -29,7 +29,7 @@ __all__ = ["CSource"]
 class CSource:
     """Everything that the template of the C text prints."""
 
-    def __init__(self, cell: Cell, interface: Interface, recompute: bool) -> None:
+    def __init__(self, cell: Stages, interface: Interface, recompute: bool) -> None:
         self.interface = interface
         self.form = form = cell.normal_form
         self.schedule = cell.schedule

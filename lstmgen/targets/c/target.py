@@ -11,7 +11,7 @@ from lstmgen.targets.requirement import Requirement, package
 from lstmgen.targets.target import Files, Option, Sizes, Target, execute, module_name
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["CTarget"]
 
@@ -33,11 +33,11 @@ class CTarget(Target):
     # More rows than a chunk, and more terms than a sum has at a time; units that fill vectors.
     sizes = Sizes(batches=(40, 150), enlarged=(40, 16))
 
-    def render(self, cell: Cell, options: Mapping[str, str]) -> str:
+    def render(self, cell: Stages, options: Mapping[str, str]) -> str:
         """The text of a cell's Python module."""
         return next(iter(self.files(cell, options).values()))
 
-    def files(self, cell: Cell, options: Mapping[str, str]) -> Files:
+    def files(self, cell: Stages, options: Mapping[str, str]) -> Files:
         """The Python module and the C text."""
         from lstmgen.targets.c.text import c_text, python_text
 
@@ -47,7 +47,7 @@ class CTarget(Target):
             f"{cell.name}_{self.name}.c": c_text(module),
         }
 
-    def plan(self, cell: Cell, options: Mapping[str, str]) -> Any:
+    def plan(self, cell: Stages, options: Mapping[str, str]) -> Any:
         """What the templates print."""
         from lstmgen.targets.c.module import CModule
 
@@ -67,7 +67,7 @@ class CTarget(Target):
 
         return (package("numpy", "running and verifying NumPy modules"), requirement())
 
-    def quick_check(self, cell: Cell, files: Files) -> tuple[str, ...]:
+    def quick_check(self, cell: Stages, files: Files) -> tuple[str, ...]:
         """The program that the text is printed from: the text itself would take a compiler."""
         from lstmgen.targets.c.interpreter import interpreted
         from lstmgen.verification.quick import check_module

@@ -9,8 +9,8 @@ import keyword
 from dataclasses import dataclass
 from functools import cached_property
 
-from lstmgen.cell import Cell
 from lstmgen.form.normal_form import NormalForm
+from lstmgen.stages import Stages
 from lstmgen.targets.common.extents import columns, extent
 from lstmgen.targets.common.header import header_line
 
@@ -53,7 +53,7 @@ class Identifiers:
 class Interface:
     """The public face of a generated module."""
 
-    cell: Cell
+    cell: Stages
     target: str
     recompute: str = "none"
 

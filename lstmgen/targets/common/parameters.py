@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lstmgen.algebra.expression import Add, Expression, Neg, Value, add
-from lstmgen.gradients.derivation import MatrixGradient
+from lstmgen.gradients.equations import MatrixGradient
 from lstmgen.schedule.program import Outer, Schedule
 
 __all__ = ["Block", "OuterProduct", "ParameterGradients", "Summed", "Zero", "parameter_gradients"]

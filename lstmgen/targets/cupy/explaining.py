@@ -11,12 +11,12 @@ from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.storage import CupyStage
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["sections"]
 
 
-def sections(cell: Cell) -> dict[str, list[str]]:
+def sections(cell: Stages) -> dict[str, list[str]]:
     """Lines by title."""
     plan = Plan(cell.schedule)
     return {
@@ -84,7 +84,7 @@ def _kernel(kernel: Kernel, plan: Plan) -> list[str]:
     ]
 
 
-def _resources(cell: Cell) -> list[str]:
+def _resources(cell: Stages) -> list[str]:
     from lstmgen.targets.cupy.kernel_text import kernel_text
     from lstmgen.targets.cupy.resources import compile_kernels, table
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lstmgen.algebra.expression import Value
-from lstmgen.cell import Cell
+from lstmgen.stages import Stages
 from lstmgen.targets.common.extents import columns as column_slice
 from lstmgen.targets.common.interface import Interface
 from lstmgen.targets.common.lines import Line
@@ -53,7 +53,7 @@ class CupyModule:
         operands, outer, sums, inputs: the lines for the parameters' and inputs' gradients.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Stages) -> None:
         self.interface = Interface(cell, "cupy")
         self.options = MODULE_OPTIONS
         self.form = cell.normal_form
@@ -356,7 +356,7 @@ def _tuple(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
-def cupy_module(cell: Cell) -> CupyModule:
+def cupy_module(cell: Stages) -> CupyModule:
     """The plan of a cell's CuPy module."""
     return CupyModule(cell)
 

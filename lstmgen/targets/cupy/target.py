@@ -11,7 +11,7 @@ from lstmgen.targets.requirement import Requirement
 from lstmgen.targets.target import Files, Inspection, Runner, Sizes, Target
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
     from lstmgen.verification.verifier import Bench
 
 __all__ = ["CupyTarget"]
@@ -29,19 +29,19 @@ class CupyTarget(Target):
     sizes = Sizes(more=((2, 9, 33, 5),))
     imports = frozenset({"cupy", "cupyx"})
 
-    def render(self, cell: Cell, options: Mapping[str, str]) -> str:
+    def render(self, cell: Stages, options: Mapping[str, str]) -> str:
         """The text of a cell's module."""
         from lstmgen.targets.common.templates import set_into
 
         return set_into("cupy.py.j2", self.plan(cell, options))
 
-    def plan(self, cell: Cell, options: Mapping[str, str]) -> Any:
+    def plan(self, cell: Stages, options: Mapping[str, str]) -> Any:
         """What the template prints."""
         from lstmgen.targets.cupy.source import cupy_module
 
         return cupy_module(cell)
 
-    def explain(self, cell: Cell) -> Mapping[str, Sequence[str]]:
+    def explain(self, cell: Stages) -> Mapping[str, Sequence[str]]:
         """What each step launches, the kernels, and what they take."""
         from lstmgen.targets.cupy.explaining import sections
 
@@ -74,7 +74,7 @@ class CupyTarget(Target):
 
         return requirements()
 
-    def quick_check(self, cell: Cell, files: Files) -> tuple[str, ...]:
+    def quick_check(self, cell: Stages, files: Files) -> tuple[str, ...]:
         """The module, with its kernels interpreted."""
         from lstmgen.targets.cupy.interpreter import load_interpreted
         from lstmgen.targets.cupy.plan import Plan

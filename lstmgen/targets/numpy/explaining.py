@@ -11,7 +11,7 @@ from lstmgen.targets.numpy.module import NumpyModule
 from lstmgen.targets.numpy.program import Keep, Stack
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["sections"]
 
@@ -24,7 +24,7 @@ _TITLES = {
 }
 
 
-def sections(cell: Cell) -> dict[str, list[str]]:
+def sections(cell: Stages) -> dict[str, list[str]]:
     """Lines by title."""
     module = NumpyModule(cell)
     forward, backward = module.forward, module.backward

@@ -6,7 +6,7 @@ import textwrap
 
 from lstmgen.algebra.expression import Call, Expression, Value, walk
 from lstmgen.algebra.functions import FUNCTIONS as TABLE
-from lstmgen.cell import Cell
+from lstmgen.stages import Stages
 from lstmgen.targets.common.extents import columns, extent
 from lstmgen.targets.common.interface import Interface
 from lstmgen.targets.common.lines import Line
@@ -36,7 +36,7 @@ class NumpyModule:
         recompute: whether the backward pass runs each block forward again.
     """
 
-    def __init__(self, cell: Cell, recompute: str = "none") -> None:
+    def __init__(self, cell: Stages, recompute: str = "none") -> None:
         self.interface = i = Interface(cell, "numpy", recompute)
         self.recompute = recompute == "all"
         self.form = form = cell.normal_form

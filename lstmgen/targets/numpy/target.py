@@ -9,7 +9,7 @@ from lstmgen.targets.requirement import Requirement, package
 from lstmgen.targets.target import Option, Sizes, Target
 
 if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+    from lstmgen.stages import Stages
 
 __all__ = ["NumpyTarget"]
 
@@ -32,13 +32,13 @@ class NumpyTarget(Target):
     # sums over time in tiles.
     sizes = Sizes(batches=(40, 150), enlarged=(40, 16))
 
-    def render(self, cell: Cell, options: Mapping[str, str]) -> str:
+    def render(self, cell: Stages, options: Mapping[str, str]) -> str:
         """The text of a cell's module."""
         from lstmgen.targets.common.templates import set_into
 
         return set_into("numpy.py.j2", self.plan(cell, options))
 
-    def plan(self, cell: Cell, options: Mapping[str, str]) -> Any:
+    def plan(self, cell: Stages, options: Mapping[str, str]) -> Any:
         """What the template prints."""
         from lstmgen.targets.numpy.module import NumpyModule
 
@@ -51,7 +51,7 @@ class NumpyTarget(Target):
 
         return RESERVED
 
-    def explain(self, cell: Cell) -> Mapping[str, Sequence[str]]:
+    def explain(self, cell: Stages) -> Mapping[str, Sequence[str]]:
         """The layout in memory, and the calls of each loop."""
         from lstmgen.targets.numpy.explaining import sections
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError, VerificationError
+from lstmgen.stages import Stages
 from lstmgen.verification.against.differences import differences
 from lstmgen.verification.against.explaining import Findings, explain
 from lstmgen.verification.against.functions import function_subjects
@@ -33,7 +33,7 @@ _FLOOR = 1e-2  # an array counts at least this part of the largest of its kind
 _LARGEST = 40_000  # numbers in the parameters of a layer that cannot be made smaller
 
 
-def compare(cell: Cell, name: str, progress: Progress | None = None) -> Comparison:
+def compare(cell: Stages, name: str, progress: Progress | None = None) -> Comparison:
     """Compare a cell with what PACKAGE.MODULE:NAME names; see `compare_with`.
 
     Raises:
@@ -43,7 +43,7 @@ def compare(cell: Cell, name: str, progress: Progress | None = None) -> Comparis
 
 
 def compare_with(
-    cell: Cell, implementation: Any, name: str = "", progress: Progress | None = None
+    cell: Stages, implementation: Any, name: str = "", progress: Progress | None = None
 ) -> Comparison:
     """Compare outputs, last states and gradients of an implementation with the cell's equations.
 
@@ -103,7 +103,7 @@ _NO_GRADIENTS = (
 
 
 def _subjects(
-    implementation: Any, cell: Cell, name: str
+    implementation: Any, cell: Stages, name: str
 ) -> tuple[list[Subject], dict[str, int] | None]:
     if is_layer(implementation):
         sizes = fixed_sizes(implementation, cell, name)
@@ -116,7 +116,7 @@ def _subjects(
     return function_subjects(implementation, cell.normal_form, name), None
 
 
-def _shapes(cell: Cell, sizes: dict[str, int] | None, name: str) -> tuple[Shape, Shape]:
+def _shapes(cell: Stages, sizes: dict[str, int] | None, name: str) -> tuple[Shape, Shape]:
     """One step, and several."""
     form = cell.normal_form
     if sizes is None:
@@ -160,7 +160,7 @@ def _choose(subjects: list[Subject], maker: Cases, shape: Shape) -> tuple[Subjec
 class _Comparing:
     """Compares case by case, and keeps what was found for the explanation."""
 
-    def __init__(self, cell: Cell, subject: Subject, dtype: str) -> None:
+    def __init__(self, cell: Stages, subject: Subject, dtype: str) -> None:
         self.labels = Labels(cell, cell.gradients)
         self.ledger = Ledger(np.asarray)
         self.findings = Findings(cell, dtype)

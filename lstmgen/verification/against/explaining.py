@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lstmgen.cell import Cell
+from lstmgen.stages import Stages
 from lstmgen.verification.against.detached import detached
 from lstmgen.verification.against.mistakes import mistakes
 from lstmgen.verification.against.numbers import Evaluation, distance
@@ -28,7 +28,7 @@ _SHOWN = 3
 class Findings:
     """What an implementation gave: outputs and states ("y" the output), and gradients."""
 
-    cell: Cell
+    cell: Stages
     dtype: str
     outcomes: list[tuple[Case, Arrays]] = field(default_factory=list)
     gradients: list[tuple[Case, str, Gradient]] = field(default_factory=list)

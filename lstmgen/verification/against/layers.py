@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from lstmgen.cell import Cell
 from lstmgen.errors import UsageError
 from lstmgen.interop.layouts import CELLS, LAYOUTS
 from lstmgen.interop.pytorch import entries as torch_entries
 from lstmgen.interop.stacks import Converter
 from lstmgen.library.loading import load
+from lstmgen.stages import Stages
 from lstmgen.verification.against.functions import autograd, detached, one_or_all
 from lstmgen.verification.against.subjects import Outcome, Subject, failure, outcome, shown
 from lstmgen.verification.cases import Array, Arrays, Case, Gradient
@@ -48,7 +48,7 @@ def _makes_layers(found: Any) -> bool:
     return names[:2] == ["input_size", "hidden_size"]
 
 
-def layer_subjects(found: Any, cell: Cell, name: str) -> list[Subject]:
+def layer_subjects(found: Any, cell: Stages, name: str) -> list[Subject]:
     """The ways in which a layer may be called, the likely one first.
 
     Raises:
@@ -83,7 +83,7 @@ def layer_subjects(found: Any, cell: Cell, name: str) -> list[Subject]:
     return [_Layer(make, cell, name, torch, how) for how in ("dict", "tuple", "layers")]
 
 
-def fixed_sizes(found: Any, cell: Cell, name: str) -> dict[str, int] | None:
+def fixed_sizes(found: Any, cell: Stages, name: str) -> dict[str, int] | None:
     """The sizes of a layer that is made already, by symbol; None for what can be made anew."""
     torch = sys.modules["torch"]
     if not isinstance(found, torch.nn.Module):
@@ -116,7 +116,7 @@ class _Layer:
     what = "a torch module"
 
     def __init__(
-        self, make: Callable[[Shape], Any], cell: Cell, name: str, torch: ModuleType, how: str
+        self, make: Callable[[Shape], Any], cell: Stages, name: str, torch: ModuleType, how: str
     ) -> None:
         self._make, self._cell, self._name, self._torch, self._how = make, cell, name, torch, how
         self._form = cell.normal_form
@@ -204,7 +204,7 @@ _Places = dict[str, tuple[Array, Array, Array]]
 
 
 def _places(
-    cell: Cell, parameters: Arrays, shapes: Mapping[str, tuple[int, ...]], name: str
+    cell: Stages, parameters: Arrays, shapes: Mapping[str, tuple[int, ...]], name: str
 ) -> dict[str, _Places]:
     """For each parameter of a layer, where its numbers are in the cell's parameters."""
     named = {p: _named(p, shapes) for p in parameters}
@@ -242,7 +242,7 @@ def _named(parameter: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
 
 
 def _stacked(
-    cell: Cell, parameters: Arrays, shapes: Mapping[str, tuple[int, ...]], name: str
+    cell: Stages, parameters: Arrays, shapes: Mapping[str, tuple[int, ...]], name: str
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, _Places]]:
     """As torch.nn stacks them: found by converting the numbers' numbers."""
     first = next((e for e in shapes if e.rpartition(".")[2].startswith("weight_ih")), None)
@@ -276,7 +276,7 @@ def _stacked(
     return entries, found
 
 
-def _converter(cell: Cell, parameters: Arrays, rows: int) -> Converter | None:
+def _converter(cell: Stages, parameters: Arrays, rows: int) -> Converter | None:
     """Between the cell and the layer of torch with its gates, in as many rows."""
     own = CELLS.get(cell.name)
     if own is None or load(cell.name).digest != cell.digest:

@@ -30,8 +30,8 @@ from lstmgen.algebra.expression import (
     transform,
     walk,
 )
+from lstmgen.algebra.text import text
 from lstmgen.form.normal_form import Definition, NormalForm, uses_product
-from lstmgen.show.printing.text import text
 from lstmgen.verification.against.layouts import concatenations, gate_orders, transposed
 from lstmgen.verification.against.variants import (
     Draft,

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from lstmgen.algebra.expression import Expression, MatVec, Value, walk
 from lstmgen.form.normal_form import NormalForm
-from lstmgen.gradients.derivation import Gradients, MatrixGradient
+from lstmgen.gradients.derivation import Gradients
+from lstmgen.gradients.equations import MatrixGradient
 from lstmgen.verification.against.variants import used
 
 __all__ = ["common_origins", "forward_graph", "gradient_graph"]

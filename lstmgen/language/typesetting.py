@@ -1,20 +1,14 @@
-"""The forward equations as LaTeX, in the form and order in which the cell declares them."""
+"""The equations as typeset formulas, in the form and order in which the cell declares them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import sympy
 
 from lstmgen.algebra.functions import FUNCTIONS, used
-from lstmgen.language import notation
-from lstmgen.language.indexing import indexed_name
-from lstmgen.language.names import latex_name, needs_declaration
-from lstmgen.language.reading import function_name
-from lstmgen.show.printing.latex_lines import Line
-from lstmgen.show.printing.latex_pieces import (
+from lstmgen.algebra.pieces import (
     Piece,
     call,
     matrix_product,
@@ -25,46 +19,49 @@ from lstmgen.show.printing.latex_pieces import (
     quotient,
     signed,
     total,
-    transposed,
 )
+from lstmgen.algebra.symbols import symbol
+from lstmgen.form.normal_form import NormalForm
+from lstmgen.language import notation
+from lstmgen.language.indexing import indexed_name
+from lstmgen.language.names import needs_declaration
+from lstmgen.language.reading import function_name
+from lstmgen.typeset.formula import Formula, Greek, Letters, Time, Transposed
+from lstmgen.typeset.lines import Line
 
-if TYPE_CHECKING:
-    from lstmgen.cell import Cell
+_CONSTANTS: dict[str, tuple[str, Formula]] = {
+    "Pi": ("pi", Greek("pi")),
+    "Exp1": ("e", Letters("e")),
+}
 
-_TIME = {0: "t", -1: "t-1"}
-_CONSTANTS = {"Pi": r"\pi", "Exp1": "e"}
 
-
-def forward_lines(cell: Cell) -> list[Line]:
-    """An aligned line for each equation, tagged with its number."""
-    scalars = frozenset(cell.normal_form.scalars)
+def forward_lines(equations: Sequence[sympy.Eq], form: NormalForm) -> list[Line]:
+    """A line for each equation, labelled with its number."""
+    scalars = frozenset(form.scalars)
     lines = []
-    for k, equation in enumerate(cell.equations, start=1):
+    for k, equation in enumerate(equations, start=1):
         left = _piece(equation.lhs, scalars)
-        lines.append(Line(left.text, signed(_piece(equation.rhs, scalars)), str(k)))
+        lines.append(Line(left.formula, signed(_piece(equation.rhs, scalars)), str(k)))
     return lines
 
 
-def declarations(cell: Cell) -> Iterator[str]:
+def declarations(equations: Sequence[sympy.Eq], form: NormalForm) -> Iterator[str]:
     """What the equations alone do not tell a reader: scalars, sizes, constants, the output."""
-    form = cell.normal_form
     constants = {
-        node
-        for equation in cell.equations
+        type(node).__name__
+        for equation in equations
         for node in sympy.preorder_traversal(equation)
         if isinstance(node, sympy.NumberSymbol)
     }
     for name in (*form.scalars, *form.scalar_inputs):
         yield f"{name} scalar"
-    for name in sorted(str(_CONSTANTS.get(type(c).__name__, "")) for c in constants):
-        if name:
-            yield f"{name.lstrip(chr(92))} number"
-    shown = _shown_vectors(cell)
+    for name in sorted(_CONSTANTS[kind][0] for kind in constants if kind in _CONSTANTS):
+        yield f"{name} number"
+    shown = _shown_vectors(equations)
     for name in sorted(used(d.value for d in form.definitions)):
         entry = FUNCTIONS[name]
-        letter = entry.latex[1:]
-        if letter.isalpha() and entry.around is None and letter not in entry.commands:
-            yield f"{letter} = {name}"
+        if isinstance(entry.written, Greek) and entry.written.name not in entry.commands:
+            yield f"{entry.written.name} = {name}"
     for parameter in form.parameters:
         # A reader takes these for a number, the identity or Euler's number, or asks.
         if parameter in form.weights and (
@@ -76,14 +73,14 @@ def declarations(cell: Cell) -> Iterator[str]:
     for value, size in form.sizes.items():
         if size in form.extra_sizes:
             yield f"{value} size {size}"
-    if form.output != "h" or _has_idle_vector(cell):
+    if form.output != "h" or _has_idle_vector(equations, form.output):
         yield f"{form.output} output"
 
 
-def _shown_vectors(cell: Cell) -> set[str]:
+def _shown_vectors(equations: Sequence[sympy.Eq]) -> set[str]:
     """Parameters that are seen to be vectors: added to a vector, or multiplied with one."""
     found = set()
-    for equation in cell.equations:
+    for equation in equations:
         for node in sympy.preorder_traversal(equation.rhs):
             if not isinstance(node, (sympy.Add, sympy.Mul)):
                 continue
@@ -102,37 +99,39 @@ def _has_vector(node: sympy.Basic) -> bool:
     return any(indexed_name(part) is not None for part in sympy.preorder_traversal(node))
 
 
-def _has_idle_vector(cell: Cell) -> bool:
+def _has_idle_vector(equations: Sequence[sympy.Eq], output: str) -> bool:
     """Whether a vector beside the output is used by no other equation than its own."""
     used: set[str] = set()
     names = []
-    for equation in cell.equations:
+    for equation in equations:
         name, _ = indexed_name(equation.lhs) or ("", None)
         names.append(name)
         for node in sympy.preorder_traversal(equation.rhs):
             vector = indexed_name(node)
             if vector is not None and vector[0] != name:
                 used.add(vector[0])
-    return any(name not in used and name != cell.output for name in names)
+    return any(name not in used and name != output for name in names)
 
 
 def _piece(node: sympy.Basic, scalars: frozenset[str]) -> Piece:
     vector = indexed_name(node)
     if vector is not None:
         name, offset = vector
-        return Piece(latex_name(name, _TIME[int(offset)]))
+        return Piece(symbol(name, Time(int(offset))))
     if isinstance(node, notation.MatrixProduct):
         return _product(node, scalars)
     if isinstance(node, sympy.Symbol):
-        return Piece(latex_name(node.name), scalar=node.name in scalars)
+        return Piece(symbol(node.name), scalar=node.name in scalars)
     if isinstance(node, sympy.Rational):
         return number(Fraction(int(node.p), int(node.q)))
     if isinstance(node, sympy.Float):
         text = repr(float(node))
         return number(Fraction(text), decimal=text)
     if isinstance(node, sympy.NumberSymbol):
-        symbol = _CONSTANTS.get(type(node).__name__)
-        return Piece(symbol, scalar=True) if symbol else number(Fraction(str(node.evalf(60))))
+        constant = _CONSTANTS.get(type(node).__name__)
+        if constant is None:
+            return number(Fraction(str(node.evalf(60))))
+        return Piece(constant[1], scalar=True)
     if isinstance(node, sympy.Add):
         return total([_piece(term, scalars) for term in node.args])
     if isinstance(node, sympy.Mul):
@@ -185,8 +184,8 @@ def _raised(base: sympy.Expr, exponent: sympy.Expr, scalars: frozenset[str]) -> 
 def _product(node: notation.MatrixProduct, scalars: frozenset[str]) -> Piece:
     is_transposed = isinstance(node.weight, notation.Transpose)
     weight = node.weight.T if is_transposed else node.weight
-    name = latex_name(str(weight))
-    written = transposed(name) if is_transposed else name
+    name = symbol(str(weight))
+    written = Transposed(name) if is_transposed else name
     operands = [_piece(operand, scalars) for operand in node.operands]
     bare = len(operands) == 1 and indexed_name(node.operands[0]) is not None
     return matrix_product(written, operands, bare=bare)

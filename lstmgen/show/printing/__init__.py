@@ -1,1 +1,0 @@
-"""Expressions and derived equations as text and as LaTeX."""
