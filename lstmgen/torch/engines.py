@@ -52,7 +52,7 @@ class Engine:
             named = self._named(params)
             y, last, tape, key = self._run(inputs, state, named, lengths, restart, keep)
             tensor = self.arrays.tensor
-            handle = self.tapes.hold(key, tape) if keep else no_tape()
+            handle = self.tapes.hold(key, tape, (_addresses(params), named)) if keep else no_tape()
             return tensor(y), [tensor(last[s][None]) for s in self.module.STATES], handle
 
     def backward(
@@ -72,8 +72,11 @@ class Engine:
         """
         module, array, tensor = self.module, self.arrays.array, self.arrays.tensor
         with self.arrays.session(params[0].device):
-            named = self._named(params)  # anew: what shards parameters may have moved them
-            tape = self.tapes.find(handle)
+            tape, before = self.tapes.find(handle)
+            if before is not None and before[0] == _addresses(params):
+                named = before[1]
+            else:  # what shards parameters has moved them
+                named = self._named(params)
             if tape is None:  # it was not kept, or the handle was copied
                 *_, tape, _ = self._run(inputs, state, named, lengths, restart, True)
             given = {
@@ -176,6 +179,10 @@ def find(key: str) -> Engine:
         )
     _KEPT.append(_made(cell, target, device))
     return _KEPT[-1]
+
+
+def _addresses(tensors: Tensors) -> list[int]:
+    return [a.data_ptr() for a in tensors]
 
 
 def _made(cell: Cell, target: str, device: str) -> Engine:

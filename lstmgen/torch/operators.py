@@ -132,10 +132,10 @@ def _wanted(tensors: Sequence[Maybe]) -> bool:
 
 def _plain(tensors: Sequence[Maybe]) -> bool:
     """Whether these are tensors of torch's own, and no mode watches what becomes of them."""
-    for a in tensors:
-        if a is not None and type(a) is not torch.Tensor and type(a) is not torch.nn.Parameter:
-            return False
-    return _modes() == 0
+    return _OWN.issuperset(map(type, tensors)) and _modes() == 0
+
+
+_OWN = frozenset((torch.Tensor, torch.nn.Parameter, type(None)))
 
 
 # Not public; where it is missing, everything goes through the operators.

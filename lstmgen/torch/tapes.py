@@ -24,10 +24,10 @@ _MOST_SPARES = 16
 class _Lent:
     """A tape that goes back to where it came from when nobody has it any more."""
 
-    __slots__ = ("key", "tape", "tapes")
+    __slots__ = ("key", "params", "tape", "tapes")
 
-    def __init__(self, tapes: Tapes, key: Hashable, tape: Any) -> None:
-        self.tapes, self.key, self.tape = tapes, key, tape
+    def __init__(self, tapes: Tapes, key: Hashable, tape: Any, params: Any) -> None:
+        self.tapes, self.key, self.tape, self.params = tapes, key, tape, params
 
     def __del__(self) -> None:
         self.tapes.give_back(self.key, self.tape)
@@ -75,9 +75,9 @@ class Tapes:
         """How many tapes wait to be used again."""
         return sum(len(spares) for spares in list(self._spares.values()))
 
-    def hold(self, key: Hashable, tape: Any) -> torch.Tensor:
-        """A handle for a tape, (1,)."""
-        handle = self._handle((1,), [_Lent(self, key, tape)])
+    def hold(self, key: Hashable, tape: Any, params: Any = None) -> torch.Tensor:
+        """A handle for a tape, (1,), and for what `forward` had as parameters."""
+        handle = self._handle((1,), [_Lent(self, key, tape, params)])
         self._peak = max(self._peak, len(self._found))
         return handle
 
@@ -90,10 +90,10 @@ class Tapes:
         held = [one for one in lent if one is not None]
         return self._handle((len(held), 1), held) if 0 < len(held) == len(lent) else None
 
-    def find(self, handle: torch.Tensor) -> Any:
-        """The tape of a handle; None if this is not the handle of one."""
+    def find(self, handle: torch.Tensor) -> tuple[Any, Any]:
+        """The tape of a handle and what came with it; None if this is not the handle of one."""
         lent = self._found.get(handle.data_ptr())
-        return None if lent is None else lent.tape
+        return (None, None) if lent is None else (lent.tape, lent.params)
 
     def spare(self, key: Hashable) -> Any:
         """A tape to hand to `reuse`; or None, and then there is room for a new one."""
