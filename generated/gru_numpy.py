@@ -39,6 +39,7 @@ Numbers in parentheses beside the code are the equations it computes.
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -102,13 +103,9 @@ class Tape:
     It holds on to x: leave x, and the parameters, as they are until `backward` is done.
     """
 
-    def __init__(self, key, rows, x, reuse):
+    def __init__(self, key, rows, x):
         self.key, self.rows, self.x = key, rows, x  # the key is T, B, H, D, dtype
-        self.blocks = []
-        self.old, self.work, self.spent = [], [], False  # memory to be used again
-        if reuse is not None:
-            self.old, self.work = reuse.blocks, reuse.work
-            reuse.blocks, reuse.work, reuse.spent = [], [], True
+        self.blocks, self.spare, self.spent = [], {}, False
 
     def __reduce__(self):
         raise TypeError("a tape cannot be copied or pickled; run forward again")
@@ -120,16 +117,13 @@ class _Block:
     The states h have a step more, since the first is what the block starts from.
     """
 
-    def __init__(self, steps, n, cut, H, D, dtype):
-        self.key = steps, n, cut
+    def __init__(self, steps, n, H, D, dtype):
         self.h = np.empty((steps + 1, H, n), dtype)
         self.z_r = np.empty((steps, 2 * H, n), dtype)
         self.h_tilde = np.empty((steps, H, n), dtype)
-        # What each step starts from; where rows may start again, it is not what the last one left.
-        self.h_prev = np.empty((steps, H, n), dtype) if cut else self.h[:-1]
         # The views that each step takes, so that the loop makes none itself.
         self.steps = list(zip(
-            self.h_prev, self.z_r, self.z_r[:, H:], self.h_tilde, self.z_r[:, :H], self.h[1:]
+            self.h[:-1], self.z_r, self.z_r[:, H:], self.h_tilde, self.z_r[:, :H], self.h[1:]
         ))
 
 
@@ -157,97 +151,75 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
     _check_array("x", x, ("T", "B", D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, (H,), dtype)
-    rows = _Rows(T, B, lengths, restart, 7 * H, dtype)
     key = T, B, H, D, dtype
     if reuse is not None:
         _check_tape("reuse", reuse)
         _check_key("reuse", reuse.key, key)
-    x = rows.pack(x)
-    run = Tape(key, rows, x, reuse)
+    rows = _Rows(T, B, lengths, restart, 7 * H * dtype.itemsize)
+    run = Tape(key, rows, rows.pack(x))
+    if reuse is not None:
+        run.spare, reuse.spent = reuse.spare, True
+    if reuse is not None and reuse.rows.spans == rows.spans:
+        run.blocks = reuse.blocks
+    else:
+        new = _Block if tape else functools.lru_cache(maxsize=1)(_Block)  # or all use one
+        blocks = (new(steps, n, H, D, dtype) for steps, n, _ in rows.spans)
+        run.blocks = list(blocks) if tape else blocks
+    last = np.zeros((H, len(rows.row)), dtype)  # h
+    if state is not None:
+        last[:] = rows.columns(state["h"], rows.begins)
+    y = np.empty((rows.count, H), dtype)
     with np.errstate(all="ignore"):  # inf and NaN are values here
-        last = np.zeros((H, B), dtype)  # h
-        if state is not None:
-            last[:] = rows.columns(state["h"])
-        y = np.empty((rows.count, H), dtype)
-        constants = _constants(params, H, D, dtype)
-        block = None
-        for k, (lo, hi, n, span) in enumerate(rows.spans):
-            cut = rows.cut(lo, hi, n)
-            key = hi - lo, n, cut is not None
-            if k < len(run.old):
-                block = run.old[k]
-            if block is None or block.key != key:
-                block = _Block(*key, H, D, dtype)
-            _run(H, D, params, constants, x[span], last[:, :n], cut, block, y[span])
-            if tape:
-                run.blocks.append(block)
-                block = None
-    run.old = []
-    found = {"h": rows.batch(last[:])}
+        _run(params, key, run.x, rows.spans, run.blocks, last, y)
+    found = {"h": rows.batch(last[:], rows.ends)}
     return rows.unpack(y), found, run if tape else None
 
 
-def _constants(params, H, D, dtype):
-    """What all steps of a forward pass multiply and add."""
+def _run(params, key, x, spans, blocks, last, y):
+    """(1) to (4) for some spans of steps, from the states `last`, which it brings up to date."""
+    T, B, H, D, dtype = key
     W_z, W_r, W = params.values()
     w_h_prev = np.concatenate((W_z[:, :H], W_r[:, :H]))  # (1a) (2a)
     w_u_h_tilde = np.ascontiguousarray(W[:, :H])  # (3b)
     w_x = np.concatenate((W_z[:, H:], W_r[:, H:], W[:, H:]))  # (1a) (2a) (3b)
     one = np.array(1, dtype)
-    return (w_h_prev, w_u_h_tilde, w_x, one)
-
-
-def _run(H, D, params, constants, x_rows, last, cut, block, y):
-    """(1) to (4) for the steps of a block, from the states `last`, which it brings up to date."""
-    steps, n, _ = block.key
-    dtype = last.dtype
-    w_h_prev, w_u_h_tilde, w_x, one = constants
-    block.h[0] = last[:]
-    p_x = np.dot(w_x, x_rows.T).reshape(3 * H, steps, n).transpose(1, 0, 2)  # (1a) (2a) (3b)
-    ahead_h_prev = np.empty((steps, 2 * H, n), dtype)
-    ahead_h_prev[...] = p_x[:, :2 * H]  # (1a) (2a)
-    ahead_u_h_tilde = np.empty((steps, H, n), dtype)
-    ahead_u_h_tilde[...] = p_x[:, 2 * H:]  # (3b)
-    a_h_prev = np.empty((2 * H, n), dtype)
-    u_h_tilde = np.empty((H, n), dtype)
-    a_u_h_tilde = np.empty((H, n), dtype)
-    s1 = np.empty((H, n), dtype)
     dot, add, multiply, subtract = np.dot, np.add, np.multiply, np.subtract
-    for (
-        t, (h_prev_t, z_r_t, r_t, h_tilde_t, z_t, h_t), ahead_h_prev_t, ahead_u_h_tilde_t
-    ) in zip(
-        range(steps), block.steps, ahead_h_prev, ahead_u_h_tilde
-    ):
-        if cut is not None:
-            _restart(cut[t], (block.h[t], block.h_prev[t]))
-        dot(w_h_prev, h_prev_t, a_h_prev)  # (1a) (2a)
-        add(a_h_prev, ahead_h_prev_t, a_h_prev)  # (1a) (2a)
-        _sigma(a_h_prev, out=z_r_t)  # (1) (2)
-        multiply(r_t, h_prev_t, u_h_tilde)  # (3a)
-        dot(w_u_h_tilde, u_h_tilde, a_u_h_tilde)  # (3b)
-        add(a_u_h_tilde, ahead_u_h_tilde_t, a_u_h_tilde)  # (3b)
-        np.tanh(a_u_h_tilde, out=h_tilde_t)  # (3)
-        subtract(one, z_t, h_t)  # (4)
-        multiply(h_t, h_prev_t, h_t)  # (4)
-        multiply(z_t, h_tilde_t, s1)  # (4)
-        add(h_t, s1, h_t)  # (4)
-    h = block.h[1:]
-    y.reshape(steps, n, H)[...] = h.transpose(0, 2, 1)
-    last[:] = block.h[steps]
+    for (steps, n, at), block in zip(spans, blocks):
+        block.h[0] = last[:, :n]
+        p_x = np.dot(w_x, x[at].T).reshape(3 * H, steps, n).transpose(1, 0, 2)  # (1a) (2a) (3b)
+        ahead_h_prev = np.empty((steps, 2 * H, n), dtype)
+        ahead_h_prev[...] = p_x[:, :2 * H]  # (1a) (2a)
+        ahead_u_h_tilde = np.empty((steps, H, n), dtype)
+        ahead_u_h_tilde[...] = p_x[:, 2 * H:]  # (3b)
+        a_h_prev = np.empty((2 * H, n), dtype)
+        u_h_tilde, a_u_h_tilde, s1 = np.empty((3, H, n), dtype)
+        for (
+            (h_prev_t, z_r_t, r_t, h_tilde_t, z_t, h_t), ahead_h_prev_t, ahead_u_h_tilde_t
+        ) in zip(block.steps, ahead_h_prev, ahead_u_h_tilde):
+            dot(w_h_prev, h_prev_t, a_h_prev)  # (1a) (2a)
+            add(a_h_prev, ahead_h_prev_t, a_h_prev)  # (1a) (2a)
+            _sigma(a_h_prev, out=z_r_t)  # (1) (2)
+            multiply(r_t, h_prev_t, u_h_tilde)  # (3a)
+            dot(w_u_h_tilde, u_h_tilde, a_u_h_tilde)  # (3b)
+            add(a_u_h_tilde, ahead_u_h_tilde_t, a_u_h_tilde)  # (3b)
+            np.tanh(a_u_h_tilde, out=h_tilde_t)  # (3)
+            subtract(one, z_t, h_t)  # (4)
+            multiply(h_t, h_prev_t, h_t)  # (4)
+            multiply(z_t, h_tilde_t, s1)  # (4)
+            add(h_t, s1, h_t)  # (4)
+        h = block.h[1:]
+        y[at].reshape(steps, n, H)[...] = h.transpose(0, 2, 1)
+        last[:, :n] = block.h[-1]
 
 
 class _Work:
-    """The memory of a backward pass over a block: arrays of (steps, size, n)."""
+    """The memory of a backward pass over `most` steps of n rows: arrays of (steps, size, n)."""
 
-    def __init__(self, steps, n, H, D, dtype):
-        self.key = steps, n
-        delta = np.empty((steps, 3 * H, n), dtype)
-        k_a_h_tilde = np.empty((steps, H, n), dtype)
-        k_a_z = np.empty((steps, H, n), dtype)
-        k_a_r = np.empty((steps, H, n), dtype)
-        k_carry_h = np.empty((steps, H, n), dtype)
-        d_y = np.empty((steps, H, n), dtype)
-        self.arrays = (delta, k_a_h_tilde, k_a_z, k_a_r, k_carry_h, d_y)
+    def __init__(self, most, n, H, D, dtype):
+        self.most, self.n = most, n
+        delta, k_a_h_tilde, k_a_z, k_a_r, k_carry_h, d_y = self.arrays = [
+            np.empty((most, size, n), dtype) for size in (3 * H, H, H, H, H, H)
+        ]
         self.steps = list(zip(
             d_y, k_a_h_tilde, delta[:, 2 * H:], k_a_z, delta[:, :H], k_a_r, delta[:, H:2 * H],
             k_carry_h, delta[:, :2 * H]
@@ -289,27 +261,23 @@ def _gradients(params, run, dy, dstate):
     w_back_u_h_tilde = np.ascontiguousarray(np.ascontiguousarray(W[:, :H]).T)  # (δ4)
     w_back_h = np.ascontiguousarray(np.concatenate((W_z[:, :H], W_r[:, :H])).T)  # (δ1)
     w_d_x = np.concatenate((W_z[:, H:], W_r[:, H:], W[:, H:]))  # (δ12)
-    dparams = {name: np.zeros_like(value) for name, value in params.items()}
     columns = np.empty((3 * H, rows.count), dtype)
     h_prev_columns = np.empty((H, rows.count), dtype)
     u_h_tilde_columns = np.empty((H, rows.count), dtype)
     dy = None if dy is None else rows.pack(dy)
-    handed = np.zeros((2 * H, B), dtype)  # carry_h, back_h
+    handed = np.zeros((2 * H, len(rows.row)), dtype)  # carry_h, back_h
     if dstate is not None:
-        handed[:H] = rows.columns(dstate["h"])
+        handed[:H] = rows.columns(dstate["h"], rows.ends)
     add, multiply, dot = np.add, np.multiply, np.dot
-    work = run.work.pop() if run.work else None
-    for k, (lo, hi, n, span) in reversed(list(enumerate(rows.spans))):
-        steps = hi - lo
-        cut = rows.cut(lo, hi, n)
-        block = run.blocks[k]
-        if work is None or work.key[1] != n or work.key[0] < steps:
+    work = run.spare.pop("work", None)
+    for (steps, n, at), block in zip(reversed(rows.spans), reversed(run.blocks)):
+        if work is None or work.n != n or work.most < steps:
             work = _Work(steps, n, H, D, dtype)
         delta, k_a_h_tilde, k_a_z, k_a_r, k_carry_h, d_y = (a[:steps] for a in work.arrays)
-        d_y[...] = 0 if dy is None else dy[span].reshape(steps, n, H).transpose(0, 2, 1)
-        carry = handed if n == B else handed[:, :n].copy()
+        d_y[...] = 0 if dy is None else dy[at].reshape(steps, n, H).transpose(0, 2, 1)
+        carry = handed[:, :n].copy()
         r = block.z_r[:, H:]
-        h_prev = block.h_prev
+        h_prev = block.h[:-1]
         u_h_tilde_ = r * h_prev  # (3a)
         z = block.z_r[:, :H]
         h_tilde = block.h_tilde
@@ -317,17 +285,12 @@ def _gradients(params, run, dy, dstate):
         np.multiply((h_tilde - h_prev) * z, 1 - z, out=k_a_z)  # (δ7) (δ8)
         np.multiply(h_prev * r, 1 - r, out=k_a_r)  # (δ5) (δ6)
         np.subtract(1, z, out=k_carry_h)  # (δ1)
-        d_h = np.empty((H, n), dtype)
-        back_u_h_tilde = np.empty((H, n), dtype)
-        s1 = np.empty((H, n), dtype)
-        carry_h = carry[:H]
-        back_h = carry[H:]
+        d_h, back_u_h_tilde, s1 = np.empty((3, H, n), dtype)
+        carry_h, back_h = carry[:H], carry[H:]
         for (
-            t, (d_y_t, k_a_h_tilde_t, d_a_h_tilde_t, k_a_z_t, d_a_z_t, k_a_r_t, d_a_r_t,
-            k_carry_h_t, d_a_z_d_a_r_t), r_t
-        ) in zip(
-            range(steps - 1, -1, -1), work.steps[steps - 1 :: -1], r[::-1]
-        ):
+            (d_y_t, k_a_h_tilde_t, d_a_h_tilde_t, k_a_z_t, d_a_z_t, k_a_r_t, d_a_r_t, k_carry_h_t,
+            d_a_z_d_a_r_t), r_t
+        ) in zip(reversed(work.steps[:steps]), r[::-1]):
             add(d_y_t, carry_h, d_h)  # (δ1)
             add(d_h, back_h, d_h)  # (δ1)
             multiply(k_a_h_tilde_t, d_h, d_a_h_tilde_t)  # (δ2) (δ3)
@@ -338,25 +301,23 @@ def _gradients(params, run, dy, dstate):
             multiply(k_carry_h_t, d_h, s1)  # (δ1)
             add(carry_h, s1, carry_h)  # (δ1)
             dot(w_back_h, d_a_z_d_a_r_t, back_h)  # (δ1)
-            if cut is not None and cut[t] is not None:
-                carry[:, cut[t]] = 0  # no gradient reaches what was there before
-        _columns(delta, columns[:, span])
-        _columns(h_prev, h_prev_columns[:, span])
-        _columns(u_h_tilde_, u_h_tilde_columns[:, span])
+        columns[:, at].reshape(3 * H, steps, n)[...] = delta.transpose(1, 0, 2)
+        h_prev_columns[:, at].reshape(H, steps, n)[...] = h_prev.transpose(1, 0, 2)
+        u_h_tilde_columns[:, at].reshape(H, steps, n)[...] = u_h_tilde_.transpose(1, 0, 2)
         handed[:, :n] = carry
-    run.work.append(work)
-    product = np.dot(columns[:2 * H], h_prev_columns.T)  # (δ9) (δ10)
-    dparams["W_z"][:, :H] += product[:H]  # (δ9)
-    dparams["W_r"][:, :H] += product[H:]  # (δ10)
-    product = np.dot(columns, x)  # (δ9) (δ10) (δ11)
-    dparams["W_z"][:, H:] += product[:H]  # (δ9)
-    dparams["W_r"][:, H:] += product[H:2 * H]  # (δ10)
-    dparams["W"][:, H:] += product[2 * H:]  # (δ11)
-    dparams["W"][:, :H] += np.dot(columns[2 * H:], u_h_tilde_columns.T)  # (δ11)
-    d_x_rows = np.dot(columns.T, w_d_x)  # (δ12)
-    dx = rows.unpack(d_x_rows)
-    dstate0 = {}
-    dstate0["h"] = rows.batch(handed[:H] + handed[H:])
+    run.spare["work"] = work
+    d_by_h_prev = np.dot(columns[:2 * H], h_prev_columns.T)  # (δ9) (δ10)
+    d_by_x = np.dot(columns, x)  # (δ9) (δ10) (δ11)
+    d_by_u_h_tilde = np.dot(columns[2 * H:], u_h_tilde_columns.T)  # (δ11)
+    dparams = {
+        "W_z": np.concatenate((d_by_h_prev[:H], d_by_x[:H]), axis=1),  # (δ9)
+        "W_r": np.concatenate((d_by_h_prev[H:], d_by_x[H:2 * H]), axis=1),  # (δ10)
+        "W": np.concatenate((d_by_u_h_tilde, d_by_x[2 * H:]), axis=1),  # (δ11)
+    }
+    dx = rows.unpack(np.dot(columns.T, w_d_x))  # (δ12)
+    dstate0 = {
+        "h": rows.batch(handed[:H] + handed[H:], rows.begins),
+    }
     return dparams, dx, dstate0
 
 
@@ -393,88 +354,79 @@ def _sigma(a, out=None):
     np.negative(a, out)
     np.exp(out, out)
     np.add(out, 1, out)
-    return np.divide(1, out, out)
+    return np.reciprocal(out, out)
 
 
 # What follows is the same in all modules for NumPy.
 
 # A block has so many bytes, to stay in a core's second-level cache, but so many steps at least.
-_CACHE, _STEPS = 1 << 20, 16
+_CACHE, _STEPS = 1 << 19, 16
 
 
 class _Rows:
-    """Which rows of the batch take which steps, and how these lie one behind the other.
+    """Which rows of the batch take which steps.
 
-    A span (lo, hi, n, at) is the steps lo to hi of the first n rows, the longest sequences first;
-    `at` is where they lie among all `count` of them.
+    Where a row restarts, one run of steps ends and another one begins.  The runs are computed side
+    by side, the longest first: a span (steps, n, at) has so many steps of the first n runs, which
+    lie `at` a slice of all steps of all rows, packed one behind the other.
     """
 
-    def __init__(self, T, B, lengths, restart, numbers, dtype):
-        self.shape, self.order, self.spans, self.count, lo, ends = (T, B), None, [], 0, 0, [T]
-        if lengths is not None:
-            lengths = _check_lengths(lengths, T, B)
-            self.order = np.argsort(-lengths, kind="stable")
-            ends = sorted(set(lengths.tolist()) - {0})
+    def __init__(self, T, B, lengths, restart, numbers):
+        self.shape, self.spans, self.packed = (T, B), [], None
+        self.row, self.begins, self.ends = np.arange(B), np.full(B, True), np.full(B, True)
+        length = np.full(B, T) if lengths is None else _check_lengths(lengths, T, B)
         if restart is not None:
             _check_array("restart", restart, (T, B), np.dtype(bool))
-            restart = restart if self.order is None else restart[:, self.order]
-        self.restart = restart
-        for end in ends:
-            n = B if lengths is None else int((lengths >= end).sum())
-            most = max(_STEPS, _CACHE // max(1, numbers * n * dtype.itemsize))
-            for first in range(lo, end if n else lo, most):
-                last = min(first + most, end)
-                at = slice(self.count, self.count + (last - first) * n)
-                self.spans.append((first, last, n, at))
-                self.count = at.stop
-            lo = end
+        if lengths is not None or restart is not None:
+            length = self._pack(length, restart)
+        self.count = done = 0
+        for end in np.unique(length).tolist():
+            n = np.count_nonzero(length >= end)
+            most = max(_STEPS, _CACHE // max(1, numbers * n))
+            for first in range(done, end, most):
+                steps = min(most, end - first)
+                self.spans.append((steps, n, slice(self.count, self.count + steps * n)))
+                self.count += steps * n
+            done = end
 
-    def cut(self, lo, hi, n):
-        """For each step of a span the rows that start again, or None; None if none does."""
-        if self.restart is None or not self.restart[lo:hi, :n].any():
-            return None
-        return [np.flatnonzero(row) if row.any() else None for row in self.restart[lo:hi, :n]]
+    def _pack(self, length, restart):
+        """Find the runs: give how long each is."""
+        T, B = self.shape
+        starts = np.zeros((T + 1, B), bool)  # of runs, of which each row has one at least
+        if restart is not None:
+            starts[:T] = restart & (np.arange(T)[:, None] < length)
+        again, starts[0] = starts[0].copy(), True
+        row, first = np.nonzero(starts.T)
+        ends = np.diff(row, append=B) > 0
+        steps = np.where(ends, length[row], np.roll(first, -1)) - first
+        order = np.argsort(-steps, kind="stable")
+        self.row, first, steps, self.ends = row[order], first[order], steps[order], ends[order]
+        self.begins = (first == 0) & ~again[self.row]  # from the state that was given
+        k, run = np.nonzero(np.arange(max(steps, default=0))[:, None] < steps)
+        self.packed = (first[run] + k) * B + self.row[run]
+        return steps
 
     def pack(self, x):
         """(T, B, size) as (count, size)."""
-        size = x.shape[2]
-        if self.order is None:
-            return np.ascontiguousarray(x).reshape(self.count, size)
-        parts = [x[lo:hi, self.order[:n]].reshape(-1, size) for lo, hi, n, _ in self.spans]
-        return np.concatenate([np.empty((0, size), x.dtype), *parts])
+        flat = np.ascontiguousarray(x).reshape(-1, x.shape[2])
+        return flat if self.packed is None else flat[self.packed]
 
     def unpack(self, packed):
-        """(count, size) as (T, B, size), with zeros where a row has ended."""
-        if self.order is None:
-            return packed.reshape(*self.shape, packed.shape[1])
-        x = np.zeros((*self.shape, packed.shape[1]), packed.dtype)
-        for lo, hi, n, at in self.spans:
-            x[lo:hi, self.order[:n]] = packed[at].reshape(hi - lo, n, -1)
-        return x
+        """(count, size) as (T, B, size), with zeros for the steps that a row does not take."""
+        if self.packed is not None:
+            rows, packed = packed, np.zeros((math.prod(self.shape), packed.shape[1]), packed.dtype)
+            packed[self.packed] = rows
+        return packed.reshape(*self.shape, packed.shape[1])
 
-    def columns(self, state):
-        """(B, size) as (size, B), the longest sequences first."""
-        return state.T if self.order is None else state[self.order].T
+    def columns(self, state, which):
+        """(B, size) as a column for each run, zero for those that are not of `which`."""
+        return np.where(which, state.T[:, self.row], 0)
 
-    def batch(self, columns):
-        """(size, B) as a new (B, size), in the caller's order."""
-        state = np.empty(columns.shape[::-1], columns.dtype)
-        state[slice(None) if self.order is None else self.order] = columns.T
+    def batch(self, columns, which):
+        """The columns of the runs of `which` as (B, size), zero where a row has none."""
+        state = np.zeros((self.shape[1], len(columns)), columns.dtype)
+        state[self.row[which]] = columns[:, which].T
         return state
-
-
-def _restart(again, *states):
-    """What a step starts from: the state before it, and zero in the rows that start again."""
-    for before, start in states:
-        np.copyto(start, before)
-        if again is not None:
-            start[:, again] = 0
-
-
-def _columns(block, out):
-    """(steps, size, n) into (size, steps * n)."""
-    steps, size, n = block.shape
-    np.copyto(out.reshape(size, steps, n), block.transpose(1, 0, 2))
 
 
 def _check_state(name, state, B, sizes, dtype):

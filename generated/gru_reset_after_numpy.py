@@ -43,6 +43,7 @@ Numbers in parentheses beside the code are the equations it computes.
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -111,13 +112,9 @@ class Tape:
     It holds on to x: leave x, and the parameters, as they are until `backward` is done.
     """
 
-    def __init__(self, key, rows, x, reuse):
+    def __init__(self, key, rows, x):
         self.key, self.rows, self.x = key, rows, x  # the key is T, B, H, D, dtype
-        self.blocks = []
-        self.old, self.work, self.spent = [], [], False  # memory to be used again
-        if reuse is not None:
-            self.old, self.work = reuse.blocks, reuse.work
-            reuse.blocks, reuse.work, reuse.spent = [], [], True
+        self.blocks, self.spare, self.spent = [], {}, False
 
     def __reduce__(self):
         raise TypeError("a tape cannot be copied or pickled; run forward again")
@@ -129,17 +126,14 @@ class _Block:
     The states h have a step more, since the first is what the block starts from.
     """
 
-    def __init__(self, steps, n, cut, H, D, dtype):
-        self.key = steps, n, cut
+    def __init__(self, steps, n, H, D, dtype):
         self.h = np.empty((steps + 1, H, n), dtype)
         self.a_n = np.empty((steps, H, n), dtype)
         self.r_z = np.empty((steps, 2 * H, n), dtype)
         self.n = np.empty((steps, H, n), dtype)
-        # What each step starts from; where rows may start again, it is not what the last one left.
-        self.h_prev = np.empty((steps, H, n), dtype) if cut else self.h[:-1]
         # The views that each step takes, so that the loop makes none itself.
         self.steps = list(zip(
-            self.h_prev, self.a_n, self.r_z, self.r_z[:, :H], self.n, self.r_z[:, H:], self.h[1:]
+            self.h[:-1], self.a_n, self.r_z, self.r_z[:, :H], self.n, self.r_z[:, H:], self.h[1:]
         ))
 
 
@@ -167,38 +161,33 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
     _check_array("x", x, ("T", "B", D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, (H,), dtype)
-    rows = _Rows(T, B, lengths, restart, 8 * H, dtype)
     key = T, B, H, D, dtype
     if reuse is not None:
         _check_tape("reuse", reuse)
         _check_key("reuse", reuse.key, key)
-    x = rows.pack(x)
-    run = Tape(key, rows, x, reuse)
+    rows = _Rows(T, B, lengths, restart, 8 * H * dtype.itemsize)
+    run = Tape(key, rows, rows.pack(x))
+    if reuse is not None:
+        run.spare, reuse.spent = reuse.spare, True
+    if reuse is not None and reuse.rows.spans == rows.spans:
+        run.blocks = reuse.blocks
+    else:
+        new = _Block if tape else functools.lru_cache(maxsize=1)(_Block)  # or all use one
+        blocks = (new(steps, n, H, D, dtype) for steps, n, _ in rows.spans)
+        run.blocks = list(blocks) if tape else blocks
+    last = np.zeros((H, len(rows.row)), dtype)  # h
+    if state is not None:
+        last[:] = rows.columns(state["h"], rows.begins)
+    y = np.empty((rows.count, H), dtype)
     with np.errstate(all="ignore"):  # inf and NaN are values here
-        last = np.zeros((H, B), dtype)  # h
-        if state is not None:
-            last[:] = rows.columns(state["h"])
-        y = np.empty((rows.count, H), dtype)
-        constants = _constants(params, H, D, dtype)
-        block = None
-        for k, (lo, hi, n, span) in enumerate(rows.spans):
-            cut = rows.cut(lo, hi, n)
-            key = hi - lo, n, cut is not None
-            if k < len(run.old):
-                block = run.old[k]
-            if block is None or block.key != key:
-                block = _Block(*key, H, D, dtype)
-            _run(H, D, params, constants, x[span], last[:, :n], cut, block, y[span])
-            if tape:
-                run.blocks.append(block)
-                block = None
-    run.old = []
-    found = {"h": rows.batch(last[:])}
+        _run(params, key, run.x, rows.spans, run.blocks, last, y)
+    found = {"h": rows.batch(last[:], rows.ends)}
     return rows.unpack(y), found, run if tape else None
 
 
-def _constants(params, H, D, dtype):
-    """What all steps of a forward pass multiply and add."""
+def _run(params, key, x, spans, blocks, last, y):
+    """(1) to (4) for some spans of steps, from the states `last`, which it brings up to date."""
+    T, B, H, D, dtype = key
     W_r, b_r, W_z, b_z, W_n, b_n, U_n, c_n = params.values()
     w_h_prev = np.concatenate((W_r[:, :H], W_z[:, :H], U_n))  # (1a) (2a) (3a)
     w_x = np.concatenate((W_n, W_r[:, H:], W_z[:, H:]))  # (1a) (2a) (3b)
@@ -206,61 +195,47 @@ def _constants(params, H, D, dtype):
     one = np.array(1, dtype)
     b_r_b_z = np.concatenate((b_r, b_z))[:, None]
     c_n_column = c_n[:, None]
-    return (w_h_prev, w_x, b_n_column, one, b_r_b_z, c_n_column)
-
-
-def _run(H, D, params, constants, x_rows, last, cut, block, y):
-    """(1) to (4) for the steps of a block, from the states `last`, which it brings up to date."""
-    steps, n, _ = block.key
-    dtype = last.dtype
-    w_h_prev, w_x, b_n_column, one, b_r_b_z, c_n_column = constants
-    block.h[0] = last[:]
-    # (1a) (2a) (3b)
-    p_x = np.ascontiguousarray(np.dot(w_x, x_rows.T).reshape(3 * H, steps, n).transpose(1, 0, 2))
-    ahead = np.empty((steps, 3 * H, n), dtype)
-    np.add(p_x[:, H:], b_r_b_z, out=ahead[:, :2 * H])  # (1a) (2a)
-    ahead[:, 2 * H:][...] = c_n_column  # (3a)
-    a = np.empty((3 * H, n), dtype)
-    a2_n = np.empty((H, n), dtype)
-    s1 = np.empty((H, n), dtype)
-    a_a_n = a[2 * H:]
-    a_r_z = a[:2 * H]
     dot, add, copyto, multiply, subtract = np.dot, np.add, np.copyto, np.multiply, np.subtract
-    for (
-        t, (h_prev_t, a_n_t, r_z_t, r_t, n_t, z_t, h_t), ahead_t, W_n_x_t
-    ) in zip(
-        range(steps), block.steps, ahead, p_x[:, :H]
-    ):
-        if cut is not None:
-            _restart(cut[t], (block.h[t], block.h_prev[t]))
-        dot(w_h_prev, h_prev_t, a)  # (1a) (2a) (3a)
-        add(a, ahead_t, a)  # (1a) (2a) (3a)
-        copyto(a_n_t, a_a_n)  # (3a)
-        _sigma(a_r_z, out=r_z_t)  # (1) (2)
-        add(W_n_x_t, b_n_column, a2_n)  # (3b)
-        multiply(r_t, a_n_t, s1)  # (3b)
-        add(a2_n, s1, a2_n)  # (3b)
-        np.tanh(a2_n, out=n_t)  # (3)
-        subtract(one, z_t, h_t)  # (4)
-        multiply(h_t, n_t, h_t)  # (4)
-        multiply(z_t, h_prev_t, s1)  # (4)
-        add(h_t, s1, h_t)  # (4)
-    h = block.h[1:]
-    y.reshape(steps, n, H)[...] = h.transpose(0, 2, 1)
-    last[:] = block.h[steps]
+    for (steps, n, at), block in zip(spans, blocks):
+        block.h[0] = last[:, :n]
+        # (1a) (2a) (3b)
+        p_x = np.ascontiguousarray(
+            np.dot(w_x, x[at].T).reshape(3 * H, steps, n).transpose(1, 0, 2)
+        )
+        ahead = np.empty((steps, 3 * H, n), dtype)
+        np.add(p_x[:, H:], b_r_b_z, out=ahead[:, :2 * H])  # (1a) (2a)
+        ahead[:, 2 * H:][...] = c_n_column  # (3a)
+        a = np.empty((3 * H, n), dtype)
+        a2_n, s1 = np.empty((2, H, n), dtype)
+        a_a_n, a_r_z = a[2 * H:], a[:2 * H]
+        for (
+            (h_prev_t, a_n_t, r_z_t, r_t, n_t, z_t, h_t), ahead_t, W_n_x_t
+        ) in zip(block.steps, ahead, p_x[:, :H]):
+            dot(w_h_prev, h_prev_t, a)  # (1a) (2a) (3a)
+            add(a, ahead_t, a)  # (1a) (2a) (3a)
+            copyto(a_n_t, a_a_n)  # (3a)
+            _sigma(a_r_z, out=r_z_t)  # (1) (2)
+            add(W_n_x_t, b_n_column, a2_n)  # (3b)
+            multiply(r_t, a_n_t, s1)  # (3b)
+            add(a2_n, s1, a2_n)  # (3b)
+            np.tanh(a2_n, out=n_t)  # (3)
+            subtract(one, z_t, h_t)  # (4)
+            multiply(h_t, n_t, h_t)  # (4)
+            multiply(z_t, h_prev_t, s1)  # (4)
+            add(h_t, s1, h_t)  # (4)
+        h = block.h[1:]
+        y[at].reshape(steps, n, H)[...] = h.transpose(0, 2, 1)
+        last[:, :n] = block.h[-1]
 
 
 class _Work:
-    """The memory of a backward pass over a block: arrays of (steps, size, n)."""
+    """The memory of a backward pass over `most` steps of n rows: arrays of (steps, size, n)."""
 
-    def __init__(self, steps, n, H, D, dtype):
-        self.key = steps, n
-        delta = np.empty((steps, 4 * H, n), dtype)
-        k_a2_n = np.empty((steps, H, n), dtype)
-        k_a_z = np.empty((steps, H, n), dtype)
-        k_a_r = np.empty((steps, H, n), dtype)
-        d_y = np.empty((steps, H, n), dtype)
-        self.arrays = (delta, k_a2_n, k_a_z, k_a_r, d_y)
+    def __init__(self, most, n, H, D, dtype):
+        self.most, self.n = most, n
+        delta, k_a2_n, k_a_z, k_a_r, d_y = self.arrays = [
+            np.empty((most, size, n), dtype) for size in (4 * H, H, H, H, H)
+        ]
         self.steps = list(zip(
             d_y, k_a2_n, delta[:, 3 * H:], delta[:, 2 * H:3 * H], k_a_z, delta[:, H:2 * H], k_a_r,
             delta[:, :H], delta[:, :3 * H]
@@ -300,42 +275,35 @@ def _gradients(params, run, dy, dstate):
     rows, x = run.rows, run.x
     W_r, b_r, W_z, b_z, W_n, b_n, U_n, c_n = params.values()
     w_back_h = np.ascontiguousarray(np.concatenate((W_r[:, :H], W_z[:, :H], U_n)).T)  # (δ1)
-    dparams = {name: np.zeros_like(value) for name, value in params.items()}
     columns = np.empty((4 * H, rows.count), dtype)
     h_prev_columns = np.empty((H, rows.count), dtype)
     d_x_rows = np.empty((rows.count, D), dtype)
     dy = None if dy is None else rows.pack(dy)
-    handed = np.zeros((2 * H, B), dtype)  # carry_h, back_h
+    handed = np.zeros((2 * H, len(rows.row)), dtype)  # carry_h, back_h
     if dstate is not None:
-        handed[:H] = rows.columns(dstate["h"])
+        handed[:H] = rows.columns(dstate["h"], rows.ends)
     add, multiply, dot = np.add, np.multiply, np.dot
-    work = run.work.pop() if run.work else None
-    for k, (lo, hi, n, span) in reversed(list(enumerate(rows.spans))):
-        steps = hi - lo
-        cut = rows.cut(lo, hi, n)
-        block = run.blocks[k]
-        if work is None or work.key[1] != n or work.key[0] < steps:
+    work = run.spare.pop("work", None)
+    for (steps, n, at), block in zip(reversed(rows.spans), reversed(run.blocks)):
+        if work is None or work.n != n or work.most < steps:
             work = _Work(steps, n, H, D, dtype)
         delta, k_a2_n, k_a_z, k_a_r, d_y = (a[:steps] for a in work.arrays)
-        d_y[...] = 0 if dy is None else dy[span].reshape(steps, n, H).transpose(0, 2, 1)
-        carry = handed if n == B else handed[:, :n].copy()
+        d_y[...] = 0 if dy is None else dy[at].reshape(steps, n, H).transpose(0, 2, 1)
+        carry = handed[:, :n].copy()
         z = block.r_z[:, H:]
         n_ = block.n
         np.multiply(1 - z, 1 - n_ ** 2, out=k_a2_n)  # (δ2) (δ3)
-        h_prev = block.h_prev
+        h_prev = block.h[:-1]
         np.multiply((h_prev - n_) * z, 1 - z, out=k_a_z)  # (δ5) (δ6)
         a_n = block.a_n
         r = block.r_z[:, :H]
         np.multiply(a_n * r, 1 - r, out=k_a_r)  # (δ7) (δ8)
         d_h = np.empty((H, n), dtype)
-        carry_h = carry[:H]
-        back_h = carry[H:]
+        carry_h, back_h = carry[:H], carry[H:]
         for (
-            t, (d_y_t, k_a2_n_t, d_a2_n_t, d_a_n_t, k_a_z_t, d_a_z_t, k_a_r_t, d_a_r_t,
+            (d_y_t, k_a2_n_t, d_a2_n_t, d_a_n_t, k_a_z_t, d_a_z_t, k_a_r_t, d_a_r_t,
             d_a_r_d_a_z_d_a_n_t), r_t, z_t
-        ) in zip(
-            range(steps - 1, -1, -1), work.steps[steps - 1 :: -1], r[::-1], z[::-1]
-        ):
+        ) in zip(reversed(work.steps[:steps]), r[::-1], z[::-1]):
             add(d_y_t, carry_h, d_h)  # (δ1)
             add(d_h, back_h, d_h)  # (δ1)
             multiply(k_a2_n_t, d_h, d_a2_n_t)  # (δ2) (δ3)
@@ -344,35 +312,35 @@ def _gradients(params, run, dy, dstate):
             multiply(k_a_r_t, d_a2_n_t, d_a_r_t)  # (δ7) (δ8)
             multiply(z_t, d_h, carry_h)  # (δ1)
             dot(w_back_h, d_a_r_d_a_z_d_a_n_t, back_h)  # (δ1)
-            if cut is not None and cut[t] is not None:
-                carry[:, cut[t]] = 0  # no gradient reaches what was there before
         # (δ17)
         back_x = np.matmul(W_r[:, H:].T, delta[:, :H]) + np.matmul(
             W_z[:, H:].T,
             delta[:, H:2 * H],
         ) + np.matmul(W_n.T, delta[:, 3 * H:])
         d_x = back_x  # (δ17)
-        _columns(delta, columns[:, span])
-        _columns(h_prev, h_prev_columns[:, span])
-        d_x_rows[span] = d_x.transpose(0, 2, 1).reshape(steps * n, D)  # (δ17)
+        columns[:, at].reshape(4 * H, steps, n)[...] = delta.transpose(1, 0, 2)
+        h_prev_columns[:, at].reshape(H, steps, n)[...] = h_prev.transpose(1, 0, 2)
+        d_x_rows[at] = d_x.transpose(0, 2, 1).reshape(steps * n, D)  # (δ17)
         handed[:, :n] = carry
-    run.work.append(work)
-    product = np.dot(columns[:3 * H], h_prev_columns.T)  # (δ9) (δ11) (δ15)
-    dparams["W_r"][:, :H] += product[:H]  # (δ9)
-    dparams["W_z"][:, :H] += product[H:2 * H]  # (δ11)
-    dparams["U_n"][...] += product[2 * H:]  # (δ15)
-    product = np.dot(columns[:2 * H], x)  # (δ9) (δ11)
-    dparams["W_r"][:, H:] += product[:H]  # (δ9)
-    dparams["W_z"][:, H:] += product[H:]  # (δ11)
-    dparams["W_n"][...] += np.dot(columns[3 * H:], x)  # (δ13)
+    run.spare["work"] = work
+    d_by_h_prev = np.dot(columns[:3 * H], h_prev_columns.T)  # (δ9) (δ11) (δ15)
+    d_by_x = np.dot(columns[:2 * H], x)  # (δ9) (δ11)
+    d_by_x_ = np.dot(columns[3 * H:], x)  # (δ13)
     sums = columns.sum(axis=1)
-    dparams["b_r"] += sums[:H]  # (δ10)
-    dparams["b_z"] += sums[H:2 * H]  # (δ12)
-    dparams["b_n"] += sums[3 * H:]  # (δ14)
-    dparams["c_n"] += sums[2 * H:3 * H]  # (δ16)
+    dparams = {
+        "W_r": np.concatenate((d_by_h_prev[:H], d_by_x[:H]), axis=1),  # (δ9)
+        "b_r": sums[:H],  # (δ10)
+        "W_z": np.concatenate((d_by_h_prev[H:2 * H], d_by_x[H:]), axis=1),  # (δ11)
+        "b_z": sums[H:2 * H],  # (δ12)
+        "W_n": d_by_x_,  # (δ13)
+        "b_n": sums[3 * H:],  # (δ14)
+        "U_n": d_by_h_prev[2 * H:],  # (δ15)
+        "c_n": sums[2 * H:3 * H],  # (δ16)
+    }
     dx = rows.unpack(d_x_rows)
-    dstate0 = {}
-    dstate0["h"] = rows.batch(handed[:H] + handed[H:])
+    dstate0 = {
+        "h": rows.batch(handed[:H] + handed[H:], rows.begins),
+    }
     return dparams, dx, dstate0
 
 
@@ -409,88 +377,79 @@ def _sigma(a, out=None):
     np.negative(a, out)
     np.exp(out, out)
     np.add(out, 1, out)
-    return np.divide(1, out, out)
+    return np.reciprocal(out, out)
 
 
 # What follows is the same in all modules for NumPy.
 
 # A block has so many bytes, to stay in a core's second-level cache, but so many steps at least.
-_CACHE, _STEPS = 1 << 20, 16
+_CACHE, _STEPS = 1 << 19, 16
 
 
 class _Rows:
-    """Which rows of the batch take which steps, and how these lie one behind the other.
+    """Which rows of the batch take which steps.
 
-    A span (lo, hi, n, at) is the steps lo to hi of the first n rows, the longest sequences first;
-    `at` is where they lie among all `count` of them.
+    Where a row restarts, one run of steps ends and another one begins.  The runs are computed side
+    by side, the longest first: a span (steps, n, at) has so many steps of the first n runs, which
+    lie `at` a slice of all steps of all rows, packed one behind the other.
     """
 
-    def __init__(self, T, B, lengths, restart, numbers, dtype):
-        self.shape, self.order, self.spans, self.count, lo, ends = (T, B), None, [], 0, 0, [T]
-        if lengths is not None:
-            lengths = _check_lengths(lengths, T, B)
-            self.order = np.argsort(-lengths, kind="stable")
-            ends = sorted(set(lengths.tolist()) - {0})
+    def __init__(self, T, B, lengths, restart, numbers):
+        self.shape, self.spans, self.packed = (T, B), [], None
+        self.row, self.begins, self.ends = np.arange(B), np.full(B, True), np.full(B, True)
+        length = np.full(B, T) if lengths is None else _check_lengths(lengths, T, B)
         if restart is not None:
             _check_array("restart", restart, (T, B), np.dtype(bool))
-            restart = restart if self.order is None else restart[:, self.order]
-        self.restart = restart
-        for end in ends:
-            n = B if lengths is None else int((lengths >= end).sum())
-            most = max(_STEPS, _CACHE // max(1, numbers * n * dtype.itemsize))
-            for first in range(lo, end if n else lo, most):
-                last = min(first + most, end)
-                at = slice(self.count, self.count + (last - first) * n)
-                self.spans.append((first, last, n, at))
-                self.count = at.stop
-            lo = end
+        if lengths is not None or restart is not None:
+            length = self._pack(length, restart)
+        self.count = done = 0
+        for end in np.unique(length).tolist():
+            n = np.count_nonzero(length >= end)
+            most = max(_STEPS, _CACHE // max(1, numbers * n))
+            for first in range(done, end, most):
+                steps = min(most, end - first)
+                self.spans.append((steps, n, slice(self.count, self.count + steps * n)))
+                self.count += steps * n
+            done = end
 
-    def cut(self, lo, hi, n):
-        """For each step of a span the rows that start again, or None; None if none does."""
-        if self.restart is None or not self.restart[lo:hi, :n].any():
-            return None
-        return [np.flatnonzero(row) if row.any() else None for row in self.restart[lo:hi, :n]]
+    def _pack(self, length, restart):
+        """Find the runs: give how long each is."""
+        T, B = self.shape
+        starts = np.zeros((T + 1, B), bool)  # of runs, of which each row has one at least
+        if restart is not None:
+            starts[:T] = restart & (np.arange(T)[:, None] < length)
+        again, starts[0] = starts[0].copy(), True
+        row, first = np.nonzero(starts.T)
+        ends = np.diff(row, append=B) > 0
+        steps = np.where(ends, length[row], np.roll(first, -1)) - first
+        order = np.argsort(-steps, kind="stable")
+        self.row, first, steps, self.ends = row[order], first[order], steps[order], ends[order]
+        self.begins = (first == 0) & ~again[self.row]  # from the state that was given
+        k, run = np.nonzero(np.arange(max(steps, default=0))[:, None] < steps)
+        self.packed = (first[run] + k) * B + self.row[run]
+        return steps
 
     def pack(self, x):
         """(T, B, size) as (count, size)."""
-        size = x.shape[2]
-        if self.order is None:
-            return np.ascontiguousarray(x).reshape(self.count, size)
-        parts = [x[lo:hi, self.order[:n]].reshape(-1, size) for lo, hi, n, _ in self.spans]
-        return np.concatenate([np.empty((0, size), x.dtype), *parts])
+        flat = np.ascontiguousarray(x).reshape(-1, x.shape[2])
+        return flat if self.packed is None else flat[self.packed]
 
     def unpack(self, packed):
-        """(count, size) as (T, B, size), with zeros where a row has ended."""
-        if self.order is None:
-            return packed.reshape(*self.shape, packed.shape[1])
-        x = np.zeros((*self.shape, packed.shape[1]), packed.dtype)
-        for lo, hi, n, at in self.spans:
-            x[lo:hi, self.order[:n]] = packed[at].reshape(hi - lo, n, -1)
-        return x
+        """(count, size) as (T, B, size), with zeros for the steps that a row does not take."""
+        if self.packed is not None:
+            rows, packed = packed, np.zeros((math.prod(self.shape), packed.shape[1]), packed.dtype)
+            packed[self.packed] = rows
+        return packed.reshape(*self.shape, packed.shape[1])
 
-    def columns(self, state):
-        """(B, size) as (size, B), the longest sequences first."""
-        return state.T if self.order is None else state[self.order].T
+    def columns(self, state, which):
+        """(B, size) as a column for each run, zero for those that are not of `which`."""
+        return np.where(which, state.T[:, self.row], 0)
 
-    def batch(self, columns):
-        """(size, B) as a new (B, size), in the caller's order."""
-        state = np.empty(columns.shape[::-1], columns.dtype)
-        state[slice(None) if self.order is None else self.order] = columns.T
+    def batch(self, columns, which):
+        """The columns of the runs of `which` as (B, size), zero where a row has none."""
+        state = np.zeros((self.shape[1], len(columns)), columns.dtype)
+        state[self.row[which]] = columns[:, which].T
         return state
-
-
-def _restart(again, *states):
-    """What a step starts from: the state before it, and zero in the rows that start again."""
-    for before, start in states:
-        np.copyto(start, before)
-        if again is not None:
-            start[:, again] = 0
-
-
-def _columns(block, out):
-    """(steps, size, n) into (size, steps * n)."""
-    steps, size, n = block.shape
-    np.copyto(out.reshape(size, steps, n), block.transpose(1, 0, 2))
 
 
 def _check_state(name, state, B, sizes, dtype):

@@ -43,7 +43,7 @@ SMOOTH = (
     np.negative(a, out)
     np.exp(out, out)
     np.add(out, 1, out)
-    return np.divide(1, out, out)
+    return np.reciprocal(out, out)
 ''',
             into=True,
         ),

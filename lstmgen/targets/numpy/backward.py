@@ -27,6 +27,7 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.schedule.program import Block as ElementWise
 from lstmgen.schedule.program import Column, Gather, Schedule, Stage
+from lstmgen.targets.common.parameters import ParameterGradients, parameter_gradients
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.linear import Adjoint, Part, simplified
 from lstmgen.targets.numpy.lowering import Lowering, Scratch
@@ -48,57 +49,6 @@ from lstmgen.targets.numpy.trees import tree
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
-    """What adjoints are multiplied by in a parameter's gradient: a value, maybe of the step before.
-
-    An input's rows lie as the caller gave them; for all else columns are collected.
-    """
-
-    value: Value
-    is_input: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outer:
-    """Block `slot` of a weight's gradient gets ± (member of the columns) (right)^T."""
-
-    weight: str
-    slot: int
-    transposed: bool
-    adjoint: str
-    negative: bool
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class OuterProduct:
-    """One product: adjacent members of the columns, from `first` on, with one right side."""
-
-    first: int
-    right: Right
-    rows: tuple[Outer, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """A vector's or scalar's gradient gets ± the sum of a member of the columns."""
-
-    parameter: str
-    adjoint: str
-    negative: bool
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reduced:
-    """A vector's or scalar's gradient gets the sum of an expression over a block."""
-
-    parameter: str
-    value: Expression
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
 class InputProduct:
     """An input's gradient as one product: adjacent members of the columns times a matrix."""
 
@@ -115,12 +65,12 @@ class Backward:
         again: forward values that are evaluated again for a block.
         before, after: lines for a whole block, before and after the loop.
         common: calls that several factors have in common.
-        factors: what the loop multiplies adjoints by: (slot, expression, labels).
+        factors: what the loop multiplies adjoints by.
         loop: its statements.
         places: of adjoints, factors and what is handed on.
         stacks: arrays of a block or a step; `carry` what is handed from step to step.
-        columns: the adjoints that are collected; rights: what else is.
-        outer, totals, reduced: the parameters' gradients.
+        columns: the adjoints that are collected.
+        gradients: of the parameters.
         inputs: those computed at the end; the others are lines of `after`.
         sizes: of the factors and what they have in common.
         in_loop: what the loop computes.
@@ -131,7 +81,7 @@ class Backward:
     again: tuple[Line, ...] = ()
     before: tuple[Whole, ...] = ()
     common: tuple[Line, ...] = ()
-    factors: tuple[tuple[Slot, Expression, tuple[str, ...]], ...] = ()
+    factors: tuple[Line, ...] = ()
     loop: tuple[Statement, ...] = ()
     after: tuple[Whole, ...] = ()
     places: dict[str, Slot] = field(default_factory=dict)
@@ -139,10 +89,7 @@ class Backward:
     scratch: tuple[Stack, ...] = ()
     carry: Stack | None = None
     columns: Stack | None = None
-    rights: tuple[Right, ...] = ()
-    outer: tuple[OuterProduct, ...] = ()
-    totals: tuple[Total, ...] = ()
-    reduced: tuple[Reduced, ...] = ()
+    gradients: ParameterGradients = field(default_factory=lambda: ParameterGradients((), (), ()))
     inputs: tuple[InputProduct, ...] = ()
     handed: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sizes: dict[str, str] = field(default_factory=dict)
@@ -186,7 +133,8 @@ class _Planner:
             self._new(self._name("delta"), kept, Keep.BLOCK)
         self._loop()
         plan.after = tuple(self._whole(self._columns_first()))
-        self._parameters()
+        order = plan.columns.members if plan.columns is not None else ()
+        plan.gradients = parameter_gradients(schedule, order, adjacent=True, by_term=True)
         plan.stacks = tuple(self._stacks)
         plan.in_loop = tuple(sorted(self._in_loop))
         return plan
@@ -340,11 +288,7 @@ class _Planner:
             Line(line.name, _inside(line.value, named), line.labels) for line in common
         )
         self._plan.factors = tuple(
-            (
-                self._places[name],
-                transform(coefficient, lambda n: named.get(n, n)),
-                tuple(labels),
-            )
+            Line(name, transform(coefficient, lambda n: named.get(n, n)), tuple(labels))
             for coefficient, (name, labels) in self._factors.items()
         )
 
@@ -447,44 +391,6 @@ class _Planner:
         product = InputProduct(name, members.index(ordered[0].operand), matrix)
         self._plan.inputs = (*self._plan.inputs, product)
 
-    def _parameters(self) -> None:
-        schedule, plan = self._schedule, self._plan
-        members = plan.columns.members if plan.columns else ()
-        outer: list[OuterProduct] = []
-        rights: dict[Value, Right] = {}
-        for product in schedule.weight_gradients:
-            operand = product.operand
-            is_input = operand.name in schedule.form.inputs and operand.shift == 0
-            right = rights.setdefault(operand, Right(operand, is_input))
-            rows = sorted(
-                (
-                    Outer(r.weight, r.slot, r.transposed, r.adjoint, r.negative, r.label)
-                    for r in product.rows
-                ),
-                key=lambda r: members.index(r.adjoint),
-            )
-            run: list[Outer] = []
-            for row in rows:
-                if run and members.index(row.adjoint) != members.index(run[-1].adjoint) + 1:
-                    outer.append(OuterProduct(members.index(run[0].adjoint), right, tuple(run)))
-                    run = []
-                run.append(row)
-            outer.append(OuterProduct(members.index(run[0].adjoint), right, tuple(run)))
-        plan.outer, plan.rights = tuple(outer), tuple(rights.values())
-        totals, reduced = [], []
-        for r in schedule.reductions:
-            rest = []
-            for term in _terms(r.value):
-                plain = _plain(term, self._adjoints)
-                if plain is None:
-                    rest.append(term)
-                else:
-                    negative = isinstance(term, Neg)
-                    totals.append(Total(r.parameter, plain.name, negative, r.label))
-            if rest:
-                reduced.append(Reduced(r.parameter, add(*rest), r.label))
-        plan.totals, plan.reduced = tuple(totals), tuple(reduced)
-
 
 def _inside(call: Expression, named: Mapping[Expression, Value]) -> Expression:
     """A call whose arguments have names for what they have in common with others."""
@@ -507,13 +413,4 @@ def _back(column: Column) -> Block:
     return Block(column.weight, column.slot, column.transposed, column.negative)
 
 
-__all__ = [
-    "Backward",
-    "InputProduct",
-    "Outer",
-    "OuterProduct",
-    "Reduced",
-    "Right",
-    "Total",
-    "backward",
-]
+__all__ = ["Backward", "InputProduct", "backward"]

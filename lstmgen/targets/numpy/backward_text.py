@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from lstmgen.algebra.expression import Value, values
 from lstmgen.targets.common.extents import columns, extent
 from lstmgen.targets.common.lines import Line as Text
-from lstmgen.targets.numpy.backward import Backward, Outer, OuterProduct
+from lstmgen.targets.numpy.backward import Backward
 from lstmgen.targets.numpy.forward import Forward
+from lstmgen.targets.numpy.gradient_text import GradientText
 from lstmgen.targets.numpy.naming import Naming
 from lstmgen.targets.numpy.program import Keep, Line, Slot, Sum, Whole
 from lstmgen.targets.numpy.scope import Scope
-from lstmgen.targets.numpy.writing import LoopWriter
+from lstmgen.targets.numpy.writing import LoopWriter, joined_views
 
 
 class BackwardText:
@@ -21,18 +22,17 @@ class BackwardText:
     Attributes:
         constants: lines for what is computed once a call.
         first, last: lines for all steps of a block, before and after the loop.
-        work: arrays of the loop that have an axis of steps, (name, rows); `scratch`: those without.
+        work: arrays of the loop with an axis of steps, (name, rows); `scratch`: those without.
         views: the loop's variables and what they are of the arrays of `work`.
         parts: parts of `scratch` and of what is handed on: (variable, text).
-        zipped: further variables of the loop, and what they run through, last step first.
+        zipped: variables of the loop, and what they run through.
         loop, ufuncs: its lines, and the NumPy functions in them.
         carry: the name and rows of what is handed from step to step.
         seeds: for each state the rows of it that start as dstate.
         initial: for each state the text of what reaches the state before the first step.
         collected: lines that collect columns; `columns` their arrays, (name, rows).
-        outer, totals, inputs: lines at the end.
+        gradients: of the parameters; `inputs`: of inputs, the products at the end and labels.
         rows_of_inputs: the inputs whose gradient is collected block by block, (name, size).
-        numbers: how many numbers the arrays have for a step and a row.
     """
 
     def __init__(
@@ -44,40 +44,38 @@ class BackwardText:
         self._sizes = sizes
         self._inputs = inputs
         scope = self._scope = Scope(
-            naming, self._slot(forward), sizes, {x: f"{text}[span]" for x, text in inputs.items()}
+            naming, self._slot(forward), sizes, {x: f"{text}[at]" for x, text in inputs.items()}
         )
         writer = LoopWriter(naming)
         self.loop = writer.lines(plan.loop)
         self.ufuncs = writer.ufuncs
         self._matrices = dict(writer.matrices)
-        written = {slot.stack for slot, _, _ in plan.factors}
-        written |= {plan.places[a].stack for a in plan.in_loop if a in plan.places}
+        factors = {line.name for line in plan.factors}
+        written = {plan.places[a].stack for a in (*plan.in_loop, *factors) if a in plan.places}
         seed = plan.places[plan.schedule.seed]
         self.seed = naming.stack(seed.stack)
         scope.bound[Value(plan.schedule.seed)] = self.seed
         work = [s for s in plan.stacks if s.keep is Keep.BLOCK and s in written]
-        reads_seed = seed in writer.steps
-        self.work = [(naming.stack(s), extent(s.sizes)) for s in work]
         self.views = [
             (naming.step(s), naming.of_block(s, "self"))
             for s in writer.steps
             if s.stack in work or s == seed
         ]
-        self.first: list[Text] = []
         for line in plan.again:
             scope.define(line)
         self._wholes(plan.before)
         for line in plan.common:
             scope.define(line)
-        for slot, value, labels in plan.factors:
-            scope.into(value, naming.stack(slot.stack), labels)
+        for line in plan.factors:
+            scope.into(line.value, naming.stack(plan.places[line.name].stack), line.labels)
         others = [s for s in writer.steps if s.stack not in work and s != seed]
-        self.zipped = [(naming.step(s), self._run_through(s)) for s in others]
+        self.zipped = [(naming.step(s), f"{self._run_through(s)}[::-1]") for s in others]
         self.first = scope.lines
         scope.lines = []
         wholes = [w.value for w in (*plan.before, *plan.after) if isinstance(w, Line)]
         seed_is_read = any(Value(plan.schedule.seed) in values(value) for value in wholes)
-        self.reads_seed = reads_seed or seed_is_read
+        self.reads_seed = seed in writer.steps or seed_is_read
+        self.work = [(naming.stack(s), extent(s.sizes)) for s in work]
         if self.reads_seed:
             self.work.append((self.seed, extent(seed.sizes)))
         self.scratch = [
@@ -98,15 +96,16 @@ class BackwardText:
             *self._matrices.values(),
             *(Text(f"{name} = {text}") for name, text in onces.items()),
         ]
-        self.parameters = list(scope.parameters)
-        self.numbers = extent([size for s in work for size in s.sizes])
 
-    steps = "range(steps - 1, -1, -1)"
-    views_run = "work.steps[steps - 1 :: -1]"
-
-    def reverse(self, text: str) -> str:
-        """What runs through the steps from the last one on."""
-        return f"{text}[::-1]"
+    @property
+    def loop_over(self) -> tuple[list[str], list[str]]:
+        """The loop's variables, and what they run through, the last step first."""
+        names = [name for name, _ in self.zipped]
+        runs = [text for _, text in self.zipped]
+        if self.views:
+            names.insert(0, joined_views(self.views))
+            runs.insert(0, "reversed(work.steps[:steps])")
+        return names, runs
 
     def _slot(self, forward: Forward):  # type: ignore[no-untyped-def]
         def slot(value: Value) -> Slot:
@@ -170,27 +169,33 @@ class BackwardText:
                 slot = Slot(place.stack, place.first, count)
                 text = self._run_through(slot)
                 rows = columns(plan.columns.sizes, at, count)
-                to = f"{name}[{rows}, span]" if rows != ":" else f"{name}[:, span]"
-                scope.emit(f"_columns({text}, {to})")
+                to = f"{name}[{rows}, at]" if rows != ":" else f"{name}[:, at]"
+                self._into_columns(text, extent(slot.sizes), to)
                 at += count
-        for right in plan.rights:
-            if right.is_input:
+        for value in dict.fromkeys(p.operand for p in plan.gradients.products):
+            if value.name in self._inputs and not value.shift:
+                self._rights[value] = self._inputs[value.name]
                 continue
-            text = scope.value(right.value)
-            wanted = f"{right.value.name}{'_prev' if right.value.shift else ''}_columns"
-            name = naming.identifiers(wanted, f"columns {right.value}")
-            self._rights[right.value] = name
-            size = self._sizes[right.value.name]
+            text = scope.value(value)
+            wanted = f"{value.name}{'_prev' if value.shift else ''}_columns"
+            name = naming.identifiers(wanted, f"columns {value}")
+            self._rights[value] = f"{name}.T"
+            size = self._sizes[value.name]
             self.columns.append((name, size))
-            scope.emit(f"_columns({text}, {name}[:, span])")
+            self._into_columns(text, size, f"{name}[:, at]")
+        self.gradients = GradientText(plan, naming, self._rights)
+
+    def _into_columns(self, text: str, rows: str, to: str) -> None:
+        """(steps, rows, n) as (rows, steps * n)."""
+        self._scope.emit(f"{to}.reshape({rows}, steps, n)[...] = {text}.transpose(1, 0, 2)")
 
     def _reduce(self) -> None:
-        for reduced in self._plan.reduced:
-            value = self._scope.text(reduced.value)
-            axes = "" if reduced.parameter in self._form.scalars else ", axis=(0, 2)"
-            self._scope.emit(
-                f'dparams["{reduced.parameter}"] += np.sum({value}{axes})', (reduced.label,)
-            )
+        for summed in self._plan.gradients.sums:
+            if not self.gradients.is_total(summed):
+                total = self.gradients.total(summed.parameter)
+                axes = "" if summed.scalar else ", axis=(0, 2)"
+                text = self._scope.text(summed.value)
+                self._scope.emit(f"{total} += np.sum({text}{axes})", (summed.label,))
 
     def _inputs_of_blocks(self) -> None:
         at_end = {product.name for product in self._plan.inputs}
@@ -203,27 +208,13 @@ class BackwardText:
             self.rows_of_inputs.append((gradient.of, name, size))
             text = self._scope.value(Value(gradient.name))
             self._scope.emit(
-                f"{name}[span] = {text}.transpose(0, 2, 1).reshape(steps * n, {size})",
+                f"{name}[at] = {text}.transpose(0, 2, 1).reshape(steps * n, {size})",
                 (gradient.label,),
             )
 
     def _at_end(self) -> None:
         plan, naming = self._plan, self._naming
-        self.outer: list[Text] = []
-        for product in plan.outer:
-            self._outer(product)
-        self.totals: list[Text] = []
-        if plan.totals:
-            assert plan.columns is not None
-            self.totals.append(Text(f"sums = {naming.stack(plan.columns)}.sum(axis=1)"))
-            for total in plan.totals:
-                rows = columns(plan.columns.sizes, plan.columns.members.index(total.adjoint))
-                part = "sums" if rows == ":" else f"sums[{rows}]"
-                part += ".sum()" if total.parameter in self._form.scalars else ""
-                sign = "-=" if total.negative else "+="
-                code = f'dparams["{total.parameter}"] {sign} {part}'
-                self.totals.append(Text(code, (total.label,)))
-        self.inputs: list[tuple[str, str, str, tuple[str, ...]]] = []
+        self.inputs: dict[str, Text] = {}
         for found in plan.inputs:
             assert plan.columns is not None
             name = naming.matrix_name(found.matrix)
@@ -231,34 +222,4 @@ class BackwardText:
             self._matrices[name] = Text(f"{name} = {text}", found.matrix.labels)
             rows = columns(plan.columns.sizes, found.first, len(found.matrix.rows))
             part = naming.stack(plan.columns) + ("" if rows == ":" else f"[{rows}]")
-            rows_name = naming.identifiers(f"d_{found.name}_rows", f"rows {found.name}")
-            code = f"np.dot({part}.T, {name})"
-            self.inputs.append((found.name, rows_name, code, found.matrix.labels))
-
-    def _outer(self, product: OuterProduct) -> None:
-        plan, naming = self._plan, self._naming
-        assert plan.columns is not None
-        rows = columns(plan.columns.sizes, product.first, len(product.rows))
-        left = naming.stack(plan.columns) + ("" if rows == ":" else f"[{rows}]")
-        right = product.right
-        if right.is_input:
-            text = self._inputs[right.value.name]
-        else:
-            text = f"{self._rights[right.value]}.T"
-        labels = tuple(dict.fromkeys(row.label for row in product.rows))
-        if len(product.rows) == 1:
-            self.outer.append(self._gradient(product.rows[0], f"np.dot({left}, {text})"))
-            return
-        self.outer.append(Text(f"product = np.dot({left}, {text})", labels))
-        sizes = [plan.schedule.sizes[row.adjoint] for row in product.rows]
-        for k, row in enumerate(product.rows):
-            self.outer.append(self._gradient(row, f"product[{columns(sizes, k)}]"))
-
-    def _gradient(self, row: Outer, text: str) -> Text:
-        weight = self._form.weights[row.weight]
-        place = "..."
-        if len(weight.columns) > 1:
-            place = f":, {columns(weight.columns, row.slot)}"
-        sign = "-=" if row.negative else "+="
-        text = f"{text}.T" if row.transposed else text
-        return Text(f'dparams["{row.weight}"][{place}] {sign} {text}', (row.label,))
+            self.inputs[found.name] = Text(f"np.dot({part}.T, {name})", found.matrix.labels)

@@ -269,7 +269,7 @@ def _check_forward(schedule: Schedule, plan: Forward) -> None:
 
 
 def _check_backward(schedule: Schedule, forward: Forward, plan: Backward) -> None:
-    factors = {slot.members[0]: value for slot, value, _ in plan.factors}
+    factors = {line.name: line.value for line in plan.factors}
     common = {line.name: line.value for line in plan.common}
 
     def expanded(expression: Expression) -> Expression:
@@ -346,28 +346,20 @@ def _check_backward(schedule: Schedule, forward: Forward, plan: Backward) -> Non
 
 def _check_parameters(schedule: Schedule, plan: Backward) -> None:
     """Every outer product and sum of the schedule is in the plan once."""
-    wanted = Counter(
-        (r.weight, r.slot, r.transposed, r.adjoint, r.negative, w.operand)
-        for w in schedule.weight_gradients
-        for r in w.rows
-    )
+    wanted = Counter((row, w.operand) for w in schedule.weight_gradients for row in w.rows)
     members = plan.columns.members if plan.columns is not None else ()
     found: Counter[Any] = Counter()
-    for product in plan.outer:
-        for k, r in enumerate(product.rows):
-            if members[product.first + k] != r.adjoint:
-                raise _refuse(r.label, f"{r.adjoint} is not in its place among the columns")
-            found[r.weight, r.slot, r.transposed, r.adjoint, r.negative, product.right.value] += 1
+    for product in plan.gradients.products:
+        first = members.index(product.adjoints[0])
+        for k, (adjoint, block) in enumerate(zip(product.adjoints, product.blocks, strict=True)):
+            if members[first + k] != adjoint or block.outer.adjoint != adjoint:
+                raise _refuse(block.outer.label, f"{adjoint} is not in its place among the columns")
+            found[block.outer, product.operand] += 1
     if found != wanted:
         raise _refuse("δ", "the weights' gradients are not those of the schedule")
-    sums: dict[str, list[Expression]] = {}
-    for total in plan.totals:
-        term: Expression = Value(total.adjoint)
-        sums.setdefault(total.parameter, []).append(neg(term) if total.negative else term)
-    for reduced in plan.reduced:
-        sums.setdefault(reduced.parameter, []).append(reduced.value)
     for parameter in schedule.form.parameters:
         mine = [r.value for r in schedule.reductions if r.parameter == parameter]
-        if canonical(add(*mine)) != canonical(add(*sums.get(parameter, []))):
+        sums = [s.value for s in plan.gradients.sums if s.parameter == parameter]
+        if canonical(add(*mine)) != canonical(add(*sums)):
             label = schedule.gradients.parameter(parameter).label
             raise _refuse(label, f"d_{parameter} is not the sum of the schedule")

@@ -38,7 +38,7 @@ def sections(cell: Stages) -> dict[str, list[str]]:
         ("backward, for all steps of a block, before the loop", backward.first),
         ("backward, each step", backward.loop),
         ("backward, for all steps of a block, after the loop", backward.last),
-        ("once for a sequence: gradients of parameters", (*backward.outer, *backward.totals)),
+        ("once for a sequence: gradients of parameters", backward.gradients.lines),
     )
     return {
         "Arrays of the NumPy module": [

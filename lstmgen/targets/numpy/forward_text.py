@@ -23,7 +23,7 @@ from lstmgen.targets.numpy.program import (
 )
 from lstmgen.targets.numpy.scope import Scope
 from lstmgen.targets.numpy.trees import Tree, stacked, tree
-from lstmgen.targets.numpy.writing import LoopWriter
+from lstmgen.targets.numpy.writing import LoopWriter, joined_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class Allocation:
     name: str
     rows: str
     is_state: bool
-    previous: str
 
 
 class ForwardText:
@@ -41,13 +40,12 @@ class ForwardText:
 
     Attributes:
         arrays: the arrays of a block; `views`: the loop's variables and what they are of a block.
-        constants: lines for what is computed once a call; `constant_names` what they define.
+        constants: lines for what is computed once a call.
         first, last: lines for all steps of a block, before and after the loop.
         scratch: arrays without an axis of steps, (name, rows); `whole`: others of the loop.
         parts: parts of these: (variable, text).
         zipped: variables of the loop beside those of the block, and what they run through.
         loop, ufuncs: its lines, and the NumPy functions in them.
-        parameters: those that lines of a block read.
         output: the output at all steps.
         numbers: how many numbers a block has for a step and a row.
     """
@@ -65,21 +63,17 @@ class ForwardText:
         self._write_first()
         own = [s for s in plan.stacks if s in loop_stacks and s.keep in (Keep.TAPE, Keep.STATE)]
         states = [s for s in plan.stacks if s.keep is Keep.STATE and s not in own]
-        self.arrays = [self._allocation(s) for s in (*own, *states)]
-        steps = writer.steps
-        self.views = [
-            (naming.step(s), self._of_self(s)) for s in steps if s.stack in (*own, *states)
-        ]
+        kept = [*own, *states]
+        self.arrays = [self._allocation(s) for s in kept]
+        in_block = [s for s in writer.steps if s.stack in kept]
+        self.views = [(naming.step(s), naming.of_block(s, "self")) for s in in_block]
         self.zipped = [
             (naming.identifiers(f"{a.name}_t", "ahead step"), self._ahead_name(a))
             for a in plan.aheads
             if not a.once
         ]
-        for s in steps:
-            if s.stack in own or s.stack in states:
-                continue
-            text = self._steps_of(s)
-            self.zipped.append((naming.step(s), text))
+        others = [s for s in writer.steps if s.stack not in kept]
+        self.zipped += [(naming.step(s), self._steps_of(s)) for s in others]
         self.first = self._scope.lines
         self._scope.lines = []
         self.whole = [
@@ -96,33 +90,27 @@ class ForwardText:
         self._wholes(plan.after)
         self.output = self._scope.value(Value(self._form.output))
         self.last = self._scope.lines
-        self.parameters = [naming.parameters[p] for p in self._scope.parameters]
         onces = {**writer.onces, **self._scope.onces}
         self.constants = [
             *self._matrices.values(),
             *(Text(f"{name} = {text}") for name, text in onces.items()),
         ]
-        self.constant_names = [*self._matrices, *onces]
-        kept = [size for s in (*own, *states) for size in s.sizes]
         ahead = [size for a in plan.aheads for size in a.out.sizes]
-        self.numbers = extent([*kept, *ahead])
+        self.numbers = extent([size for s in kept for size in s.sizes] + ahead)
 
-    steps = "range(steps)"
-    views_run = "block.steps"
-
-    def reverse(self, text: str) -> str:
-        """What runs through the steps in order."""
-        return text
+    @property
+    def loop_over(self) -> tuple[list[str], list[str]]:
+        """The loop's variables, and what they run through."""
+        names = [name for name, _ in self.zipped]
+        runs = [text for _, text in self.zipped]
+        if self.views:
+            names.insert(0, joined_views(self.views))
+            runs.insert(0, "block.steps")
+        return names, runs
 
     def _allocation(self, stack: Stack) -> Allocation:
         is_state = stack.keep is Keep.STATE
-        previous = self._naming.previous(stack) if is_state else ""
-        return Allocation(self._naming.stack(stack), extent(stack.sizes), is_state, previous)
-
-    def _of_self(self, slot: Slot) -> str:
-        if slot.stack.keep is Keep.STATE and slot.lag:
-            return f"self.{self._naming.previous(slot.stack)}"
-        return self._naming.of_block(slot, "self")
+        return Allocation(self._naming.stack(stack), extent(stack.sizes), is_state)
 
     def _ahead_name(self, ahead: Ahead) -> str:
         return self._naming.identifiers(ahead.name, "ahead")

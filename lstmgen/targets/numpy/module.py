@@ -44,8 +44,8 @@ class NumpyModule:
         check(cell.schedule, *self.plans)
         self.naming = naming = Naming(i, RESERVED)
         self.parameters = [naming.parameters[p] for p in form.parameters]
-        self.input_rows = {x: naming.identifiers(f"{x}_rows", f"rows of {x}") for x in form.inputs}
-        self.forward = ForwardText(self.plans[0], naming, self.input_rows)
+        rows = {x: f"{given}[at]" for x, given in self.given.items()}
+        self.forward = ForwardText(self.plans[0], naming, rows)
         self.backward = BackwardText(self.plans[1], self.plans[0], naming, self.given)
         self.step = step_lines(form, naming)
         self.helpers = FUNCTIONS.definitions(self._functions())
@@ -56,9 +56,9 @@ class NumpyModule:
         expressions: list[Expression] = [d.value for d in self.form.definitions]
         wholes = (*first.before, *first.after, *second.before, *second.after)
         expressions += [w.value for w in wholes if isinstance(w, Whole)]
-        expressions += [line.value for line in (*second.again, *second.common)]
-        expressions += [value for _, value, _ in second.factors]
-        expressions += [r.value for r in second.reduced]
+        lines = (*second.again, *second.common, *second.factors)
+        expressions += [line.value for line in lines]
+        expressions += [s.value for s in second.gradients.sums]
         expressions += [term for ahead in first.aheads for term in ahead.terms]
         operands: list[Operand] = []
         called: list[str] = []
@@ -86,10 +86,6 @@ class NumpyModule:
     def state_array(self, state: str) -> str:
         """The attribute of a block that has a state."""
         return self.naming.stack(self.plans[0].places[state].stack)
-
-    def state_previous(self, state: str) -> str:
-        """The attribute that has it as each step starts from it."""
-        return self.naming.previous(self.plans[0].places[state].stack)
 
     @property
     def x_text(self) -> str:
@@ -139,57 +135,58 @@ class NumpyModule:
 
     # Loops
 
+    def memory(self, part: ForwardText | BackwardText) -> list[Line]:
+        """The memory of a step, arrays of one size together, and its parts that have names."""
+        of_size: dict[str, list[str]] = {}
+        for name, rows in part.scratch:
+            of_size.setdefault(rows, []).append(name)
+        lines = []
+        for rows, names in of_size.items():
+            count = f"{len(names)}, " if len(names) > 1 else ""
+            lines.append(Line(f"{', '.join(names)} = np.empty(({count}{rows}, n), dtype)"))
+        of_array: dict[str, list[tuple[str, str]]] = {}
+        for name, text in part.parts:
+            of_array.setdefault(text.partition("[")[0], []).append((name, text))
+        for parts in of_array.values():
+            names, texts = [name for name, _ in parts], [text for _, text in parts]
+            together = f"{', '.join(names)} = {', '.join(texts)}"
+            if len(together) <= _WIDTH - 8:
+                lines.append(Line(together))
+            else:
+                lines += [Line(f"{name} = {text}") for name, text in parts]
+        return lines
+
     def loop_head(self, part: ForwardText | BackwardText, indent: int) -> str:
         """The head of a loop over the steps of a block."""
-        views = [name for name, _ in part.views]
-        names, runs = ["t"], [part.steps]
-        if views:
-            inner = ", ".join(views) + ("," if len(views) == 1 else "")
-            names.append(f"({inner})")
-            runs.append(part.views_run)
-        names += [name for name, _ in part.zipped]
-        runs += [part.reverse(text) for _, text in part.zipped]
-        if len(names) == 1:
-            return f"for t in {part.steps}:"
-        line = f"for {', '.join(names)} in zip({', '.join(runs)}):"
-        margin = " " * indent
+        names, runs = part.loop_over
+        if not names:
+            return "for _ in range(steps):"
+        through = f"zip({', '.join(runs)})" if len(runs) > 1 else runs[0]
+        line = f"for {', '.join(names)} in {through}:"
         if indent + len(line) <= _WIDTH:
             return line
-        filled = textwrap.wrap(", ".join(names), _WIDTH - indent - 4, break_on_hyphens=False)
-        runs_filled = textwrap.wrap(", ".join(runs), _WIDTH - indent - 4, break_on_hyphens=False)
-        return "\n".join(
-            [
-                "for (",
-                *(f"{margin}    {x}" for x in filled),
-                f"{margin}) in zip(",
-                *(f"{margin}    {x}" for x in runs_filled),
-                f"{margin}):",
-            ]
-        )
-
-    def zipped(self, views: list[tuple[str, str]]) -> list[str]:
-        """What the views of each step run through."""
-        return [text for _, text in views]
+        margin = " " * indent
+        filled = textwrap.wrap(", ".join(names), _WIDTH - indent - 4)
+        inner = "".join(f"\n{margin}    {line}" for line in filled)
+        return f"for ({inner}\n{margin}) in {through}:"
 
     # The end of backward
 
-    def dx_lines(self) -> str:
+    @property
+    def dx(self) -> Line:
         """dx, as x is."""
-        found = {x: name for x, name, _ in self.backward.rows_of_inputs}
-        found |= {x: name for x, name, _, _ in self.backward.inputs}
-        if len(self.form.inputs) == 1:
-            return f"dx = rows.unpack({found[self.form.inputs[0]]})"
-        parts = ", ".join(f'"{x}": rows.unpack({found[x]})' for x in self.form.inputs)
-        return f"dx = {{{parts}}}"
+        found = {x: Line(name) for x, name, _ in self.backward.rows_of_inputs}
+        found |= self.backward.inputs
+        parts = {x: f"rows.unpack({found[x].code})" for x in self.form.inputs}
+        text = ", ".join(f'"{x}": {part}' for x, part in parts.items())
+        text = f"{{{text}}}" if len(parts) > 1 else parts[self.form.inputs[0]]
+        return Line(f"dx = {text}", tuple(label for x in parts for label in found[x].labels))
 
     @property
     def carry_text(self) -> str:
         """What is handed from step to step."""
         carry = self.plans[1].carry
         return ", ".join(carry.members) if carry is not None else ""
-
-    def comment(self, labels: tuple[str, ...]) -> str:
-        return Line("", labels).comment
 
     # One step
 

@@ -40,10 +40,6 @@ class Naming:
             return self._attributes(stack.name, "stack")
         return self.identifiers(stack.name, "stack")
 
-    def previous(self, stack: Stack) -> str:
-        """The attribute of a state as each step starts from it."""
-        return self._attributes(f"{stack.name}_prev", "previous")
-
     def rows_within(self, slot: Slot, whole: Slot) -> str:
         """The rows of a slot within another of the same stack; "" for all."""
         if slot.count == whole.count:
@@ -63,7 +59,7 @@ class Naming:
         part = f"[:, {rows}]" if rows else ""
         if slot.stack.keep is Keep.STATE:
             # States are alone in their stacks.
-            return f"{owner}.{self.previous(slot.stack)}" if slot.lag else f"{owner}.{name}[1:]"
+            return f"{owner}.{name}[:-1]" if slot.lag else f"{owner}.{name}[1:]"
         if slot.stack.keep is Keep.TAPE:
             return f"{owner}.{name}{part}"
         return f"{name}{part}"

@@ -11,10 +11,9 @@ _PUBLIC = (
 )
 _ARGUMENTS = (
     "params x state lengths restart reuse tape dy dstate input_size hidden_size batch_size seed "
-    "dtype self key rows steps n cut T B constants last block y work run span lo hi k t old found "
-    "handed dparams dx dstate0 product sums name value arrays bound random shapes shape size "
-    "blocks spent numbers count order np functools add subtract multiply divide negative square "
-    "power dot copyto"
+    "dtype self key rows steps n at T B last block blocks before y work run new most spans spare "
+    "spent found narrow handed sums dparams dx dstate0 name value arrays bound random shapes shape "
+    "size np functools add subtract multiply divide negative square power dot copyto"
 )
 RESERVED = FUNCTIONS.identifiers.union(_PUBLIC.split(), _ARGUMENTS.split(), dir(builtins))
 """All names of the templates, of NumPy as modules use it, and of Python."""

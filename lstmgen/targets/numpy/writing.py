@@ -101,3 +101,8 @@ class LoopWriter:
         part = naming.identifiers(wanted, f"part {operand}")
         self.parts[part] = f"{name}[{rows}]"
         return part
+
+
+def joined_views(views: Sequence[tuple[str, str]]) -> str:
+    """The variables of a loop that one tuple a step holds."""
+    return f"({', '.join(name for name, _ in views)}{',' if len(views) == 1 else ''})"
