@@ -1,13 +1,16 @@
-"""Race the generated NumPy modules against PyTorch, JAX and NumPy written by hand, on one core.
+"""Race the generated C modules against NumPy modules, PyTorch, JAX and NumPy by hand, on one core.
 
-    python -m benchmarks.cpu                             everything (a quarter of an hour)
+    python -m benchmarks.cpu                             the usual (ten minutes)
     python -m benchmarks.cpu --quick                     fewer sizes and rounds, in two minutes
     python -m benchmarks.cpu --cells lstm,gru --sizes abc --contenders torch,jax
 
-One process, one core, one thread.  First all contenders must compute the same numbers in float64;
-then each is timed in turn, in several rounds.  Results go to benchmarks/results/ as JSON, as a
-table (.txt) and as a plot (.svg), named by the machine.  The extra `bench` installs PyTorch and
-JAX; a contender that is not installed is left out, with a line that says so.
+One process, one core, one thread, but for what two threads gain, which is measured at the end.
+First all contenders must compute the same numbers in float64; then each is timed in turn, in
+several rounds.  `--contenders all` has those too that are seldom measured.  Results go to
+benchmarks/results/ as JSON, as a table (.txt) and as a plot (.svg), named by the machine.  The
+extra `bench` installs PyTorch and JAX; a contender that is not installed is left out, with a line
+that says so.
+`python -m benchmarks.readme` puts the figures into README.md.
 
 Exit status: 0 measured, 1 contenders do not compute the same, 2 usage.
 """
@@ -66,7 +69,7 @@ class UsageError(Exception):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.cpu",
-        description="Race the generated NumPy modules against others on one core.",
+        description="Race the generated C modules against others on one core.",
     )
     parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
     parser.add_argument("--cells", help="names or paths, separated by commas")
@@ -83,26 +86,30 @@ def _plan(options: argparse.Namespace) -> Plan:
         UsageError: there is no such size or contender.
     """
     from benchmarks.cpu_parts.clock import Effort
-    from benchmarks.cpu_parts.kinds import CELLS, KINDS
+    from benchmarks.cpu_parts.kinds import CELLS, KINDS, USUAL
     from benchmarks.cpu_parts.session import Plan
     from benchmarks.cpu_parts.sizes import SIZES
 
     sizes = tuple(options.sizes or ("abc" if options.quick else SIZES))
-    named = options.contenders.split(",") if options.contenders else list(KINDS)
+    named = options.contenders.split(",") if options.contenders else list(USUAL)
+    named = list(KINDS) if named == ["all"] else named
     for kind, names, known in (("size", sizes, SIZES), ("contender", named, KINDS)):
         for name in names:
             if name not in known:
                 raise UsageError(f"there is no {kind} {name!r}; there are {', '.join(known)}")
     cells = options.cells.split(",") if options.cells else CELLS[:4] if options.quick else CELLS
-    memory = [name for name in ("c" if options.quick else "bd") if name in sizes]
+    memory = [name for name in ("c" if options.quick else "d") if name in sizes]
+    cells = tuple(dict.fromkeys(cells))
+    threads = () if options.quick else tuple(name for name in "cdef" if name in sizes)
     return Plan(
-        cells=tuple(dict.fromkeys(cells)),
+        cells=cells,
         sizes=tuple(dict.fromkeys(sizes)),
         contenders=tuple(name for name in KINDS if name in named or name == "ours"),
-        effort=Effort(5, 0.005, 1.0) if options.quick else Effort(21, 0.02, 20.0),
+        effort=Effort(5, 0.005, 1.0) if options.quick else Effort(11, 0.01, 2.0),
         memory_sizes=tuple(memory),
-        memory_cells=tuple(dict.fromkeys(cells))[: 1 if options.quick else None],
+        memory_cells=cells[: 1 if options.quick else 4],
         quick=options.quick,
+        thread_sizes=threads,
     )
 
 

@@ -8,10 +8,13 @@ from importlib import import_module
 from .contender import Contender, Kind
 from .problem import Problem, Unsuitable
 
-__all__ = ["CELLS", "KINDS", "OURS"]
+__all__ = ["CELLS", "KINDS", "OURS", "USUAL"]
 
-CELLS = ("lstm", "peephole", "gru_reset_after", "rnn", "gru", "coupled")
-"""Measured unless told otherwise; the last two have no rival here."""
+CELLS = ("lstm", "peephole", "gru_reset_after", "rnn", "gru", "min_gru", "sru", "indrnn", "qrnn_fo")
+"""Measured unless told otherwise; the last five have no rival here but the module in NumPy."""
+
+USUAL = ("ours", "ours-numpy", "torch", "torch-loop-fused")
+"""Measured unless told otherwise."""
 
 Maker = Callable[[Problem], Contender]
 
@@ -24,10 +27,10 @@ def _load(module: str, name: str) -> Callable[[], Maker]:
     return load
 
 
-def _no_recompute() -> str | None:
-    from .ours import can_recompute
+def _no_compiler() -> str | None:
+    from .ours import no_compiler
 
-    return None if can_recompute() else "lstmgen.compile has no option recompute yet"
+    return no_compiler()
 
 
 def _handwritten() -> Maker:
@@ -45,19 +48,32 @@ def _handwritten() -> Maker:
 
 
 OURS = Kind(
-    "ours", "generated NumPy module", "numpy", None, _load("ours", "Ours"), (("lstm", "bcd"),)
+    "ours",
+    "generated C module",
+    "numpy",
+    None,
+    _load("ours", "Ours"),
+    (("lstm", "abcdefg"),),
+    unavailable=_no_compiler,
 )
 KINDS = {
     kind.name: kind
     for kind in (
         OURS,
         Kind(
+            "ours-numpy",
+            "generated NumPy module",
+            "numpy",
+            None,
+            _load("ours", "OursInNumPy"),
+        ),
+        Kind(
             "ours-recompute",
-            "generated, states only kept",
+            "generated C, states only kept",
             "numpy",
             ("lstm",),
             _load("ours", "OursRecomputing"),
-            unavailable=_no_recompute,
+            unavailable=_no_compiler,
         ),
         Kind("numpy", "NumPy by hand", "numpy", ("lstm", "peephole"), _handwritten),
         Kind(
@@ -66,7 +82,7 @@ KINDS = {
             "torch",
             ("lstm", "gru_reset_after", "rnn"),
             _load("torch_layers", "TorchLayer"),
-            (("lstm", "bcd"),),
+            (("lstm", "abcdefg"),),
         ),
         Kind(
             "torch-loop",

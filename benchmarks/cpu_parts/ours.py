@@ -1,46 +1,58 @@
-"""The generated NumPy module."""
+"""The generated modules: the one in C, which is ours, and the one in NumPy beside it."""
 
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 import lstmgen
 from lstmgen import targets
+from lstmgen.errors import UnavailableError
 
 from .contender import Contender, Stepper
 from .problem import Problem, Results
 
-__all__ = ["Ours", "OursRecomputing", "can_recompute", "module_of"]
+__all__ = ["MORE_FLAGS", "Generated", "Ours", "OursInNumPy", "OursRecomputing", "no_compiler"]
+
+MORE_FLAGS: Sequence[str] = ()
+"""For the compiler, after those of the module: tests compile in haste."""
 
 
 @cache
-def module_of(cell: str, recompute: str | None = None) -> ModuleType:
+def module_of(cell: str, target: str, recompute: str) -> ModuleType:
     """The generated module of a built-in cell, or of a path."""
-    options = {} if recompute is None else {"recompute": recompute}
-    return lstmgen.compile(lstmgen.load(cell), "numpy", **options)
+    options = {} if recompute == "none" else {"recompute": recompute}
+    module = lstmgen.compile(lstmgen.load(cell), target, **options)
+    if hasattr(module, "_FLAGS"):
+        vars(module)["_FLAGS"] = (*module._FLAGS, *MORE_FLAGS)
+    return module
 
 
-def can_recompute() -> bool:
-    """Whether modules can be built that keep the states only."""
-    return any(option.name == "recompute" for option in targets.get("numpy").options)
+def no_compiler() -> str | None:
+    """Why modules in C cannot run here, or None."""
+    try:
+        targets.get("c").check_available("cpu")
+    except UnavailableError as error:
+        return str(error)
+    return None
 
 
-class Ours(Contender):
+class Generated(Contender):
     """forward(reuse=) and backward, as a training loop calls them."""
+
+    target: ClassVar[str] = "c"
+    recompute: ClassVar[str] = "none"
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self.module = self._module()
+        self.module = module_of(problem.cell, self.target, self.recompute)
         self.params = dict(problem.params)
         self.tape: Any = None
-
-    def _module(self) -> ModuleType:
-        return module_of(self.problem.cell)
 
     def train(self) -> tuple[Any, ...]:
         y, _, self.tape = self.module.forward(self.params, self.problem.x, reuse=self.tape)
@@ -72,8 +84,17 @@ class Ours(Contender):
         return lambda: step(params, x, state)
 
 
-class OursRecomputing(Ours):
-    """The module that keeps the states only and computes the rest again in backward."""
+class Ours(Generated):
+    """The module in C."""
 
-    def _module(self) -> ModuleType:
-        return module_of(self.problem.cell, "all")
+
+class OursInNumPy(Generated):
+    """The module in NumPy."""
+
+    target = "numpy"
+
+
+class OursRecomputing(Generated):
+    """The module in C that keeps the states only and computes the rest again in backward."""
+
+    recompute = "all"

@@ -52,7 +52,7 @@ def draw(document_of_run: Mapping[str, Any]) -> str:
 def _subtitle(run: Mapping[str, Any]) -> str:
     machine = run["machine"]
     short = f"{machine['processor']}, {machine['vectors']}, {run['date']}"
-    return f"{short}; above 1 the generated NumPy module is faster; bars: quartiles of the rounds"
+    return f"{short}; above 1 the generated C module is faster; bars: quartiles of the rounds"
 
 
 def _range(records: Sequence[Record]) -> tuple[int, int]:

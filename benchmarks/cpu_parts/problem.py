@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,8 @@ def make_problem(
         Unsuitable: the cell has a size other than H and D.
     """
     random = np.random.default_rng(seed)
+    if not any("D" in extent.split("+") for shape in shapes.values() for extent in shape):
+        size = replace(size, D=size.H)  # x is as wide as h
     known = {"H": size.H, "D": size.D}
     params = {}
     for name, shape in shapes.items():
@@ -59,9 +61,8 @@ def make_problem(
                 f"the benchmark knows H and D only"
             )
         extents = [sum(known[s] for s in extent.split("+")) for extent in shape]
-        params[name] = random.uniform(-1, 1, extents).astype(dtype) * np.dtype(dtype).type(
-            size.H**-0.5
-        )
+        values = np.asarray(random.uniform(-1, 1, extents)).astype(dtype)
+        params[name] = np.asarray(values * np.dtype(dtype).type(size.H**-0.5))
     x = random.standard_normal((size.T, size.B, size.D)).astype(dtype)
     dy = random.standard_normal((size.T, size.B, size.H)).astype(dtype)
     return Problem(cell, size, dtype, params, x, dy)

@@ -22,6 +22,10 @@ def text(document: Mapping[str, Any]) -> str:
         parts.append(f"One step, B = 1, D = H = 32, float32\n{_steps(document['step'])}")
     if document["memory"]:
         parts.append(f"Memory, float32\n{_memory(document['memory'])}")
+    if document.get("threads"):
+        parts.append(f"Two threads, forward and backward, float32\n{_threads(document['threads'])}")
+    if document.get("activations"):
+        parts.append(f"Activations\n{_activations(document['activations'])}")
     parts.append(_summary(document))
     return "\n\n".join(parts) + "\n"
 
@@ -38,6 +42,7 @@ def headline(document: Mapping[str, Any]) -> str:
         versions,
         "best rate of np.dot: "
         + ", ".join(f"{rate / 1e9:.1f} GFLOP/s {dtype}" for dtype, rate in rates.items()),
+        *_multiply_add(document),
         *document["left_out"],
     ]
     if document["agreement"]:
@@ -48,9 +53,15 @@ def headline(document: Mapping[str, Any]) -> str:
     lines.append(
         "ratio: time over ours, of the medians (quartiles of the rounds); above 1, ours is\n"
         "faster.  floor: share of the time that the matrix products alone take at np.dot's rate\n"
-        "for their shapes; peak: the same at the best rate."
+        "for their shapes; peak: the same at the best rate, of np.dot or of the multiply-add units."
     )
     return "\n".join(lines)
+
+
+def _multiply_add(document: Mapping[str, Any]) -> list[str]:
+    rates = document.get("multiply_add_flops_per_second", {})
+    known = [f"{rate / 1e9:.1f} GFLOP/s {dtype}" for dtype, rate in rates.items() if rate]
+    return [f"multiply-add units: {', '.join(known)}"] if known else []
 
 
 def missed(document: Mapping[str, Any]) -> list[str]:
@@ -59,6 +70,18 @@ def missed(document: Mapping[str, Any]) -> list[str]:
         f"{r['cell']} {r['size']} against {r['contender']} ({r['dtype']}): "
         f"{r['ratio']['median']:.2f}, wanted {r['target']:g}"
         for r in document["training"]
+        if r.get("reached") is False
+    ]
+    lines += [
+        f"{r['cell']} {r['size']} forward alone against {r['contender']}: "
+        f"{r['ratio']['median']:.2f}, wanted {r['target']:g}"
+        for r in document["forward"]
+        if r.get("reached") is False
+    ]
+    lines += [
+        f"{r['cell']} {r['size']} with two threads: {r['gain']:.2f} times one, "
+        f"wanted {r['target']:g}"
+        for r in document.get("threads", [])
         if r.get("reached") is False
     ]
     lines += [
@@ -71,7 +94,8 @@ def missed(document: Mapping[str, Any]) -> list[str]:
 
 
 def _summary(document: Mapping[str, Any]) -> str:
-    records = [*document["training"], *document["step"]]
+    kinds = ("training", "forward", "step", "threads")
+    records = [record for kind in kinds for record in document.get(kind, [])]
     wanted = sum("reached" in record for record in records)
     lines = missed(document)
     if not wanted:
@@ -159,6 +183,29 @@ def _memory(records: Sequence[Record]) -> str:
         "training take beside parameters, x and dy; floats: per step, unit and batch row."
     )
     return f"{columns(rows)}\n{note}"
+
+
+def _threads(records: Sequence[Record]) -> str:
+    rows = [("cell", "size", "contender", "threads", "ms", "times one thread", "target")]
+    for r in records:
+        rows.append(
+            (
+                r["cell"],
+                r["size"],
+                r["contender"],
+                str(r["threads"]),
+                f"{1e3 * r['seconds']['median']:.4g}",
+                f"{r['gain']:.2f}" if "gain" in r else "",
+                f"{r['target']:g}" if "target" in r else "",
+            )
+        )
+    return columns(rows)
+
+
+def _activations(records: Sequence[Record]) -> str:
+    rows = [("function", "dtype", "ns a number")]
+    rows += [(r["function"], r["dtype"], f"{1e9 * r['seconds']['median']:.2f}") for r in records]
+    return columns(rows)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

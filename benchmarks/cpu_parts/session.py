@@ -11,7 +11,7 @@ import lstmgen
 from benchmarks.limits.results import spread
 from lstmgen.show.costs import kept_floats
 
-from . import memory
+from . import activations, memory, two_threads
 from .agreement import FLOAT32, FLOAT64, require_agreement
 from .clock import Effort, in_turn, ratio
 from .contender import Contender, Kind
@@ -19,9 +19,10 @@ from .floor import Floor, floor, peak_rate
 from .kinds import KINDS
 from .machine import describe, today, versions
 from .ours import Ours
-from .problem import Problem, make_problem
+from .peak import multiply_add_rate
+from .problem import Problem, Unsuitable, make_problem
 from .sizes import SIZES, Size
-from .targets import STEP_MICROSECONDS, target
+from .targets import FLOATS_KEPT, STEP_MICROSECONDS, TWO_THREADS, target
 
 __all__ = ["SCHEMA", "Plan", "run"]
 
@@ -43,6 +44,7 @@ class Plan:
         effort: rounds and times.
         memory_sizes: at which memory is measured; small ones drown in whole pages.
         memory_cells: of which memory is measured.
+        thread_sizes: letters of the sizes at which two threads are measured.
         quick: whether this is a short run, for the record.
     """
 
@@ -53,18 +55,22 @@ class Plan:
     memory_sizes: tuple[str, ...]
     memory_cells: tuple[str, ...]
     quick: bool
+    thread_sizes: tuple[str, ...] = ()
 
 
 def run(plan: Plan, core: int | None) -> Record:
     """Measure all of a plan.
 
     Returns:
-        What goes into the JSON: machine, versions, agreement, training, forward, step, memory.
+        What goes into the JSON: machine, versions, agreement, training, forward, step, memory,
+        threads, activations.
 
     Raises:
         Disagreement: contenders do not compute the same numbers; nothing is timed then.
         Unsuitable: a cell has sizes that the benchmark does not know.
     """
+    if (reason := KINDS["ours"].missing()) is not None:
+        raise Unsuitable(reason)
     left_out = [line for name in plan.contenders if (line := KINDS[name].missing())]
     for line in left_out:
         _say(line)
@@ -82,8 +88,11 @@ def run(plan: Plan, core: int | None) -> Record:
         "agreement": _agreement(plan, kinds),
     }
     _say("rate of products")
-    peaks = {dtype: peak_rate(dtype) for dtype in ("float32", "float64")}
-    document["gemm_flops_per_second"] = peaks
+    products = {dtype: peak_rate(dtype) for dtype in ("float32", "float64")}
+    adds = {dtype: multiply_add_rate(dtype) for dtype in products}
+    document["gemm_flops_per_second"] = products
+    document["multiply_add_flops_per_second"] = adds
+    peaks = {dtype: max(products[dtype], adds[dtype] or 0) for dtype in products}
     training: list[Record] = []
     forward: list[Record] = []
     for cell in plan.cells:
@@ -98,7 +107,30 @@ def run(plan: Plan, core: int | None) -> Record:
     document["training"], document["forward"] = training, forward
     document["step"] = _steps(plan, kinds)
     document["memory"] = _memory(plan, kinds, left_out)
+    document["threads"] = _threads(plan)
+    _say("activations")
+    document["activations"] = activations.measure("c", plan.effort) if plan.thread_sizes else []
     return document
+
+
+def _threads(plan: Plan) -> list[Record]:
+    """One thread and two, of the first cell."""
+    if not plan.thread_sizes:
+        return []
+    _say(f"two threads: {plan.cells[0]} {''.join(plan.thread_sizes)}")
+    records = two_threads.measure_apart(plan.cells[0], plan.thread_sizes, plan.effort.rounds)
+    for record in records:
+        if (record["contender"], record["threads"]) == ("ours", 2):
+            (one,) = (
+                r
+                for r in records
+                if (r["size"], r["contender"], r["threads"]) == (record["size"], "ours", 1)
+            )
+            record["gain"] = one["seconds"]["median"] / record["seconds"]["median"]
+            if record["size"] in "cdef":
+                record["target"] = TWO_THREADS
+                record["reached"] = record["gain"] >= TWO_THREADS
+    return records
 
 
 def _say(text: str) -> None:
@@ -158,14 +190,22 @@ def _measure(
     }
     names = {"cell": _name(cell), "size": size.name, "dtype": dtype}
     times = in_turn({name: contender.train for name, contender in made.items()}, effort)
-    training = _records(names, times, least[True])
-    for record in training:
-        wanted = target(record["cell"], record["contender"], dtype, size.name)
+    records = _records(names, times, least[True])
+    _judge(records, training=True)
+    calls = {name: contender.infer for name, contender in made.items() if contender.can_infer}
+    alone = _records(names, in_turn(calls, effort), least[False])
+    _judge(alone, training=False)
+    return records, alone
+
+
+def _judge(records: Sequence[Record], *, training: bool) -> None:
+    """Set what was wanted beside what was measured."""
+    for record in records:
+        names = (record[key] for key in ("cell", "contender", "dtype", "size"))
+        wanted = target(*names, training=training)
         if wanted is not None:
             record["target"] = wanted
             record["reached"] = record["ratio"]["median"] >= wanted
-    calls = {name: contender.infer for name, contender in made.items() if contender.can_infer}
-    return training, _records(names, in_turn(calls, effort), least[False])
 
 
 def _records(
@@ -199,7 +239,7 @@ def _steps(plan: Plan, kinds: Sequence[Kind]) -> list[Record]:
         for contender, samples in in_turn(calls, plan.effort).items():
             seconds = spread(samples)
             record: Record = {"cell": _name(cell), "contender": contender, "seconds": seconds}
-            if contender == "ours":
+            if (record["cell"], contender) == ("lstm", "ours"):
                 record["target_seconds"] = STEP_MICROSECONDS * 1e-6
                 record["reached"] = seconds["median"] <= STEP_MICROSECONDS * 1e-6
             records.append(record)
@@ -236,6 +276,8 @@ def _memory(plan: Plan, kinds: Sequence[Kind], left_out: list[str]) -> list[Reco
                 }
                 if kind.name == "ours":
                     record["counted_floats"] = _counted(cell, size)
+                    if record["cell"] == "lstm" and kept is not None:
+                        record["target_floats"] = FLOATS_KEPT
                 records.append(record)
     return records
 

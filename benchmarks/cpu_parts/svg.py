@@ -11,7 +11,7 @@ from html import escape
 
 __all__ = ["COLOURS", "GREY", "INK", "document", "line", "marker", "path", "text"]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 INK, GREY, PALE = "#222222", "#767676", "#DDDDDD"
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 
@@ -77,6 +77,7 @@ _OUTLINES = (
      (-2, 2), (-5, 2)),
     ((0, -2.5), (3, -5.5), (5.5, -3), (2.5, 0), (5.5, 3), (3, 5.5), (0, 2.5), (-3, 5.5), (-5.5, 3),
      (-2.5, 0), (-5.5, -3), (-3, -5.5)),
+    ((-5, -5), (5, -5), (-5, 5), (5, 5)),
 )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ import json
 import os
 import re
 import shlex
-import statistics
 import subprocess
 import sys
 import tomllib
@@ -24,7 +23,8 @@ from pathlib import Path
 import click
 import pytest
 
-from benchmarks.cpu_parts.summary import markdown
+from benchmarks.cpu_parts import summary
+from benchmarks.readme import figures
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -233,22 +233,10 @@ def test_the_python_example_runs(
         subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=folder, check=True)
 
 
-def test_the_table_of_speed_is_that_of_the_measured_run() -> None:
-    path = re.search(r"^<!-- figures: (\S+) -->\n((?:\|.*\n)+)", README, re.MULTILINE)
-    assert path is not None
-    run = json.loads((ROOT / path[1]).read_text(encoding="utf-8"))
-    assert path[2].rstrip("\n") == markdown(run)
-    assert not run["quick"] and run["machine"]["processor"] == "AMD EPYC"
-    speed = " ".join(README.partition("## Speed\n")[2].partition("\n## ")[0].split())
-    for said in (run["machine"]["processor"], run["date"]):
-        assert said in speed
-    for name, size in run["sizes"].items():
-        assert f"{name} {', '.join(str(size[k]) for k in 'TBDH')}" in speed
-    others = [
-        r["ratio"] for r in run["training"] if r["ratio"] and not r["contender"].startswith("ours")
-    ]
-    spread = statistics.median((r["quartile_3"] - r["quartile_1"]) / r["median"] for r in others)
-    assert f"behind a ratio spans {100 * spread:.0f} % of it as a rule" in speed
+def test_the_figures_of_speed_are_those_of_the_measured_run() -> None:
+    path, said = figures(README)
+    run = json.loads((ROOT / path).read_text(encoding="utf-8"))
+    assert said == summary.block(run) and not run["quick"]
 
 
 def test_the_set_up_commands_are_single_lines() -> None:
