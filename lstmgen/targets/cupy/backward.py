@@ -17,8 +17,9 @@ from lstmgen.schedule.program import Block, Gather, Schedule, Stage
 from lstmgen.targets.common.extents import columns as column_slice
 from lstmgen.targets.common.extents import extent
 from lstmgen.targets.common.ordering import best_order
+from lstmgen.targets.cupy.arrays import Held, Kind, Place, Steps
 from lstmgen.targets.cupy.forward import ForwardPlan
-from lstmgen.targets.cupy.kernel import Kernel, Place
+from lstmgen.targets.cupy.kernel import Kernel
 from lstmgen.targets.cupy.storage import (
     CupyStage,
     Product,
@@ -27,6 +28,8 @@ from lstmgen.targets.cupy.storage import (
     WeightBlock,
     without,
 )
+
+ADJOINTS = Held(Kind.ADJOINT)
 
 
 class BackwardPlan:
@@ -44,9 +47,9 @@ class BackwardPlan:
         self._arrays = storage.arrays
         self._forward = forward
         self._order_adjoints()
-        self.before = self._stages(schedule.backward.before, "T")
-        self.loop = self._stages(schedule.backward.loop, "")
-        self.after = self._stages(schedule.backward.after, "T")
+        self.before = self._stages(schedule.backward.before, Steps.EACH)
+        self.loop = self._stages(schedule.backward.loop, Steps.ONE)
+        self.after = self._stages(schedule.backward.after, Steps.EACH)
 
     # Where adjoints are
 
@@ -64,9 +67,9 @@ class BackwardPlan:
 
         self.adjoints = best_order(tuple(reversed(self.schedule.kept_adjoints)), cost)
         self.widths = tuple(sizes[a] for a in self.adjoints)
-        self._storage.add("adjoint", "T", extent(self.widths))
+        self._storage.add(ADJOINTS, Steps.EACH, extent(self.widths))
         for state in self.form.states:
-            self._storage.add(f"carry {state}", "", sizes[state])
+            self._storage.add(Held(Kind.CARRY, state), Steps.ONE, sizes[state])
         # A product over some of the adjoints reads them from a compact copy.
         self.compact: dict[str, tuple[str, ...]] = {}
         made_in_loop = {
@@ -81,11 +84,12 @@ class BackwardPlan:
                     operands = tuple(dict.fromkeys(c.operand for c in stage.columns))
                     self.compact[stage.result] = operands
                     # An adjoint that is known before the loop is copied for all steps.
-                    rows = "" if {*operands} <= made_in_loop else "T"
+                    steps = Steps.ONE if {*operands} <= made_in_loop else Steps.EACH
                     width = extent([sizes[n] for n in operands])
-                    self._storage.add(f"compact {stage.result}", rows, width)
+                    self._storage.add(Held(Kind.COMPACT, stage.result), steps, width)
                 if stage.result not in self._carried:
-                    self._storage.add(f"gathered {stage.result}", "", sizes[stage.result])
+                    held = Held(Kind.GATHERED, stage.result)
+                    self._storage.add(held, Steps.ONE, sizes[stage.result])
         self._same: dict[str, str] = {}  # a product's result that is an assignment's value as it is
         after = self.schedule.backward.after
         gathered = {stage.result for stage in after if isinstance(stage, Gather)}
@@ -98,7 +102,7 @@ class BackwardPlan:
                     self._same[d.value.name] = d.name
         self._loop_values = self._crossing(self.schedule.backward.loop)
         for name in self._loop_values:
-            self._storage.add(f"within {name}", "", sizes[name])
+            self._storage.add(Held(Kind.WITHIN, name), Steps.ONE, sizes[name])
         for stages in (self.schedule.backward.before, self.schedule.backward.after):
             read = inputs | {*self._crossing(stages)}
             for stage in stages:
@@ -107,7 +111,7 @@ class BackwardPlan:
                     names = [d.name for d in stage.assignments if d.name in read]
                 for name in names:
                     if name not in self.adjoints and name not in self._same:
-                        self._storage.add(f"whole {name}", "T", sizes[name])
+                        self._storage.add(Held(Kind.WHOLE, name), Steps.EACH, sizes[name])
 
     @cached_property
     def _carried(self) -> dict[str, str]:
@@ -133,24 +137,24 @@ class BackwardPlan:
         name = self._same.get(value.name, value.name)
         size = self.schedule.sizes[name]
         if name == self.schedule.seed:
-            return Place("seed", 0, size)
+            return Place(Held(Kind.SEED), 0, size)
         if name in self._carried:
-            return Place(f"carry {self._carried[name]}", 0, size)
+            return Place(Held(Kind.CARRY, self._carried[name]), 0, size)
         if name in self.adjoints:
             k = self.adjoints.index(name)
-            return Place("adjoint", 0, extent(self.widths), extent(self.widths[:k]))
-        for kind in ("gathered", "within", "whole"):
-            if f"{kind} {name}" in self._arrays:
-                return Place(f"{kind} {name}", 0, size)
+            return Place(ADJOINTS, 0, extent(self.widths), extent(self.widths[:k]))
+        for kind in (Kind.GATHERED, Kind.WITHIN, Kind.WHOLE):
+            if Held(kind, name) in self._arrays:
+                return Place(Held(kind, name), 0, size)
         return self._forward.place(value)
 
     # Stages
 
-    def _stages(self, stages: tuple[Stage, ...], rows: str) -> tuple[CupyStage, ...]:
+    def _stages(self, stages: tuple[Stage, ...], steps: Steps) -> tuple[CupyStage, ...]:
         found: list[CupyStage] = []
         for stage in stages:
             if isinstance(stage, Gather):
-                found.append(self._gather(stage, rows))
+                found.append(self._gather(stage, steps))
             elif isinstance(stage, Block):
                 same = {*self._same.values()}
                 chosen = tuple(d for d in stage.assignments if d.name not in same)
@@ -159,7 +163,7 @@ class BackwardPlan:
                     found += [kernel] if kernel is not None else []
         return tuple(found)
 
-    def _gather(self, stage: Gather, rows: str) -> Product:
+    def _gather(self, stage: Gather, steps: Steps) -> Product:
         operands = self._gathered_operands(stage)
         weights = StackedWeights(
             self._storage.local(f"weights_{stage.result}", "weights"),
@@ -173,10 +177,10 @@ class BackwardPlan:
             ),
             (stage.label,),
         )
-        if stage.result in self.compact and not rows:
-            operand = Place(f"compact {stage.result}", 0, "")
+        if stage.result in self.compact and steps is Steps.ONE:
+            operand = Place(Held(Kind.COMPACT, stage.result), 0, "")
         else:
-            operand = Place("adjoint", 0, "")
+            operand = Place(ADJOINTS, 0, "")
         accumulate = False
         if stage.result in self._carried:
             elementwise, _ = self.schedule.carried[self._carried[stage.result]]
@@ -218,15 +222,16 @@ class BackwardPlan:
     def _stores_backward(self, name: str) -> Iterable[Place]:
         sizes = self.schedule.sizes
         if name in self._carried:
-            yield Place(f"carry {self._carried[name]}", 0, sizes[name])
+            yield Place(Held(Kind.CARRY, self._carried[name]), 0, sizes[name])
             return
-        if name in self.adjoints or any(f"{k} {name}" in self._arrays for k in ("within", "whole")):
+        kept = (Held(kind, name) for kind in (Kind.WITHIN, Kind.WHOLE))
+        if name in self.adjoints or any(held in self._arrays for held in kept):
             yield self._where_backward(Value(name))
         for result, operands in self.compact.items():
             if name in operands:
                 widths = [sizes[operand] for operand in operands]
                 offset = extent(widths[: operands.index(name)])
-                yield Place(f"compact {result}", 0, extent(widths), offset)
+                yield Place(Held(Kind.COMPACT, result), 0, extent(widths), offset)
 
     def plain(self, expression: Expression) -> Expression:
         """The expression with what is evaluated again written out."""
@@ -254,7 +259,7 @@ class BackwardPlan:
         for gradient in self.schedule.weight_gradients:
             name = gradient.operand.name
             if name in again and name not in found:
-                found[name] = self._single(f"again_{name}", again[name], f"again {name}")
+                found[name] = self._single(f"again_{name}", again[name], Held(Kind.AGAIN, name))
         return found
 
     @cached_property
@@ -265,10 +270,10 @@ class BackwardPlan:
             if not isinstance(reduction.value, Value):
                 d = Definition(reduction.label, "summand", reduction.value)
                 called = f"summand_{reduction.parameter}"
-                found[k] = self._single(called, d, "summand", reduction.size)
+                found[k] = self._single(called, d, Held(Kind.SUMMAND), reduction.size)
         return found
 
-    def _single(self, called: str, d: Definition, array: str, size: str = "") -> Kernel:
+    def _single(self, called: str, d: Definition, array: Held, size: str = "") -> Kernel:
         size = size or self.schedule.sizes[d.name]
         assignment = Definition(d.label, d.name, self.plain(d.value))
         kernel = self._storage.kernel(

@@ -16,7 +16,8 @@ from lstmgen.algebra.expression import Add, Call, Expression, Neg, Value, transf
 from lstmgen.form.normal_form import Definition, Names
 from lstmgen.schedule.program import Block, Fanout, Schedule, Stage
 from lstmgen.targets.common.extents import extent
-from lstmgen.targets.cupy.kernel import Kernel, Place
+from lstmgen.targets.cupy.arrays import Held, Kind, Place, Steps
+from lstmgen.targets.cupy.kernel import Kernel
 from lstmgen.targets.cupy.storage import (
     CupyStage,
     Product,
@@ -76,12 +77,13 @@ class ForwardPlan:
         self.places: dict[str, Place] = {}
         sizes = self.schedule.sizes
         for state in self.form.states:
-            self._storage.add(f"state {state}", "T + 1", sizes[state])
+            self._storage.add(Held(Kind.STATE, state), Steps.AND_FIRST, sizes[state])
         for stage, name in self._names.items():
             whole = self._producer[stage.rows[0].result][1] != "loop"
             if whole or not self._accumulates(stage):
                 widths = tuple(sizes[row.result] for row in stage.rows)
-                self._storage.add(f"product {name}", "T" if whole else "", extent(widths))
+                steps = Steps.EACH if whole else Steps.ONE
+                self._storage.add(Held(Kind.PRODUCT, name), steps, extent(widths))
         for d in self.form.definitions:
             if d.name in self.form.states or d.name not in self._outliving:
                 continue
@@ -90,8 +92,8 @@ class ForwardPlan:
             if column is not None:
                 self.places[d.name] = self._result_place(column)
             else:
-                rows = "T" if d.name in self._lasting else ""
-                self._storage.add(f"value {d.name}", rows, sizes[d.name])
+                steps = Steps.EACH if d.name in self._lasting else Steps.ONE
+                self._storage.add(Held(Kind.VALUE, d.name), steps, sizes[d.name])
 
     @cached_property
     def _outliving(self) -> set[str]:
@@ -150,7 +152,8 @@ class ForwardPlan:
     def _result_place(self, result: str) -> Place:
         stage, k = self._row(result)
         widths = tuple(self.schedule.sizes[row.result] for row in stage.rows)
-        return Place(f"product {self._names[stage]}", 0, extent(widths), extent(widths[:k]))
+        held = Held(Kind.PRODUCT, self._names[stage])
+        return Place(held, 0, extent(widths), extent(widths[:k]))
 
     def _accumulates(self, stage: Fanout) -> Fanout | None:
         """The input product with the same users as this product of the loop, if there is one."""
@@ -169,14 +172,14 @@ class ForwardPlan:
         name = self._in_sums.get(value.name, value.name)
         size = self.schedule.sizes[name]
         if name in self.form.states:
-            return Place(f"state {name}", 1 + value.shift, size)
+            return Place(Held(Kind.STATE, name), 1 + value.shift, size)
         if name in self.form.inputs:
-            return Place(f"input {name}", 0, size)
+            return Place(Held(Kind.INPUT, name), 0, size)
         if name in self._producer:
             return self._result_place(name)
         if name in self.places:
             return self.places[name]
-        return Place(f"value {name}", 0, size)
+        return Place(Held(Kind.VALUE, name), 0, size)
 
     # Stages
 

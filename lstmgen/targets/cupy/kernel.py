@@ -14,26 +14,10 @@ from lstmgen.algebra.expression import Call, Expression, Parameter, Pow, Value, 
 from lstmgen.form.normal_form import Definition
 from lstmgen.targets.common.interface import Identifiers
 from lstmgen.targets.common.lines import Line
+from lstmgen.targets.cupy.arrays import Held, Kind, Place
 from lstmgen.targets.cupy.expressions import Cuda
 
 _WIDTH = 84  # of a statement and its label
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Columns of an array of rows: unit j of row r is at r * stride + offset + j.
-
-    Attributes:
-        array: what the array is called in the module's plan, like "state C" or "product w_x".
-        shift: time steps later; 0 or 1 for states, else 0.
-        stride, offset: expressions in the sizes; "" as stride stands for a vector of units without
-            rows, "1" as both for a scalar.
-    """
-
-    array: str
-    shift: int
-    stride: str
-    offset: str = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +25,7 @@ class Argument:
     """A pointer that a kernel takes: its name there, and the array that it points to."""
 
     name: str
-    array: str
+    array: Held
     shift: int
     written: bool
 
@@ -162,8 +146,8 @@ def build(
     where: Callable[[Value], Place],
     parameter: Callable[[str], Place],
     stores: Callable[[str], Iterable[Place]],
-    pointer: Callable[[str, int], str],
-    rank: Callable[[str], int],
+    pointer: Callable[[Held, int], str],
+    rank: Callable[[Held], int],
 ) -> Kernel:
     """The kernel for some assignments.
 
@@ -182,15 +166,15 @@ class _Builder:
         where: Callable[[Value], Place],
         parameter: Callable[[str], Place],
         stores: Callable[[str], Iterable[Place]],
-        pointer: Callable[[str, int], str],
-        rank: Callable[[str], int],
+        pointer: Callable[[Held, int], str],
+        rank: Callable[[Held], int],
     ) -> None:
         self._name, self._size = name, size
         self._where, self._parameter, self._stores = where, parameter, stores
         self._pointer, self._rank = pointer, rank
         self._identifiers = Identifiers(frozenset())
-        self._arguments: dict[tuple[str, int], str] = {}
-        self._written: set[tuple[str, int]] = set()
+        self._arguments: dict[tuple[Held, int], str] = {}
+        self._written: set[tuple[Held, int]] = set()
         self._variables: dict[Value | Parameter, str] = {}
         self._calls: dict[Expression, str] = {}
         self._loads: list[Access] = []
@@ -211,7 +195,7 @@ class _Builder:
             value = transform(d.value, self._with_named_calls)
             code = cuda.text(value)
             # What reaches a state's adjoint at t-1 is made from what came from t+1.
-            carried = any(p.array.startswith("carry ") for p in self._stores(d.name))
+            carried = any(p.array.kind is Kind.CARRY for p in self._stores(d.name))
             variable = self._identifiers(d.name + ("_prev" if carried else "_t"), "made")
             self._made[d.name] = variable
             self._statements.append(Statement(f"const real {variable} = {code};", d.label))

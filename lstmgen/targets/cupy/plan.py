@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lstmgen.algebra.expression import Value
 from lstmgen.schedule.program import Schedule
+from lstmgen.targets.cupy.arrays import Place
 from lstmgen.targets.cupy.backward import BackwardPlan
 from lstmgen.targets.cupy.forward import ForwardPlan
-from lstmgen.targets.cupy.kernel import Kernel, Place
+from lstmgen.targets.cupy.kernel import Kernel
 from lstmgen.targets.cupy.storage import Storage
 
 

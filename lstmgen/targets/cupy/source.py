@@ -11,8 +11,10 @@ from lstmgen.targets.common.extents import columns as column_slice
 from lstmgen.targets.common.interface import Interface
 from lstmgen.targets.common.lines import Line
 from lstmgen.targets.common.parameters import Block, Summed, parameter_gradients
+from lstmgen.targets.cupy.arrays import Array, Held, Kind, Owner, Place
+from lstmgen.targets.cupy.backward import ADJOINTS
 from lstmgen.targets.cupy.expressions import FUNCTIONS
-from lstmgen.targets.cupy.kernel import Kernel, Place
+from lstmgen.targets.cupy.kernel import Kernel
 from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.resources import MODULE_OPTIONS
 from lstmgen.targets.cupy.storage import CupyStage, Product, StackedWeights, WeightBlock
@@ -62,10 +64,8 @@ class CupyModule:
         self.kernels = self.plan.kernels
         used = {f for k in self.kernels for f in k.functions}
         self.helpers = FUNCTIONS.definitions(used)
-        arrays = self.plan.arrays
-        forward = ("state", "product", "value")
-        self.tape = tuple(a for k, a in arrays.items() if k.split()[0] in forward)
-        self.work = tuple(a for k, a in arrays.items() if k.split()[0] not in (*forward, "whole"))
+        self.tape = self._arrays_of(Owner.TAPE)
+        self.work = self._arrays_of(Owner.WORK)
         self.forward_loop = self._loop(self.plan.forward.loop)
         self.backward_loop = self._loop(self.plan.backward.loop)
         self.forward_packs = self._packs(self.plan.forward.loop)
@@ -83,63 +83,70 @@ class CupyModule:
 
     # Names of arrays
 
-    def _name(self, array: str) -> str:
-        kind, _, name = array.partition(" ")
-        if kind == "seed":
-            return "dy"
-        if kind == "input":
-            return "x" if len(self.form.inputs) == 1 else f'x["{name}"]'
-        if kind == "parameter":
-            return f'params["{name}"]'
-        if array in self.plan.arrays:
-            found = self.plan.arrays[array]
-            return (
-                found.name
-                if kind == "whole"
-                else (f"tape.{found.name}" if found in self.tape else f"work.{found.name}")
-            )
-        return "summand" if kind == "summand" else self._again(name)
+    def _arrays_of(self, owner: Owner) -> tuple[Array, ...]:
+        return tuple(a for held, a in self.plan.arrays.items() if held.kind.owner is owner)
+
+    def _name(self, array: Held) -> str:
+        match array.kind:
+            case Kind.SEED:
+                return "dy"
+            case Kind.INPUT:
+                return "x" if len(self.form.inputs) == 1 else f'x["{array.name}"]'
+            case Kind.PARAMETER:
+                return f'params["{array.name}"]'
+            case Kind.SUMMAND:
+                return "summand"
+            case Kind.AGAIN:
+                return self._again(array.name)
+        name = self.plan.arrays[array].name
+        match array.kind.owner:
+            case Owner.TAPE:
+                return f"tape.{name}"
+            case Owner.WORK:
+                return f"work.{name}"
+        return name
 
     def _again(self, name: str) -> str:
         """The array of a value that is evaluated again."""
         return self.plan.local(f"again_{name}", "array")
 
-    def _at_step(self, array: str, shift: int) -> str:
+    def _at_step(self, array: Held, shift: int) -> str:
         """An array at step t, or all of it if it has no steps."""
         name = self._name(array)
         if self.plan.rank(array) == 2:
             return name
         return f"{name}[t + 1]" if shift else f"{name}[t]"
 
-    def _all(self, array: str, shift: int) -> str:
+    def _all(self, array: Held, shift: int) -> str:
         """An array at all steps."""
         name = self._name(array)
-        if array.startswith("state "):
+        if array.kind is Kind.STATE:
             return f"{name}[1:]" if shift else f"{name}[:-1]"
         return name
 
-    def _matrix(self, array: str, shift: int, width: str) -> str:
+    def _matrix(self, array: Held, shift: int, width: str) -> str:
         """An array at all steps as a matrix of (T * B, width)."""
         return f"{self._all(array, shift)}.reshape(T * B, {width})"
 
     def states(self, step: str) -> dict[str, str]:
         """Each state's array at a step."""
-        return {s: f"tape.{self.plan.arrays[f'state {s}'].name}[{step}]" for s in self.form.states}
+        return {s: f"{self._name(Held(Kind.STATE, s))}[{step}]" for s in self.form.states}
 
     @property
     def output(self) -> str:
         """The output's array at all steps."""
         name = self.form.output
-        return self._all(f"state {name}" if name in self.form.states else f"value {name}", 1)
+        kind = Kind.STATE if name in self.form.states else Kind.VALUE
+        return self._all(Held(kind, name), 1)
 
-    def work_place(self, array: str) -> str:
-        """An array of the backward pass."""
-        return self._name(array)
+    def carry(self, state: str) -> str:
+        """What reaches a state's adjoint from the step after."""
+        return self._name(Held(Kind.CARRY, state))
 
     @property
-    def adjoints(self) -> str:
-        """The width of the adjoints' array."""
-        return self.plan.arrays["adjoint"].width
+    def adjoints(self) -> Array:
+        """The array of the adjoints that are kept of each step."""
+        return self.plan.arrays[ADJOINTS]
 
     # Products and launches
 
@@ -200,10 +207,10 @@ class CupyModule:
             steps[name] = self._at_step(place.array, place.shift)
         return name
 
-    def _step_variable(self, array: str, shift: int) -> str:
+    def _step_variable(self, array: Held, shift: int) -> str:
         """The variable for a step of an array: of a state the one before or after it."""
         name = self.plan.title(array, shift)
-        if array.startswith("state ") and not shift:
+        if array.kind is Kind.STATE and not shift:
             return self.plan.local(name, "step")
         return self.plan.local(f"{name}_t", "step")
 
@@ -227,7 +234,7 @@ class CupyModule:
 
     def _all_steps(self, stages: Sequence[CupyStage]) -> tuple[Line, ...]:
         lines: list[Line] = []
-        made: set[str] = set()
+        made: set[Held] = set()
         for stage in stages:
             written = (
                 [a.array for a in stage.arguments if a.written]
@@ -235,7 +242,7 @@ class CupyModule:
                 else [stage.out.array]
             )
             for array in written:
-                if array.startswith("whole ") and array not in made:
+                if array.kind is Kind.WHOLE and array not in made:
                     made.add(array)
                     found = self.plan.arrays[array]
                     lines.append(Line(f"{found.name} = cp.empty((T, B, {found.width}), dtype)"))
@@ -348,7 +355,7 @@ class CupyModule:
     def _input(self, name: str) -> tuple[str, str]:
         """The name of an input and the array that holds its gradient."""
         gradient = next(g for g in self.schedule.gradients.inputs if g.of == name)
-        return name, self.plan.arrays[f"whole {gradient.name}"].name
+        return name, self.plan.arrays[Held(Kind.WHOLE, gradient.name)].name
 
 
 def _tuple(items: Sequence[str]) -> str:

@@ -14,7 +14,8 @@ from lstmgen.algebra.expression import Add, Expression, Neg, Value, add, values
 from lstmgen.form.normal_form import Definition
 from lstmgen.schedule.program import Schedule
 from lstmgen.targets.common.interface import Identifiers
-from lstmgen.targets.cupy.kernel import Kernel, Place, build
+from lstmgen.targets.cupy.arrays import Array, Held, Kind, Place, Steps
+from lstmgen.targets.cupy.kernel import Kernel, build
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +53,15 @@ class Product:
 CupyStage = Product | Kernel
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
-    """An array of the module: `rows` is "T + 1", "T" or "" (one step), `width` its units."""
-
-    name: str
-    rows: str
-    width: str
-
-
 class Storage:
-    """The arrays by what they hold, like "state C" or "product x", and the kernels over them.
+    """The arrays by what they hold, and the kernels over them.
 
     Attributes:
         arrays: filled by the forward and the backward plan, in the order of the kernels' arguments.
     """
 
     def __init__(self, schedule: Schedule) -> None:
-        self.arrays: dict[str, Array] = {}
+        self.arrays: dict[Held, Array] = {}
         self._scalars = schedule.form.scalars
         self._identifiers = Identifiers(frozenset())
         self._kernel_names: set[str] = set()
@@ -81,41 +73,39 @@ class Storage:
         self._kernel_names |= made
         return wanted
 
-    def rank(self, array: str) -> int:
+    def rank(self, array: Held) -> int:
         """0 for arrays that a tape or workspace has for each step, 1 for those that a call brings
         for each step, 2 for those without an axis of steps."""
-        kind = array.split()[0]
-        if kind in ("input", "seed", "whole", "again", "summand"):
+        if array.kind.is_of_call:
             return 1
-        return 0 if array in self.arrays and self.arrays[array].rows else 2
+        return 0 if array in self.arrays and self.arrays[array].steps is not Steps.ONE else 2
 
-    def add(self, array: str, rows: str, width: str) -> None:
+    def add(self, array: Held, steps: Steps, width: str) -> None:
         """An array of the module; it is called as what it holds."""
-        self.arrays[array] = Array(self.local(array.replace(" ", "_"), "array"), rows, width)
+        self.arrays[array] = Array(self.local(str(array), "array"), steps, width)
 
     def local(self, wanted: str, kind: str) -> str:
         """A variable of the module's functions; the same for the same kind and name."""
         return self._identifiers(wanted, kind)
 
-    def title(self, array: str, shift: int) -> str:
+    def title(self, array: Held, shift: int) -> str:
         """What a loop calls an array."""
-        if array == "seed":
+        if array.kind is Kind.SEED:
             return "dy"
-        name = self.arrays[array].name if array in self.arrays else array.replace(" ", "_")
-        return f"{name}_prev" if array.startswith("state ") and not shift else name
+        name = self.arrays[array].name if array in self.arrays else str(array)
+        return f"{name}_prev" if array.kind is Kind.STATE and not shift else name
 
-    def pointer(self, array: str, shift: int) -> str:
+    def pointer(self, array: Held, shift: int) -> str:
         """What a kernel calls a pointer to an array."""
-        kind, _, name = array.partition(" ")
-        if kind in ("state", "input", "value", "parameter"):
-            return f"p_{name}" + "_prev" * (kind == "state" and not shift)
+        if array.kind in (Kind.STATE, Kind.INPUT, Kind.VALUE, Kind.PARAMETER):
+            return f"p_{array.name}" + "_prev" * (array.kind is Kind.STATE and not shift)
         return f"p_{self.title(array, shift)}"
 
     def parameter(self, name: str) -> Place:
         """Where an element-wise parameter lives."""
         if name in self._scalars:
-            return Place(f"parameter {name}", 0, "1", "1")
-        return Place(f"parameter {name}", 0, "")
+            return Place(Held(Kind.PARAMETER, name), 0, "1", "1")
+        return Place(Held(Kind.PARAMETER, name), 0, "")
 
     def kernel(
         self,
