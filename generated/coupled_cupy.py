@@ -215,6 +215,69 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) backward_h_wide(
   backward_h_units<WIDE>(
     p_C, p_product_x, p_C_prev, p_adjoint, p_dy, p_carry_h, p_carry_C, rows, H);
 }
+
+// Where rows have lengths: row k of the result is the row of the source at places[k], or zero if
+// that is negative.
+template <int n>
+__device__ __forceinline__ void gather_units(
+    const real* __restrict__ p_source, real* __restrict__ p_result,
+    const long long* __restrict__ p_places, int rows, int size) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    if (j >= size) continue;
+    const long long place = p_places[row];
+    const Pack<n> value = place < 0 ? Pack<n>{} : load<n>(p_source + place * size + j, size - j);
+    store<n>(p_result + row * size + j, size - j, value);
+  }
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) gather(
+    const real* __restrict__ p_source, real* __restrict__ p_result,
+    const long long* __restrict__ p_places, int rows, int size) {
+  gather_units<1>(p_source, p_result, p_places, rows, size);
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) gather_wide(
+    const real* __restrict__ p_source, real* __restrict__ p_result,
+    const long long* __restrict__ p_places, int rows, int size) {
+  gather_units<WIDE>(p_source, p_result, p_places, rows, size);
+}
+
+// Where rows start again: a state before the step, or an adjoint behind it, is zero in these.
+template <int n>
+__device__ __forceinline__ void restart_units(
+    const bool* __restrict__ p_again, const real* p_before_h, real* p_start_h,
+    const real* p_before_C, real* p_start_C, const long long* __restrict__ p_order,
+    int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const bool again = p_again[p_order[row]];
+    if (j < H) {
+      const Pack<n> value = again ? Pack<n>{} : load<n>(p_before_h + row * H + j, H - j);
+      store<n>(p_start_h + row * H + j, H - j, value);
+    }
+    if (j < H) {
+      const Pack<n> value = again ? Pack<n>{} : load<n>(p_before_C + row * H + j, H - j);
+      store<n>(p_start_C + row * H + j, H - j, value);
+    }
+  }
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) restart(
+    const bool* __restrict__ p_again, const real* p_before_h, real* p_start_h,
+    const real* p_before_C, real* p_start_C, const long long* __restrict__ p_order,
+    int rows, int H) {
+  restart_units<1>(
+    p_again, p_before_h, p_start_h, p_before_C, p_start_C, p_order, rows, H);
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) restart_wide(
+    const bool* __restrict__ p_again, const real* p_before_h, real* p_start_h,
+    const real* p_before_C, real* p_start_C, const long long* __restrict__ p_order,
+    int rows, int H) {
+  restart_units<WIDE>(
+    p_again, p_before_h, p_start_h, p_before_C, p_start_C, p_order, rows, H);
+}
 """
 
 _OPTIONS = ("-std=c++17",)
@@ -265,43 +328,64 @@ def init_state(batch_size, hidden_size, *, dtype="float32"):
 class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
-    The arrays of states have T + 1 steps, the initial state first; gates are in the columns of the
-    input products that they come from.
+    Arrays over all steps have the rows of a step behind those of the step before; those of states
+    have the initial ones in front.  Gates are in the columns of the input products that they come
+    from.
     """
 
-    def __init__(self, T, B, H, D, dtype):
+    def __init__(self, T, B, H, D, dtype, rows):
         self.key = (T, B, H, D, dtype)
-        self.x = None
+        self.x, self.rows = None, rows
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
-        self.state_h = cp.empty((T + 1, B, H), dtype)
-        self.state_C = cp.empty((T + 1, B, H), dtype)
-        self.product_x = cp.empty((T, B, 3 * H), dtype)
+        self.state_h = cp.empty((B + rows.count, H), dtype)
+        self.state_C = cp.empty((B + rows.count, H), dtype)
+        self.product_x = cp.empty((rows.count, 3 * H), dtype)
+        # What each step starts from, for all steps and as the loop finds it.
+        tape, again = self, rows.restart is not None
+        tape.previous_h = rows.previous(tape.state_h)
+        tape.start_h = tape.previous_h if again else tape.state_h
+        tape.previous_C = rows.previous(tape.state_C)
+        tape.start_C = tape.previous_C if again else tape.state_C
+        starts = rows.at if again else rows.before
+        self.cuts = [
+            (
+                tape.state_h[before],
+                tape.previous_h[at],
+                tape.state_C[before],
+                tape.previous_C[at],
+            )
+            for at, before in zip(rows.at, rows.before)
+            if again
+        ]
         # The loop's views of each step, so that it makes none itself.
-        tape = self
         self.steps = [
             (
-                tape.state_h[t],
-                tape.product_x[t],
-                (tape.product_x[t], tape.state_C[t], tape.state_C[t + 1], tape.state_h[t + 1]),
+                tape.start_h[start],
+                tape.product_x[at],
+                (tape.product_x[at], tape.start_C[start], tape.state_C[after], tape.state_h[after]),
             )
-            for t in range(T)
+            for at, start, after in zip(rows.at, starts, rows.after)
         ]
 
     def __reduce__(self):
         raise TypeError("a tape cannot be copied or pickled; run forward again")
 
 
-def forward(params, x, state=None, *, reuse=None, tape=True):
+def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, tape=True):
     """Run the cell over a sequence: equations (1) to (5).
 
-    Work is queued on the current stream; nothing in it waits for the device.
+    Work is queued on the current stream; nothing in it waits for the device but `lengths` that are
+    there.
 
     Args:
         params: dict of arrays with the shapes of `PARAMETERS`, all float32 or all float64.
         x: the input, (T, B, D).
         state: dict of the initial states h (B, H), C (B, H); zeros if None.
+        lengths: whole numbers (B,): row b takes lengths[b] steps.  After these its y is 0, its
+            state stays, and x may hold anything.
+        restart: booleans (T, B): where True, the state before the step is zero.
         reuse: an earlier tape of the same sizes and dtype, whose memory is taken over.  On another
             stream than that tape's, wait for its work and for what reads its results first.
         tape: False if no gradient is wanted.
@@ -318,23 +402,24 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
-    tape = _take(reuse, (T, B, H, D, dtype))
-    tape.x = x = cp.ascontiguousarray(x)
-    tape.state_h[0] = 0 if state is None else state["h"]
-    tape.state_C[0] = 0 if state is None else state["C"]
-    if T and B:
-        _forward(params, tape, dtype, T, B, H, D)
+    rows = _Rows(T, B, lengths, restart)
+    tape = _take(reuse, (T, B, H, D, dtype), rows)
+    run = _Runner(dtype)
+    tape.x = rows.pack(run, x)
+    rows.sort(run, None if state is None else state["h"], tape.state_h[:B])
+    rows.sort(run, None if state is None else state["C"], tape.state_C[:B])
+    if rows.count:
+        _forward(params, tape, run, B, H, D, dtype)
     y = _spare(tape.pool, (T, B, H), dtype)
-    cp.copyto(y, tape.state_h[1:])
-    last = {"h": tape.state_h[T].copy(), "C": tape.state_C[T].copy()}
+    rows.unpack(run, tape.state_h[B:], y)
+    last = {"h": rows.last(run, tape.state_h), "C": rows.last(run, tape.state_C)}
     return y, last, tape if keep else None
 
 
-def _forward(params, tape, dtype, T, B, H, D):
+def _forward(params, tape, run, B, H, D, dtype):
     """The forward pass over sequences that are not empty."""
-    x = tape.x
+    x, rows = tape.x, tape.rows
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype)
     # (1a) (2a) (4a)
     weights_h_prev = cp.concatenate((
         params["W_f"][:, :H],
@@ -344,31 +429,40 @@ def _forward(params, tape, dtype, T, B, H, D):
     # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (4a)
     weights_x = cp.concatenate((params["W_f"][:, H:], params["W_C"][:, H:], params["W_o"][:, H:]))
-    # (1a) (2a) (4a)
-    gemm("N", "T", x.reshape(T * B, D), weights_x, out=tape.product_x.reshape(T * B, 3 * H))
-    forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
-    fixed_forward_h = (params["b_f"], params["b_C"], params["b_o"], np.int32(B), np.int32(H))
-    for state_h_prev, product_x_t, arrays_forward_h in tape.steps:
-        gemm("N", "T", state_h_prev, weights_h_prev, out=product_x_t, beta=1.0)  # (1a) (2a) (4a)
-        # (1a) (1) (2a) (2) (3) (4a) (4) (5)
-        forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)
+    gemm("N", "T", x, weights_x, out=tape.product_x)  # (1a) (2a) (4a)
+    cuts = rows.cuts(tape.cuts)
+    for lo, hi, n in rows.spans:
+        forward_h, *shape_forward_h = run.kernel("forward_h", n, H)
+        fixed_forward_h = (params["b_f"], params["b_C"], params["b_o"], np.int32(n), np.int32(H))
+        restart = run.restart(rows, n, H)
+        views = zip(cuts[lo:hi], tape.steps[lo:hi], strict=True)
+        for cut, (state_h_prev, product_x_t, arrays_forward_h) in views:
+            if cut is not None:
+                restart(cut)
+            # (1a) (2a) (4a)
+            gemm("N", "T", state_h_prev, weights_h_prev, out=product_x_t, beta=1.0)
+            # (1a) (1) (2a) (2) (3) (4a) (4) (5)
+            forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)
+    rows.start(run, tape.state_h, tape.previous_h)
+    rows.start(run, tape.state_C, tape.previous_C)
 
 
 class _Work:
     """The memory of a backward pass."""
 
     def __init__(self, tape):
-        T, B, H, D, dtype = tape.key
-        self.adjoint = cp.empty((T, B, 3 * H), dtype)
+        _, B, H, D, dtype = tape.key
+        rows = tape.rows
+        self.adjoint = cp.empty((rows.count, 3 * H), dtype)
         self.carry_h = cp.empty((B, H), dtype)
         self.carry_C = cp.empty((B, H), dtype)
         work = self
         self.steps = [
             (
-                (tape.state_C[t + 1], tape.product_x[t], tape.state_C[t], work.adjoint[t]),
-                work.adjoint[t],
+                (tape.state_C[after], tape.product_x[at], tape.previous_C[at], work.adjoint[at]),
+                work.adjoint[at],
             )
-            for t in range(T)
+            for at, after in zip(rows.at, rows.after)
         ]
 
 
@@ -404,10 +498,10 @@ def backward(params, tape, dy=None, dstate=None):
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, H, D, dtype)
-    x = tape.x
-    if not (T and B):
+    x, rows = tape.x, tape.rows
+    if not rows.count:
         dparams = {name: cp.zeros_like(value) for name, value in params.items()}
-        dx = cp.zeros_like(x)
+        dx = cp.zeros((T, B, x.shape[1]), dtype)
         if dstate is not None:
             return dparams, dx, {name: dstate[name].copy() for name in STATES}
         return dparams, dx, {"h": cp.zeros((B, H), dtype), "C": cp.zeros((B, H), dtype)}
@@ -415,42 +509,50 @@ def backward(params, tape, dy=None, dstate=None):
         work = tape.work.pop()
     except IndexError:
         work = _Work(tape)
-    dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
+    run = _Runner(dtype)
+    dy = cp.zeros((rows.count, H), dtype) if dy is None else rows.pack(run, dy)
     dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype)
-    adjoints = work.adjoint.reshape(T * B, 3 * H)
-    work.carry_h[...] = 0 if dstate is None else dstate["h"]
-    work.carry_C[...] = 0 if dstate is None else dstate["C"]
+    adjoints = work.adjoint
+    rows.sort(run, None if dstate is None else dstate["h"], work.carry_h)
+    rows.sort(run, None if dstate is None else dstate["C"], work.carry_C)
     # (δ1)
     weights_back_h = cp.concatenate((
         params["W_f"][:, :H],
         params["W_C"][:, :H],
         params["W_o"][:, :H],
     ))
-    backward_h, *shape_backward_h = run.kernel("backward_h", B, H)
-    fixed_backward_h = (work.carry_h, work.carry_C, np.int32(B), np.int32(H))
-    carry_h = work.carry_h
-    views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_h, adjoint_t), dy_t in reversed(list(views)):
-        # (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
-        backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
-        gemm("N", "N", adjoint_t, weights_back_h, out=carry_h)  # (δ1)
+    carries = (work.carry_h, work.carry_h, work.carry_C, work.carry_C)
+    cuts = rows.cuts([carries] * len(rows.at))
+    for lo, hi, n in reversed(rows.spans):
+        backward_h, *shape_backward_h = run.kernel("backward_h", n, H)
+        fixed_backward_h = (work.carry_h, work.carry_C, np.int32(n), np.int32(H))
+        carry_h = work.carry_h[:n]
+        restart = run.restart(rows, n, H)
+        views = zip(
+            cuts[lo:hi], work.steps[lo:hi], rows.steps(dy, lo, hi), strict=True
+        )
+        for cut, (arrays_backward_h, adjoint_t), dy_t in reversed(list(views)):
+            # (δ1) (δ2) (δ3) (δ4) (δ5) (δ6) (δ7) (δ8)
+            backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
+            gemm("N", "N", adjoint_t, weights_back_h, out=carry_h)  # (δ1)
+            if cut is not None:  # no gradient reaches what was there before
+                restart(cut)
     # For all steps: adjoints of what does not depend on the recurrence, and of the input.
-    whole_d_x = cp.empty((T, B, D), dtype)
+    whole_d_x = cp.empty((rows.count, D), dtype)
     # (δ15)
     weights_back_x = cp.concatenate((
         params["W_f"][:, H:],
         params["W_C"][:, H:],
         params["W_o"][:, H:],
     ))
-    gemm("N", "N", adjoints, weights_back_x, out=whole_d_x.reshape(T * B, D))  # (δ15)
+    gemm("N", "N", adjoints, weights_back_x, out=whole_d_x)  # (δ15)
     # Sums over time and batch: one product for each vector that weights multiply.
-    outer = gemm("T", "N", adjoints, tape.state_h[:-1].reshape(T * B, H))  # (δ9) (δ11) (δ13)
+    outer = gemm("T", "N", adjoints, tape.previous_h)  # (δ9) (δ11) (δ13)
     dparams["W_f"][:, :H] = outer[:H]  # (δ9)
     dparams["W_C"][:, :H] = outer[H:2 * H]  # (δ11)
     dparams["W_o"][:, :H] = outer[2 * H:]  # (δ13)
-    outer = gemm("T", "N", adjoints, x.reshape(T * B, D))  # (δ9) (δ11) (δ13)
+    outer = gemm("T", "N", adjoints, x)  # (δ9) (δ11) (δ13)
     dparams["W_f"][:, H:] = outer[:H]  # (δ9)
     dparams["W_C"][:, H:] = outer[H:2 * H]  # (δ11)
     dparams["W_o"][:, H:] = outer[2 * H:]  # (δ13)
@@ -458,8 +560,8 @@ def backward(params, tape, dy=None, dstate=None):
     dparams["b_f"][...] = sums[:H]  # (δ10)
     dparams["b_C"][...] = sums[H:2 * H]  # (δ12)
     dparams["b_o"][...] = sums[2 * H:]  # (δ14)
-    dx = whole_d_x
-    dstate0 = {"h": work.carry_h.copy(), "C": work.carry_C.copy()}
+    dx = rows.unpack(run, whole_d_x)
+    dstate0 = {"h": rows.restore(run, work.carry_h), "C": rows.restore(run, work.carry_C)}
     tape.work.append(work)
     return dparams, dx, dstate0
 
@@ -476,6 +578,116 @@ def step(params, x, state):
     B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
     return forward(params, x[None], state, tape=False)[1]
+
+
+class _Rows:
+    """Which rows of the batch take which steps, and how these lie one behind the other.
+
+    Step t has the rows at[t] of arrays over all steps, the longest sequences first; in arrays of
+    states, with B initial rows in front, it starts from before[t] and leaves after[t].  A span
+    (lo, hi, n) is the steps lo to hi, which the first n rows take.
+    """
+
+    def __init__(self, T, B, lengths, restart):
+        self.shape, self.sorted, ends, order = (T, B), lengths is not None, [T], np.arange(B)
+        if self.sorted:
+            lengths = cp.asnumpy(lengths)
+            if lengths.shape != (B,) or (B and lengths.dtype.kind not in "iu"):
+                kind = f"{lengths.dtype} of shape {lengths.shape}"
+                raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
+            if B and not 0 <= lengths.min() <= lengths.max() <= T:
+                found = f"{lengths.min()} to {lengths.max()}"
+                raise ValueError(f"lengths: expected 0 to {T}, got {found}")
+            lengths = lengths.astype(np.int64)
+            order = np.argsort(-lengths, kind="stable")
+            ends = sorted(set(lengths.tolist()) - {0})
+        if restart is not None:
+            _check_array("restart", restart, (T, B), np.dtype(bool))
+            restart = restart.copy()
+        self.restart, self.spans, self.at, self.count = restart, [], [], 0
+        for lo, hi in zip([0, *ends], ends):
+            n = int((lengths >= hi).sum()) if self.sorted else B
+            if n and lo < hi:
+                self.spans.append((lo, hi, n))
+                for first in range(self.count, self.count + (hi - lo) * n, n):
+                    self.at.append(slice(first, first + n))
+                self.count = self.at[-1].stop
+        # Where the states before each step begin, and those after the last.
+        first = [0, *(B + at.start for at in self.at)]
+        self.before = [slice(k, k + at.stop - at.start) for k, at in zip(first, self.at)]
+        self.after = [slice(B + at.start, B + at.stop) for at in self.at]
+        self.uniform = not self.sorted and restart is None
+        self.layout = self.spans, self.sorted, restart is None
+        self.order = None if self.uniform else cp.asarray(order)
+        if self.sorted:
+            self._place(lengths, order, np.array(first))
+
+    def _place(self, lengths, order, first):
+        """Where rows of other arrays lie, for `gather`."""
+        T, B = self.shape
+        counts = [at.stop - at.start for at in self.at]
+        step, row = np.repeat(np.arange(len(counts)), counts), np.arange(self.count)
+        inside = step * B + order[row - first[step + 1] + B]
+        outside = np.full(T * B, -1)
+        outside[inside] = row
+        self._packed, self._unpacked = cp.asarray(inside), cp.asarray(outside)
+        self._starts = cp.asarray(row - first[step + 1] + B + first[step])
+        restored = np.argsort(order)
+        self._last, self._restored = cp.asarray(first[lengths] + restored), cp.asarray(restored)
+
+    def previous(self, states):
+        """An array for what each step starts from: where it is what the one before left, a view."""
+        if self.uniform:
+            return states[: self.count]
+        return cp.empty((self.count, states.shape[1]), states.dtype)
+
+    def cuts(self, arrays):
+        """What `restart` takes of arrays for each step, or None where no state starts again."""
+        if self.restart is None:
+            return [None] * len(self.at)
+        return [(again, *of) for again, of in zip(self.restart, arrays)]
+
+    def steps(self, array, lo, hi):
+        """The rows of the steps lo to hi, a view for each."""
+        return [array[at] for at in self.at[lo:hi]]
+
+    def pack(self, run, x):
+        """(T, B, size) as (count, size)."""
+        T, B = self.shape
+        rows = cp.ascontiguousarray(x).reshape(T * B, x.shape[2])
+        return run.gather(rows, self._packed) if self.sorted else rows
+
+    def unpack(self, run, packed, out=None):
+        """(count, size) as (T, B, size), with zeros where a row has ended."""
+        shape = (*self.shape, packed.shape[1])
+        if self.sorted:
+            out = cp.empty(shape, packed.dtype) if out is None else out
+            run.gather(packed, self._unpacked, out.reshape(-1, shape[2]))
+        elif out is None:
+            return packed.reshape(shape)
+        else:
+            cp.copyto(out, packed.reshape(shape))
+        return out
+
+    def sort(self, run, state, out):
+        """Write (B, size), or zeros for None, to `out`, the longest sequences first."""
+        if self.sorted and state is not None:
+            run.gather(cp.ascontiguousarray(state), self.order, out)
+        else:
+            out[...] = 0 if state is None else state
+
+    def restore(self, run, state):
+        """(B, size) as a new array in the caller's order."""
+        return run.gather(state, self._restored) if self.sorted else state.copy()
+
+    def last(self, run, states):
+        """The last state of each row, (B, size), in the caller's order."""
+        return run.gather(states, self._last) if self.sorted else states[self.count :].copy()
+
+    def start(self, run, states, previous):
+        """Write what each step starts from, if the loop has not, and no view shows it."""
+        if self.sorted and self.restart is None:
+            run.gather(states, self._starts, previous)
 
 
 class _Runner:
@@ -507,6 +719,22 @@ class _Runner:
         function, grid, block = self.kernel(name, rows, size)
         function(grid, block, (*arrays, np.int32(rows), *map(np.int32, sizes)))
 
+    def gather(self, source, places, out=None):
+        """The rows of an array at these places; zero where one is negative."""
+        rows, size = places.size, source.shape[1]
+        out = cp.empty((rows, size), self._dtype) if out is None else out
+        if rows:
+            self("gather", rows, size, (size,), (source, out, places))
+        return out
+
+    def restart(self, rows, n, *sizes):
+        """A launch of `restart` for the first n rows; None where no state starts again."""
+        if rows.restart is None:
+            return None
+        function, grid, block = self.kernel("restart", n, max(sizes))
+        fixed = (rows.order, np.int32(n), *map(np.int32, sizes))
+        return lambda arrays: function(grid, block, arrays + fixed)
+
 
 _MODULES = {}
 _FUNCTIONS = {}
@@ -533,10 +761,10 @@ def _multiprocessors():
     return _MULTIPROCESSORS[device.id]
 
 
-def _take(reuse, key):
+def _take(reuse, key, rows):
     """A tape for these sizes: a new one, or one that takes over the memory of `reuse`."""
     if reuse is None:
-        return Tape(*key)
+        return Tape(*key, rows)
     if not isinstance(reuse, Tape):
         raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
     if reuse.spent:
@@ -546,8 +774,13 @@ def _take(reuse, key):
             "reuse: expected a tape of the same T, B, H, D and dtype "
             f"{key}, got {reuse.key}"
         )
-    run = object.__new__(Tape)
-    run.__dict__.update(reuse.__dict__)
+    if reuse.rows.layout == rows.layout:
+        run = object.__new__(Tape)
+        run.__dict__.update(reuse.__dict__)
+        run.rows = rows
+    else:
+        run = Tape(*key, rows)
+        run.pool = reuse.pool
     reuse.__dict__ = {"spent": True}
     return run
 
@@ -631,7 +864,8 @@ def _check_array(name, value, shape, dtype):
         wanted = tuple("any" if n is None else n for n in shape)
         raise ValueError(f"{name}: expected shape {wanted}, got {value.shape}")
     if value.dtype != dtype:
-        raise TypeError(f"{name}: expected dtype {dtype} like the parameters', got {value.dtype}")
+        like = "" if dtype == bool else " like the parameters'"
+        raise TypeError(f"{name}: expected dtype {dtype}{like}, got {value.dtype}")
 
 
 def _check_names(name, given, names):
@@ -695,10 +929,11 @@ def _check_each(params):
 def _explain_shapes(params):
     """Raise for the parameter whose shape disagrees with most of the others."""
     votes = {}
-    for size, name, axis, less in _SIZE_SOURCES:
+    for size, name, axis, less, times in _SIZE_SOURCES:
         extent = params[name].shape[axis]
         for other in less:
             extent -= max(votes[other], key=votes[other].get)
+        extent //= times
         found = votes.setdefault(size, {})
         found[extent] = found.get(extent, 0) + 1
     sizes = {size: max(found, key=found.get) for size, found in votes.items()}
@@ -711,15 +946,15 @@ def _explain_shapes(params):
     raise AssertionError("shapes that disagree with none")
 
 
-# Where each size can be read: size, parameter, axis, sizes of the other columns.
+# Where each size can be read: size, parameter, axis, sizes of the other columns, how many it has.
 _SIZE_SOURCES = (
-    ("H", "W_f", 0, ()),
-    ("H", "b_f", 0, ()),
-    ("H", "W_C", 0, ()),
-    ("H", "b_C", 0, ()),
-    ("H", "W_o", 0, ()),
-    ("H", "b_o", 0, ()),
-    ("D", "W_f", 1, ("H",)),
-    ("D", "W_C", 1, ("H",)),
-    ("D", "W_o", 1, ("H",)),
+    ("H", "W_f", 0, (), 1),
+    ("H", "b_f", 0, (), 1),
+    ("H", "W_C", 0, (), 1),
+    ("H", "b_C", 0, (), 1),
+    ("H", "W_o", 0, (), 1),
+    ("H", "b_o", 0, (), 1),
+    ("D", "W_f", 1, ("H",), 1),
+    ("D", "W_C", 1, ("H",), 1),
+    ("D", "W_o", 1, ("H",), 1),
 )

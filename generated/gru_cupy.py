@@ -327,6 +327,62 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) again_u_h_tilde_wide(
   again_u_h_tilde_units<WIDE>(
     p_product_x, p_h_prev, p_again_u_h_tilde, rows, H);
 }
+
+// Where rows have lengths: row k of the result is the row of the source at places[k], or zero if
+// that is negative.
+template <int n>
+__device__ __forceinline__ void gather_units(
+    const real* __restrict__ p_source, real* __restrict__ p_result,
+    const long long* __restrict__ p_places, int rows, int size) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    if (j >= size) continue;
+    const long long place = p_places[row];
+    const Pack<n> value = place < 0 ? Pack<n>{} : load<n>(p_source + place * size + j, size - j);
+    store<n>(p_result + row * size + j, size - j, value);
+  }
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) gather(
+    const real* __restrict__ p_source, real* __restrict__ p_result,
+    const long long* __restrict__ p_places, int rows, int size) {
+  gather_units<1>(p_source, p_result, p_places, rows, size);
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) gather_wide(
+    const real* __restrict__ p_source, real* __restrict__ p_result,
+    const long long* __restrict__ p_places, int rows, int size) {
+  gather_units<WIDE>(p_source, p_result, p_places, rows, size);
+}
+
+// Where rows start again: a state before the step, or an adjoint behind it, is zero in these.
+template <int n>
+__device__ __forceinline__ void restart_units(
+    const bool* __restrict__ p_again, const real* p_before_h, real* p_start_h,
+    const long long* __restrict__ p_order, int rows, int H) {
+  const int j = (blockIdx.x * blockDim.x + threadIdx.x) * n;
+#pragma unroll 1
+  for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
+       row += gridDim.y * blockDim.y) {
+    const bool again = p_again[p_order[row]];
+    if (j < H) {
+      const Pack<n> value = again ? Pack<n>{} : load<n>(p_before_h + row * H + j, H - j);
+      store<n>(p_start_h + row * H + j, H - j, value);
+    }
+  }
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) restart(
+    const bool* __restrict__ p_again, const real* p_before_h, real* p_start_h,
+    const long long* __restrict__ p_order, int rows, int H) {
+  restart_units<1>(
+    p_again, p_before_h, p_start_h, p_order, rows, H);
+}
+extern "C" __global__ void __launch_bounds__(THREADS, 1) restart_wide(
+    const bool* __restrict__ p_again, const real* p_before_h, real* p_start_h,
+    const long long* __restrict__ p_order, int rows, int H) {
+  restart_units<WIDE>(
+    p_again, p_before_h, p_start_h, p_order, rows, H);
+}
 """
 
 _OPTIONS = ("-std=c++17",)
@@ -377,45 +433,62 @@ def init_state(batch_size, hidden_size, *, dtype="float32"):
 class Tape:
     """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
 
-    The arrays of states have T + 1 steps, the initial state first; gates are in the columns of the
-    input products that they come from.
+    Arrays over all steps have the rows of a step behind those of the step before; those of states
+    have the initial ones in front.  Gates are in the columns of the input products that they come
+    from.
     """
 
-    def __init__(self, T, B, H, D, dtype):
+    def __init__(self, T, B, H, D, dtype, rows):
         self.key = (T, B, H, D, dtype)
-        self.x = None
+        self.x, self.rows = None, rows
         self.spent = False
         self.pool = []  # arrays that were returned, to be used again once nobody holds them
         self.work = []  # workspaces of backward passes, to be used again
-        self.state_h = cp.empty((T + 1, B, H), dtype)
-        self.product_x = cp.empty((T, B, 3 * H), dtype)
+        self.state_h = cp.empty((B + rows.count, H), dtype)
+        self.product_x = cp.empty((rows.count, 3 * H), dtype)
         self.product_h_prev = cp.empty((B, 2 * H), dtype)
         self.product_u_h_tilde = cp.empty((B, H), dtype)
         self.value_u_h_tilde = cp.empty((B, H), dtype)
+        # What each step starts from, for all steps and as the loop finds it.
+        tape, again = self, rows.restart is not None
+        tape.previous_h = rows.previous(tape.state_h)
+        tape.start_h = tape.previous_h if again else tape.state_h
+        starts = rows.at if again else rows.before
+        self.cuts = [
+            (
+                tape.state_h[before],
+                tape.previous_h[at],
+            )
+            for at, before in zip(rows.at, rows.before)
+            if again
+        ]
         # The loop's views of each step, so that it makes none itself.
-        tape = self
         self.steps = [
             (
-                tape.state_h[t],
-                (tape.product_x[t], tape.state_h[t]),
-                (tape.product_x[t], tape.state_h[t], tape.state_h[t + 1]),
+                tape.start_h[start],
+                (tape.product_x[at], tape.start_h[start]),
+                (tape.product_x[at], tape.start_h[start], tape.state_h[after]),
             )
-            for t in range(T)
+            for at, start, after in zip(rows.at, starts, rows.after)
         ]
 
     def __reduce__(self):
         raise TypeError("a tape cannot be copied or pickled; run forward again")
 
 
-def forward(params, x, state=None, *, reuse=None, tape=True):
+def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, tape=True):
     """Run the cell over a sequence: equations (1) to (4).
 
-    Work is queued on the current stream; nothing in it waits for the device.
+    Work is queued on the current stream; nothing in it waits for the device but `lengths` that are
+    there.
 
     Args:
         params: dict of arrays with the shapes of `PARAMETERS`, all float32 or all float64.
         x: the input, (T, B, D).
         state: dict of the initial states h (B, H); zeros if None.
+        lengths: whole numbers (B,): row b takes lengths[b] steps.  After these its y is 0, its
+            state stays, and x may hold anything.
+        restart: booleans (T, B): where True, the state before the step is zero.
         reuse: an earlier tape of the same sizes and dtype, whose memory is taken over.  On another
             stream than that tape's, wait for its work and for what reads its results first.
         tape: False if no gradient is wanted.
@@ -432,58 +505,69 @@ def forward(params, x, state=None, *, reuse=None, tape=True):
     _check_array("x", x, (None, None, D), dtype)
     T, B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
-    tape = _take(reuse, (T, B, H, D, dtype))
-    tape.x = x = cp.ascontiguousarray(x)
-    tape.state_h[0] = 0 if state is None else state["h"]
-    if T and B:
-        _forward(params, tape, dtype, T, B, H, D)
+    rows = _Rows(T, B, lengths, restart)
+    tape = _take(reuse, (T, B, H, D, dtype), rows)
+    run = _Runner(dtype)
+    tape.x = rows.pack(run, x)
+    rows.sort(run, None if state is None else state["h"], tape.state_h[:B])
+    if rows.count:
+        _forward(params, tape, run, B, H, D, dtype)
     y = _spare(tape.pool, (T, B, H), dtype)
-    cp.copyto(y, tape.state_h[1:])
-    last = {"h": tape.state_h[T].copy()}
+    rows.unpack(run, tape.state_h[B:], y)
+    last = {"h": rows.last(run, tape.state_h)}
     return y, last, tape if keep else None
 
 
-def _forward(params, tape, dtype, T, B, H, D):
+def _forward(params, tape, run, B, H, D, dtype):
     """The forward pass over sequences that are not empty."""
-    x = tape.x
+    x, rows = tape.x, tape.rows
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype)
     weights_h_prev = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (1a) (2a)
     weights_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (3b)
     # What does not depend on the recurrence, for all steps.
     # (1a) (2a) (3b)
     weights_x = cp.concatenate((params["W_z"][:, H:], params["W_r"][:, H:], params["W"][:, H:]))
-    # (1a) (2a) (3b)
-    gemm("N", "T", x.reshape(T * B, D), weights_x, out=tape.product_x.reshape(T * B, 3 * H))
-    product_h_prev = tape.product_h_prev
-    forward_z_u_h_tilde, *shape_forward_z_u_h_tilde = run.kernel("forward_z_u_h_tilde", B, H)
-    fixed_forward_z_u_h_tilde = (
-        tape.product_h_prev,
-        tape.value_u_h_tilde,
-        np.int32(B),
-        np.int32(H),
-    )
-    value_u_h_tilde = tape.value_u_h_tilde
-    product_u_h_tilde = tape.product_u_h_tilde
-    forward_h, *shape_forward_h = run.kernel("forward_h", B, H)
-    fixed_forward_h = (tape.product_u_h_tilde, np.int32(B), np.int32(H))
-    for state_h_prev, arrays_forward_z_u_h_tilde, arrays_forward_h in tape.steps:
-        gemm("N", "T", state_h_prev, weights_h_prev, out=product_h_prev)  # (1a) (2a)
-        # (1a) (1) (2a) (2) (3a)
-        forward_z_u_h_tilde(
-            *shape_forward_z_u_h_tilde,
-            arrays_forward_z_u_h_tilde + fixed_forward_z_u_h_tilde,
+    gemm("N", "T", x, weights_x, out=tape.product_x)  # (1a) (2a) (3b)
+    cuts = rows.cuts(tape.cuts)
+    for lo, hi, n in rows.spans:
+        product_h_prev = tape.product_h_prev[:n]
+        forward_z_u_h_tilde, *shape_forward_z_u_h_tilde = run.kernel("forward_z_u_h_tilde", n, H)
+        fixed_forward_z_u_h_tilde = (
+            tape.product_h_prev,
+            tape.value_u_h_tilde,
+            np.int32(n),
+            np.int32(H),
         )
-        gemm("N", "T", value_u_h_tilde, weights_u_h_tilde, out=product_u_h_tilde)  # (3b)
-        forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)  # (3b) (3) (4)
+        value_u_h_tilde = tape.value_u_h_tilde[:n]
+        product_u_h_tilde = tape.product_u_h_tilde[:n]
+        forward_h, *shape_forward_h = run.kernel("forward_h", n, H)
+        fixed_forward_h = (tape.product_u_h_tilde, np.int32(n), np.int32(H))
+        restart = run.restart(rows, n, H)
+        views = zip(cuts[lo:hi], tape.steps[lo:hi], strict=True)
+        for (
+            cut,
+            (state_h_prev, arrays_forward_z_u_h_tilde, arrays_forward_h),
+        ) in views:
+            if cut is not None:
+                restart(cut)
+            gemm("N", "T", state_h_prev, weights_h_prev, out=product_h_prev)  # (1a) (2a)
+            # (1a) (1) (2a) (2) (3a)
+            forward_z_u_h_tilde(
+                *shape_forward_z_u_h_tilde,
+                arrays_forward_z_u_h_tilde + fixed_forward_z_u_h_tilde,
+            )
+            gemm("N", "T", value_u_h_tilde, weights_u_h_tilde, out=product_u_h_tilde)  # (3b)
+            forward_h(*shape_forward_h, arrays_forward_h + fixed_forward_h)  # (3b) (3) (4)
+    rows.start(run, tape.state_h, tape.previous_h)
 
 
 class _Work:
     """The memory of a backward pass."""
 
     def __init__(self, tape):
-        T, B, H, D, dtype = tape.key
-        self.adjoint = cp.empty((T, B, 3 * H), dtype)
+        _, B, H, D, dtype = tape.key
+        rows = tape.rows
+        self.adjoint = cp.empty((rows.count, 3 * H), dtype)
         self.carry_h = cp.empty((B, H), dtype)
         self.compact_back_u_h_tilde = cp.empty((B, H), dtype)
         self.gathered_back_u_h_tilde = cp.empty((B, H), dtype)
@@ -492,10 +576,10 @@ class _Work:
         work = self
         self.steps = [
             (
-                (tape.product_x[t], tape.state_h[t], work.adjoint[t]),
-                (tape.state_h[t], tape.product_x[t], work.adjoint[t]),
+                (tape.product_x[at], tape.previous_h[at], work.adjoint[at]),
+                (tape.previous_h[at], tape.product_x[at], work.adjoint[at]),
             )
-            for t in range(T)
+            for at, after in zip(rows.at, rows.after)
         ]
 
 
@@ -531,10 +615,10 @@ def backward(params, tape, dy=None, dstate=None):
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
     _check_state("dstate", dstate, B, H, D, dtype)
-    x = tape.x
-    if not (T and B):
+    x, rows = tape.x, tape.rows
+    if not rows.count:
         dparams = {name: cp.zeros_like(value) for name, value in params.items()}
-        dx = cp.zeros_like(x)
+        dx = cp.zeros((T, B, x.shape[1]), dtype)
         if dstate is not None:
             return dparams, dx, {name: dstate[name].copy() for name in STATES}
         return dparams, dx, {"h": cp.zeros((B, H), dtype)}
@@ -542,84 +626,87 @@ def backward(params, tape, dy=None, dstate=None):
         work = tape.work.pop()
     except IndexError:
         work = _Work(tape)
-    dy = cp.zeros((T, B, H), dtype) if dy is None else cp.ascontiguousarray(dy)
+    run = _Runner(dtype)
+    dy = cp.zeros((rows.count, H), dtype) if dy is None else rows.pack(run, dy)
     dparams = {name: cp.empty(value.shape, dtype) for name, value in params.items()}
     params = {name: cp.ascontiguousarray(value) for name, value in params.items()}
-    run = _Runner(dtype)
-    adjoints = work.adjoint.reshape(T * B, 3 * H)
-    work.carry_h[...] = 0 if dstate is None else dstate["h"]
+    adjoints = work.adjoint
+    rows.sort(run, None if dstate is None else dstate["h"], work.carry_h)
     weights_back_u_h_tilde = cp.ascontiguousarray(params["W"][:, :H])  # (δ4)
     weights_back_h = cp.concatenate((params["W_z"][:, :H], params["W_r"][:, :H]))  # (δ1)
-    backward_h, *shape_backward_h = run.kernel("backward_h", B, H)
-    fixed_backward_h = (
-        work.carry_h,
-        work.within_d_h,
-        work.compact_back_u_h_tilde,
-        work.compact_back_h,
-        np.int32(B),
-        np.int32(H),
-    )
-    compact_back_u_h_tilde = work.compact_back_u_h_tilde
-    gathered_back_u_h_tilde = work.gathered_back_u_h_tilde
-    backward_u_h_tilde, *shape_backward_u_h_tilde = run.kernel("backward_u_h_tilde", B, H)
-    fixed_backward_u_h_tilde = (
-        work.gathered_back_u_h_tilde,
-        work.within_d_h,
-        work.compact_back_h,
-        work.carry_h,
-        np.int32(B),
-        np.int32(H),
-    )
-    compact_back_h = work.compact_back_h
-    carry_h = work.carry_h
-    views = zip(work.steps, dy, strict=True)
-    for (arrays_backward_h, arrays_backward_u_h_tilde), dy_t in reversed(list(views)):
-        # (δ1) (δ2) (δ3) (δ7) (δ8)
-        backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
-        # (δ4)
-        gemm("N", "N", compact_back_u_h_tilde, weights_back_u_h_tilde, out=gathered_back_u_h_tilde)
-        # (δ1) (δ4) (δ5) (δ6)
-        backward_u_h_tilde(
-            *shape_backward_u_h_tilde,
-            arrays_backward_u_h_tilde + fixed_backward_u_h_tilde,
+    carries = (work.carry_h, work.carry_h)
+    cuts = rows.cuts([carries] * len(rows.at))
+    for lo, hi, n in reversed(rows.spans):
+        backward_h, *shape_backward_h = run.kernel("backward_h", n, H)
+        fixed_backward_h = (
+            work.carry_h,
+            work.within_d_h,
+            work.compact_back_u_h_tilde,
+            work.compact_back_h,
+            np.int32(n),
+            np.int32(H),
         )
-        gemm("N", "N", compact_back_h, weights_back_h, out=carry_h, beta=1.0)  # (δ1)
+        compact_back_u_h_tilde = work.compact_back_u_h_tilde[:n]
+        gathered_back_u_h_tilde = work.gathered_back_u_h_tilde[:n]
+        backward_u_h_tilde, *shape_backward_u_h_tilde = run.kernel("backward_u_h_tilde", n, H)
+        fixed_backward_u_h_tilde = (
+            work.gathered_back_u_h_tilde,
+            work.within_d_h,
+            work.compact_back_h,
+            work.carry_h,
+            np.int32(n),
+            np.int32(H),
+        )
+        compact_back_h = work.compact_back_h[:n]
+        carry_h = work.carry_h[:n]
+        restart = run.restart(rows, n, H)
+        views = zip(
+            cuts[lo:hi], work.steps[lo:hi], rows.steps(dy, lo, hi), strict=True
+        )
+        for cut, (arrays_backward_h, arrays_backward_u_h_tilde), dy_t in reversed(list(views)):
+            # (δ1) (δ2) (δ3) (δ7) (δ8)
+            backward_h(*shape_backward_h, arrays_backward_h + (dy_t,) + fixed_backward_h)
+            # (δ4)
+            gemm(
+                "N",
+                "N",
+                compact_back_u_h_tilde,
+                weights_back_u_h_tilde,
+                out=gathered_back_u_h_tilde,
+            )
+            # (δ1) (δ4) (δ5) (δ6)
+            backward_u_h_tilde(
+                *shape_backward_u_h_tilde,
+                arrays_backward_u_h_tilde + fixed_backward_u_h_tilde,
+            )
+            gemm("N", "N", compact_back_h, weights_back_h, out=carry_h, beta=1.0)  # (δ1)
+            if cut is not None:  # no gradient reaches what was there before
+                restart(cut)
     # For all steps: adjoints of what does not depend on the recurrence, and of the input.
-    whole_d_x = cp.empty((T, B, D), dtype)
+    whole_d_x = cp.empty((rows.count, D), dtype)
     # (δ12)
     weights_back_x = cp.concatenate((
         params["W_z"][:, H:],
         params["W_r"][:, H:],
         params["W"][:, H:],
     ))
-    gemm("N", "N", adjoints, weights_back_x, out=whole_d_x.reshape(T * B, D))  # (δ12)
+    gemm("N", "N", adjoints, weights_back_x, out=whole_d_x)  # (δ12)
     # Sums over time and batch: one product for each vector that weights multiply.
-    again_u_h_tilde = cp.empty((T, B, H), dtype)
+    again_u_h_tilde = cp.empty((rows.count, H), dtype)
     # (3a)
-    run("again_u_h_tilde", T * B, H, (H,), (tape.product_x, tape.state_h[:-1], again_u_h_tilde))
+    run("again_u_h_tilde", rows.count, H, (H,), (tape.product_x, tape.previous_h, again_u_h_tilde))
     # (δ9) (δ10)
-    outer = gemm(
-        "T",
-        "N",
-        cp.ascontiguousarray(adjoints[:, :2 * H]),
-        tape.state_h[:-1].reshape(T * B, H),
-    )
+    outer = gemm("T", "N", cp.ascontiguousarray(adjoints[:, :2 * H]), tape.previous_h)
     dparams["W_z"][:, :H] = outer[:H]  # (δ9)
     dparams["W_r"][:, :H] = outer[H:]  # (δ10)
-    outer = gemm("T", "N", adjoints, x.reshape(T * B, D))  # (δ9) (δ10) (δ11)
+    outer = gemm("T", "N", adjoints, x)  # (δ9) (δ10) (δ11)
     dparams["W_z"][:, H:] = outer[:H]  # (δ9)
     dparams["W_r"][:, H:] = outer[H:2 * H]  # (δ10)
     dparams["W"][:, H:] = outer[2 * H:]  # (δ11)
-    # (δ11)
-    outer = gemm(
-        "T",
-        "N",
-        cp.ascontiguousarray(adjoints[:, 2 * H:]),
-        again_u_h_tilde.reshape(T * B, H),
-    )
+    outer = gemm("T", "N", cp.ascontiguousarray(adjoints[:, 2 * H:]), again_u_h_tilde)  # (δ11)
     dparams["W"][:, :H] = outer  # (δ11)
-    dx = whole_d_x
-    dstate0 = {"h": work.carry_h.copy()}
+    dx = rows.unpack(run, whole_d_x)
+    dstate0 = {"h": rows.restore(run, work.carry_h)}
     tape.work.append(work)
     return dparams, dx, dstate0
 
@@ -636,6 +723,116 @@ def step(params, x, state):
     B, _ = x.shape
     _check_state("state", state, B, H, D, dtype)
     return forward(params, x[None], state, tape=False)[1]
+
+
+class _Rows:
+    """Which rows of the batch take which steps, and how these lie one behind the other.
+
+    Step t has the rows at[t] of arrays over all steps, the longest sequences first; in arrays of
+    states, with B initial rows in front, it starts from before[t] and leaves after[t].  A span
+    (lo, hi, n) is the steps lo to hi, which the first n rows take.
+    """
+
+    def __init__(self, T, B, lengths, restart):
+        self.shape, self.sorted, ends, order = (T, B), lengths is not None, [T], np.arange(B)
+        if self.sorted:
+            lengths = cp.asnumpy(lengths)
+            if lengths.shape != (B,) or (B and lengths.dtype.kind not in "iu"):
+                kind = f"{lengths.dtype} of shape {lengths.shape}"
+                raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
+            if B and not 0 <= lengths.min() <= lengths.max() <= T:
+                found = f"{lengths.min()} to {lengths.max()}"
+                raise ValueError(f"lengths: expected 0 to {T}, got {found}")
+            lengths = lengths.astype(np.int64)
+            order = np.argsort(-lengths, kind="stable")
+            ends = sorted(set(lengths.tolist()) - {0})
+        if restart is not None:
+            _check_array("restart", restart, (T, B), np.dtype(bool))
+            restart = restart.copy()
+        self.restart, self.spans, self.at, self.count = restart, [], [], 0
+        for lo, hi in zip([0, *ends], ends):
+            n = int((lengths >= hi).sum()) if self.sorted else B
+            if n and lo < hi:
+                self.spans.append((lo, hi, n))
+                for first in range(self.count, self.count + (hi - lo) * n, n):
+                    self.at.append(slice(first, first + n))
+                self.count = self.at[-1].stop
+        # Where the states before each step begin, and those after the last.
+        first = [0, *(B + at.start for at in self.at)]
+        self.before = [slice(k, k + at.stop - at.start) for k, at in zip(first, self.at)]
+        self.after = [slice(B + at.start, B + at.stop) for at in self.at]
+        self.uniform = not self.sorted and restart is None
+        self.layout = self.spans, self.sorted, restart is None
+        self.order = None if self.uniform else cp.asarray(order)
+        if self.sorted:
+            self._place(lengths, order, np.array(first))
+
+    def _place(self, lengths, order, first):
+        """Where rows of other arrays lie, for `gather`."""
+        T, B = self.shape
+        counts = [at.stop - at.start for at in self.at]
+        step, row = np.repeat(np.arange(len(counts)), counts), np.arange(self.count)
+        inside = step * B + order[row - first[step + 1] + B]
+        outside = np.full(T * B, -1)
+        outside[inside] = row
+        self._packed, self._unpacked = cp.asarray(inside), cp.asarray(outside)
+        self._starts = cp.asarray(row - first[step + 1] + B + first[step])
+        restored = np.argsort(order)
+        self._last, self._restored = cp.asarray(first[lengths] + restored), cp.asarray(restored)
+
+    def previous(self, states):
+        """An array for what each step starts from: where it is what the one before left, a view."""
+        if self.uniform:
+            return states[: self.count]
+        return cp.empty((self.count, states.shape[1]), states.dtype)
+
+    def cuts(self, arrays):
+        """What `restart` takes of arrays for each step, or None where no state starts again."""
+        if self.restart is None:
+            return [None] * len(self.at)
+        return [(again, *of) for again, of in zip(self.restart, arrays)]
+
+    def steps(self, array, lo, hi):
+        """The rows of the steps lo to hi, a view for each."""
+        return [array[at] for at in self.at[lo:hi]]
+
+    def pack(self, run, x):
+        """(T, B, size) as (count, size)."""
+        T, B = self.shape
+        rows = cp.ascontiguousarray(x).reshape(T * B, x.shape[2])
+        return run.gather(rows, self._packed) if self.sorted else rows
+
+    def unpack(self, run, packed, out=None):
+        """(count, size) as (T, B, size), with zeros where a row has ended."""
+        shape = (*self.shape, packed.shape[1])
+        if self.sorted:
+            out = cp.empty(shape, packed.dtype) if out is None else out
+            run.gather(packed, self._unpacked, out.reshape(-1, shape[2]))
+        elif out is None:
+            return packed.reshape(shape)
+        else:
+            cp.copyto(out, packed.reshape(shape))
+        return out
+
+    def sort(self, run, state, out):
+        """Write (B, size), or zeros for None, to `out`, the longest sequences first."""
+        if self.sorted and state is not None:
+            run.gather(cp.ascontiguousarray(state), self.order, out)
+        else:
+            out[...] = 0 if state is None else state
+
+    def restore(self, run, state):
+        """(B, size) as a new array in the caller's order."""
+        return run.gather(state, self._restored) if self.sorted else state.copy()
+
+    def last(self, run, states):
+        """The last state of each row, (B, size), in the caller's order."""
+        return run.gather(states, self._last) if self.sorted else states[self.count :].copy()
+
+    def start(self, run, states, previous):
+        """Write what each step starts from, if the loop has not, and no view shows it."""
+        if self.sorted and self.restart is None:
+            run.gather(states, self._starts, previous)
 
 
 class _Runner:
@@ -667,6 +864,22 @@ class _Runner:
         function, grid, block = self.kernel(name, rows, size)
         function(grid, block, (*arrays, np.int32(rows), *map(np.int32, sizes)))
 
+    def gather(self, source, places, out=None):
+        """The rows of an array at these places; zero where one is negative."""
+        rows, size = places.size, source.shape[1]
+        out = cp.empty((rows, size), self._dtype) if out is None else out
+        if rows:
+            self("gather", rows, size, (size,), (source, out, places))
+        return out
+
+    def restart(self, rows, n, *sizes):
+        """A launch of `restart` for the first n rows; None where no state starts again."""
+        if rows.restart is None:
+            return None
+        function, grid, block = self.kernel("restart", n, max(sizes))
+        fixed = (rows.order, np.int32(n), *map(np.int32, sizes))
+        return lambda arrays: function(grid, block, arrays + fixed)
+
 
 _MODULES = {}
 _FUNCTIONS = {}
@@ -693,10 +906,10 @@ def _multiprocessors():
     return _MULTIPROCESSORS[device.id]
 
 
-def _take(reuse, key):
+def _take(reuse, key, rows):
     """A tape for these sizes: a new one, or one that takes over the memory of `reuse`."""
     if reuse is None:
-        return Tape(*key)
+        return Tape(*key, rows)
     if not isinstance(reuse, Tape):
         raise TypeError(f"reuse: expected a tape that forward returned, got {type(reuse).__name__}")
     if reuse.spent:
@@ -706,8 +919,13 @@ def _take(reuse, key):
             "reuse: expected a tape of the same T, B, H, D and dtype "
             f"{key}, got {reuse.key}"
         )
-    run = object.__new__(Tape)
-    run.__dict__.update(reuse.__dict__)
+    if reuse.rows.layout == rows.layout:
+        run = object.__new__(Tape)
+        run.__dict__.update(reuse.__dict__)
+        run.rows = rows
+    else:
+        run = Tape(*key, rows)
+        run.pool = reuse.pool
     reuse.__dict__ = {"spent": True}
     return run
 
@@ -787,7 +1005,8 @@ def _check_array(name, value, shape, dtype):
         wanted = tuple("any" if n is None else n for n in shape)
         raise ValueError(f"{name}: expected shape {wanted}, got {value.shape}")
     if value.dtype != dtype:
-        raise TypeError(f"{name}: expected dtype {dtype} like the parameters', got {value.dtype}")
+        like = "" if dtype == bool else " like the parameters'"
+        raise TypeError(f"{name}: expected dtype {dtype}{like}, got {value.dtype}")
 
 
 def _check_names(name, given, names):
@@ -851,10 +1070,11 @@ def _check_each(params):
 def _explain_shapes(params):
     """Raise for the parameter whose shape disagrees with most of the others."""
     votes = {}
-    for size, name, axis, less in _SIZE_SOURCES:
+    for size, name, axis, less, times in _SIZE_SOURCES:
         extent = params[name].shape[axis]
         for other in less:
             extent -= max(votes[other], key=votes[other].get)
+        extent //= times
         found = votes.setdefault(size, {})
         found[extent] = found.get(extent, 0) + 1
     sizes = {size: max(found, key=found.get) for size, found in votes.items()}
@@ -867,12 +1087,12 @@ def _explain_shapes(params):
     raise AssertionError("shapes that disagree with none")
 
 
-# Where each size can be read: size, parameter, axis, sizes of the other columns.
+# Where each size can be read: size, parameter, axis, sizes of the other columns, how many it has.
 _SIZE_SOURCES = (
-    ("H", "W_z", 0, ()),
-    ("H", "W_r", 0, ()),
-    ("H", "W", 0, ()),
-    ("D", "W_z", 1, ("H",)),
-    ("D", "W_r", 1, ("H",)),
-    ("D", "W", 1, ("H",)),
+    ("H", "W_z", 0, (), 1),
+    ("H", "W_r", 0, (), 1),
+    ("H", "W", 0, (), 1),
+    ("D", "W_z", 1, ("H",), 1),
+    ("D", "W_r", 1, ("H",), 1),
+    ("D", "W", 1, ("H",), 1),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from threading import Lock
 from typing import Any
@@ -36,7 +35,6 @@ class Engine:
         self.cell, self.target, self.module, self.arrays = cell, target, module, arrays
         self.key = _key(cell, target)
         self.tapes = Tapes(keep_spares=arrays.keep_spares)
-        self._takes = frozenset(inspect.signature(module.forward).parameters)
 
     def forward(
         self,
@@ -107,8 +105,6 @@ class Engine:
         options: dict[str, Any] = {}
         for name, value in (("lengths", lengths), ("restart", restart)):
             if value is not None:
-                if name not in self._takes:
-                    raise UnavailableError(f"{name}: modules for {self.target} do not take it yet")
                 options[name] = array(value)
         key: Hashable = None
         if keep:

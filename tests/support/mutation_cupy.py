@@ -126,39 +126,46 @@ HOST = (
     Operator("missing accumulation", r", beta=1\.0", lambda m: ""),
     Operator(
         "accumulated in vain",
-        r"(?<=^        )(gemm\([^\n]*out=\w+)\)",
+        r"(?<=^            )(gemm\([^\n]*out=\w+)\)",
         lambda m: f"{m[1]}, beta=1.0)",
     ),
-    Operator("dropped product", r"^        gemm\([^\n]*\n", lambda m: ""),
+    Operator("dropped product", r"^            gemm\([^\n]*\n", lambda m: ""),
     Operator("dropped product", r"^    gemm\([^\n]*\n", lambda m: ""),
-    Operator("dropped launch", r"^        \w+ward_\d\([^\n]*\n", lambda m: "        pass\n"),
+    Operator(
+        "dropped launch", r"^            \w+ward_\w+\([^\n]*\n", lambda m: "            pass\n"
+    ),
     Operator(
         "wrong transposition",
         r'gemm\("N", "T", (\w+_t|\w+_prev|\w)',
         lambda m: m[0].replace('"T"', '"N"'),
     ),
-    Operator(
-        "wrong transposition", r'^        gemm\("N", "N"', lambda m: m[0].replace('"N"', '"T"', 1)
-    ),
+    Operator("wrong transposition", r'^ +gemm\("N", "N"', lambda m: m[0].replace('"N"', '"T"', 1)),
     Operator(
         "wrong argument type", r"np\.int32\(H\)", lambda m: ("H", "np.int64(H)", "np.float32(H)")
     ),
-    Operator("wrong argument type", r"np\.int32\(B\)", lambda m: ("B", "np.int64(B)")),
+    Operator("wrong argument type", r"np\.int32\(n\)", lambda m: ("n", "np.int64(n)")),
     Operator(
-        "wrong row count", r"np\.int32\(B\)", lambda m: ("np.int32(B - 1)", "np.int32(B + 1)")
+        "wrong row count", r"np\.int32\(n\)", lambda m: ("np.int32(n - 1)", "np.int32(n + 1)")
     ),
     Operator("wrong argument order", r"fixed_\w+ = \((?P<items>[^\n]*?),?\)$", _swapped),
     Operator(
         "wrong argument order", r"^                \((?P<items>(?:tape|work)[^\n]*?)\),$", _swapped
     ),
     Operator("missing argument", r"(?<=fixed_)(\w+ = \()[^\n,]*, ", lambda m: m[1]),
-    Operator("stale state", r"(?<=tape\.)(\w+)\[t \+ 1\]", lambda m: f"{m[1]}[t]"),
-    Operator("stale state", r"(?<=tape\.)([hC])\[t\]", lambda m: f"{m[1]}[t + 1]"),
-    Operator("stale state", r"(?<=copyto\(y, )tape\.(\w+)\[1:\]", lambda m: f"tape.{m[1]}[:-1]"),
-    Operator("stale state", r"tape\.(\w+)\[T\]\.copy", lambda m: f"tape.{m[1]}[0].copy"),
-    Operator("stale state", r"(tape\.\w+)\[:-1\]\.reshape", lambda m: f"{m[1]}[1:].reshape"),
-    Operator("stale state", r"^    work\.carry_\w+\[\.\.\.\] = [^\n]*\n", lambda m: ""),
-    Operator("stale state", r'0 if d?state is None else (d?state\["\w+"\])', lambda m: "0"),
+    Operator("stale state", r"(?<=tape\.)(\w+)\[after\]", lambda m: f"{m[1]}[at]"),
+    Operator("stale state", r"tape\.start_(\w+)\[start\]", lambda m: f"tape.state_{m[1]}[after]"),
+    Operator(
+        "stale state",
+        r"tape\.previous_(\w+)\[at\](?=, |\))",
+        lambda m: f"tape.state_{m[1]}[after]",
+    ),
+    Operator("stale state", r"(?<=unpack\(run, tape\.)(\w+)\[B:\]", lambda m: f"{m[1]}[:-B]"),
+    Operator("stale state", r"(?<=last\(run, tape\.)state_(\w+)", lambda m: f"previous_{m[1]}"),
+    Operator(
+        "stale state", r"(?<=, )tape\.previous_(\w+)(?=\)  #)", lambda m: f"tape.state_{m[1]}[B:]"
+    ),
+    Operator("stale state", r"^    rows\.sort\([^\n]*carry_\w+\)\n", lambda m: ""),
+    Operator("stale state", r'None if d?state is None else d?state\["\w+"\]', lambda m: "None"),
     Operator("wrong order of steps", r"reversed\(list\(views\)\)", lambda m: "views"),
     Operator(
         "wrong weights",
@@ -182,7 +189,7 @@ HOST = (
         lambda m: ("size // self._wide if wide else size", "-(-size // self._wide)"),
     ),
     Operator("wrong launch shape", r"-\(-units // across\)", lambda m: "units // across"),
-    Operator("layout assumed", r"cp\.ascontiguousarray\((dy)\)", lambda m: m[1]),
+    Operator("layout assumed", r"cp\.ascontiguousarray\((x)\)", lambda m: m[1]),
 )
 """Mistakes in the Python around them.
 

@@ -5,7 +5,6 @@ Tests take `torch` from here, so that they are skipped where it is not installed
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,13 +22,6 @@ Recurrent = pytest.importorskip("lstmgen.torch").Recurrent
 engines = pytest.importorskip("lstmgen.torch.engines")
 
 T, B, D, H = 4, 3, 2, 5
-
-(_engine,) = Recurrent("rnn", 1, 1)._engines.values()
-_target, _takes = _engine.target, inspect.signature(_engine.module.forward).parameters
-del _engine  # or it would live for ever
-needs_lengths = pytest.mark.skipif(
-    "lengths" not in _takes, reason=f"modules for {_target} take no lengths yet"
-)
 
 
 @contextmanager

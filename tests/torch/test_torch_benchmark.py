@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torch_layers import needs_lengths, torch
+from torch_layers import torch
 
 from benchmarks.cpu_parts.agreement import Disagreement
 from benchmarks.torch import _agree, _opponent, _problem
@@ -32,7 +32,6 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@needs_lengths
 def test_a_quick_run_writes_json_and_table(tmp_path: Path) -> None:
     done = run("--quick", "--cells", "rnn", "--sizes", "a", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from torch_layers import as_state, flat, initial, inputs, layer, torch
+from torch_layers import B, T, as_state, flat, initial, inputs, layer, torch
 
 import lstmgen
 from lstmgen.torch import arrays, engines
@@ -44,6 +44,9 @@ def test_modules_for_cupy_below_the_same_operators(
 
     made = layer(name)
     x, state = inputs(made), initial(made)
+    again = torch.zeros(T, B, dtype=torch.bool)
+    again[0, 0] = again[1, 1] = again[2, 2] = True
+    sequences = {"lengths": [T, 0, T - 1], "restart": again}
     tensors = [*(x.values() if isinstance(x, dict) else [x]), *state, *made.parameters()]
     results = []
     for way in ("cpu", "stand-in"):
@@ -54,9 +57,12 @@ def test_modules_for_cupy_below_the_same_operators(
             engine = engines.Engine(made.cell, "stand-in", module, StandInArrays(cupy))
             monkeypatch.setitem(engines._ENGINES, engine.key, engine)
             made._keys["cpu"] = engine.key
-        found = flat(made(x, as_state(state)))
-        loss = sum(a.sin().sum() for a in found)
-        results.append([*found, *torch.autograd.grad(loss, tensors)])
+        ran = []
+        for options in ({}, *({k: v} for k, v in sequences.items()), sequences):
+            found = flat(made(x, as_state(state), **options))
+            loss = sum(a.sin().sum() for a in found)
+            ran += [*found, *torch.autograd.grad(loss, tensors)]
+        results.append(ran)
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from torch_layers import needs_lengths, torch
+from torch_layers import torch
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -46,7 +46,6 @@ def test_an_lstm_is_swapped_for_a_peephole_by_two_lines() -> None:
         assert found and float(found[1]) < 0.3, printed
 
 
-@needs_lengths
 def test_gru_d_from_its_papers_latex_learns() -> None:
     printed = run("torch_gru_d.py", "--updates", "200")
     assert "(gru_d): Recurrent(gru_d, 2, 16, computed by" in printed
@@ -58,7 +57,6 @@ def test_two_processes_train_together() -> None:
     assert run("torch_ddp.py", "--updates", "4") == "2 processes have the same weights\n"
 
 
-@needs_lengths
 def test_the_readmes_layers_run(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^<!-- torch: \w+ -->\n```python\n(.*?)^```$", text, re.M | re.S)

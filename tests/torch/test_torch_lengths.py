@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from torch_layers import B, Recurrent, as_state, flat, initial, inputs, layer, needs_lengths, torch
+from torch_layers import B, Recurrent, as_state, flat, initial, inputs, layer, torch
 
 nn, rnn = torch.nn, torch.nn.utils.rnn
-pytestmark = needs_lengths
 STEPS = 7
 LENGTHS = [5, 7, 2]
 OPTIONS = {"num_layers": 2, "bidirectional": True}

@@ -23,6 +23,7 @@ class SizeSource:
     parameter: str
     axis: int
     others: tuple[str, ...] = ()  # the sizes of the other columns, known before
+    times: int = 1  # how many columns it is the size of
 
     @property
     def less(self) -> str:
@@ -253,6 +254,17 @@ class Interface:
             if new:
                 known += sorted(new)
                 progress = True
+        # Where nothing else does, several columns of one size tell it.
+        told = {
+            *known,
+            *(s for x, s in self.input_sizes.items() if x not in self.form.scalar_inputs),
+        }
+        for size in (s for s in self.sizes if s not in told | {*self.state_sizes.values()}):
+            for p, weight in self.form.weights.items():
+                rest = tuple(c for c in weight.columns if c != size)
+                if len(rest) < len(weight.columns):
+                    times = len(weight.columns) - len(rest)
+                    found.append(SizeSource(size, p, 1, rest, times))
         return tuple(found)
 
     @property

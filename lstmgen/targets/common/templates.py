@@ -32,7 +32,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["tuple_text"] = _tuple_text
     environment.filters["expression_tuple"] = _expression_tuple
     environment.filters["source_text"] = lambda s: (
-        f'("{s.size}", "{s.parameter}", {s.axis}, {_tuple_text(s.others)})'
+        f'("{s.size}", "{s.parameter}", {s.axis}, {_tuple_text(s.others)}, {s.times})'
     )
     environment.filters["library"] = lambda name: {"np": "numpy", "cp": "cupy"}[name]
     environment.filters["commented"] = _commented
@@ -70,7 +70,13 @@ def _targets(names: list[str], indent: int) -> str:
     if indent + len(line) <= WIDTH - 30:
         return f"({line})" if len(names) == 1 else line
     margin = " " * indent
-    filled = textwrap.wrap(line + ",", WIDTH - indent - 4)
+    # Tuples within it have lines of their own.
+    parts = [f"{name}," for name in names] if "(" in line else [line + ","]
+    filled = [
+        text
+        for part in parts
+        for text in textwrap.wrap(part, WIDTH - indent - 4, subsequent_indent=" " * ("(" in part))
+    ]
     return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
 
 

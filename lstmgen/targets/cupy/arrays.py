@@ -58,11 +58,11 @@ class Held:
 
 
 class Steps(Enum):
-    """For which steps an array has rows."""
+    """For which steps an array has rows, and how many these are in the module's text."""
 
-    ONE = ""  # the one that is being computed
-    EACH = "T"
-    AND_FIRST = "T + 1"  # each, and what the first one starts from
+    ONE = "B"  # the one that is being computed
+    EACH = "rows.count"
+    AND_FIRST = "B + rows.count"  # each, and in front what the first one starts from
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def _launches(plan: Plan) -> list[str]:
         if around:
             lines += [f"{name}, once for all steps: {_cost(around)}", *map(_stage, around)]
         lines.append(f"{name}, besides: CuPy's copies of weights, initial states and results")
+    lines.append("where states restart: a kernel more in each step, forward and backward")
     rest = len(plan.backward.schedule.weight_gradients)
     extra = plan.backward.extra_kernels
     lines.append(

@@ -23,6 +23,7 @@ from lstmgen.algebra.functions import FUNCTIONS as TABLE
 from lstmgen.cuda import on_cpu
 from lstmgen.targets.cupy.expressions import FUNCTIONS
 from lstmgen.targets.cupy.kernel import Access, Kernel
+from lstmgen.targets.cupy.moving import Mover
 from lstmgen.targets.target import Files
 from lstmgen.verification.arithmetic import Arithmetic
 
@@ -46,8 +47,8 @@ _LIBRARY: dict[str, Any] = {
 """The functions that CUDA has, and the conversion to `real`."""
 
 
-def load_interpreted(files: Files, kernels: Sequence[Kernel]) -> ModuleType:
-    """A module whose kernels, which are these, are interpreted."""
+def load_interpreted(files: Files, kernels: Sequence[Kernel], restart: Mover) -> ModuleType:
+    """A module whose kernels, which are these, are interpreted; `restart` is that of its states."""
     file, source = next(iter(files.items()))
     cupy = on_cpu.emulated_cupy(multiprocessors=1)
     table = {kernel.name: kernel for kernel in kernels if kernel.stores}
@@ -62,11 +63,14 @@ def load_interpreted(files: Files, kernels: Sequence[Kernel]) -> ModuleType:
             """A kernel that can be launched."""
             if f" {name}(" not in self._code:
                 raise ValueError(f"no kernel {name!r}")
-            if name.removesuffix("_wide") not in table:
+            plain = name.removesuffix("_wide")
+            if plain == "gather":
+                return lambda grid, block, arguments: _gather(*arguments)
+            if plain == "restart":
+                return lambda grid, block, arguments: _restart(restart, arguments)
+            if plain not in table:
                 raise ValueError(f"the kernel {name!r} has no result")
-            return lambda grid, block, arguments: _launch(
-                table[name.removesuffix("_wide")], arguments
-            )
+            return lambda grid, block, arguments: _launch(table[plain], arguments)
 
     vars(cupy)["RawModule"] = RawModule
     module = on_cpu.load_module(source, Path(file).stem, cupy=cupy)
@@ -101,6 +105,30 @@ def _launch(kernel: Kernel, arguments: Sequence[Any]) -> None:
     for access in kernel.stores:
         flat, start = memory[access.argument]
         flat[start + _places(access, kernel.size, rows, sizes)] = names[access.variable]
+
+
+def _gather(source: Any, result: Any, places: Any, rows: Any, size: Any) -> None:
+    """What the kernel of that name does."""
+    (given, start), (found, first) = map(on_cpu.memory, (source, result))
+    indices, at = on_cpu.memory(places)
+    for row, place in enumerate(indices[at : at + int(rows)]):
+        begin = start + int(place) * int(size)
+        values = given[begin : begin + int(size)] if place >= 0 else 0
+        found[first + row * int(size) :][: int(size)] = values
+
+
+def _restart(kernel: Mover, arguments: Sequence[Any]) -> None:
+    """What the kernel of that name does."""
+    again, *pairs, order = arguments[: len(kernel.pointers)]
+    rows, *numbers = map(int, arguments[len(kernel.pointers) :])
+    extents = dict(zip(kernel.sizes, numbers, strict=True))
+    (flags, flag), (places, place) = map(on_cpu.memory, (again, order))
+    zero = flags[flag + places[place : place + rows]]
+    for (_, symbol), before, start in zip(kernel.states, pairs[::2], pairs[1::2], strict=True):
+        count = rows * extents[symbol]
+        (given, begin), (found, first) = map(on_cpu.memory, (before, start))
+        values = given[begin : begin + count].reshape(rows, -1)
+        found[first : first + count] = np.where(zero[:, None], 0, values).reshape(-1)
 
 
 @lru_cache(maxsize=4096)

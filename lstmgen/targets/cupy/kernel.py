@@ -97,7 +97,7 @@ class Kernel:
         pointers = [
             f"{'' if a.written else 'const '}real* __restrict__ {a.name}" for a in self.arguments
         ]
-        return _filled([*pointers, "int rows", *(f"int {in_c(s)}" for s in self.sizes)])
+        return filled([*pointers, "int rows", *(f"int {in_c(s)}" for s in self.sizes)])
 
     @property
     def units(self) -> str:
@@ -117,7 +117,7 @@ class Kernel:
     @property
     def passed(self) -> str:
         """The same list as passed on."""
-        return _filled([*(a.name for a in self.arguments), "rows", *map(in_c, self.sizes)])
+        return filled([*(a.name for a in self.arguments), "rows", *map(in_c, self.sizes)])
 
 
 def in_c(sizes: str) -> str:
@@ -126,7 +126,7 @@ def in_c(sizes: str) -> str:
     return " ".join(w if len(w) == 1 or not w[0].isalpha() else f"{w}_size" for w in words)
 
 
-def _filled(items: Sequence[str]) -> str:
+def filled(items: Sequence[str]) -> str:
     """The items with commas, on lines of their own if they do not fit one."""
     whole = ", ".join(items)
     if len(whole) <= _WIDTH // 2:

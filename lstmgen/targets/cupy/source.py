@@ -11,36 +11,33 @@ from lstmgen.targets.common.extents import columns as column_slice
 from lstmgen.targets.common.interface import Interface
 from lstmgen.targets.common.lines import Line
 from lstmgen.targets.common.parameters import Block, Summed, parameter_gradients
-from lstmgen.targets.cupy.arrays import Array, Held, Kind, Owner, Place
+from lstmgen.targets.cupy.arrays import Array, Held, Kind, Owner
 from lstmgen.targets.cupy.backward import ADJOINTS
 from lstmgen.targets.cupy.expressions import FUNCTIONS
 from lstmgen.targets.cupy.kernel import Kernel
+from lstmgen.targets.cupy.loops import ArrayNames, as_tuple, loop
+from lstmgen.targets.cupy.moving import gather, restart
 from lstmgen.targets.cupy.plan import Plan
 from lstmgen.targets.cupy.resources import MODULE_OPTIONS
 from lstmgen.targets.cupy.storage import CupyStage, Product, StackedWeights, WeightBlock
 
 
-@dataclass(frozen=True)
-class Loop:
-    """A loop over the time steps.
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state, and what is called after it: its array with the initial rows in front.
 
     Attributes:
-        steps: variables of a step and the views of the tape's and workspace's arrays that they are.
-        call: variables of a step and the arrays of the call that they are a step of.
-        once: what is bound before the loop.
-        body: the launches and products.
+        previous: what each step starts from.
+        start: the array in which the loop finds that.
+        carry: what reaches its adjoint from the step after.
     """
 
-    steps: tuple[tuple[str, str], ...]
-    call: tuple[tuple[str, str], ...]
-    once: tuple[Line, ...]
-    body: tuple[Line, ...]
-
-    @property
-    def head(self) -> list[str]:
-        """The variables of a step, those of the tape or workspace as a tuple of their own."""
-        steps = [name for name, _ in self.steps]
-        return [_tuple(steps)] * bool(steps) + [name for name, _ in self.call]
+    name: str
+    size: str
+    array: str
+    previous: str
+    start: str
+    carry: str
 
 
 class CupyModule:
@@ -48,6 +45,7 @@ class CupyModule:
 
     Attributes:
         kernels, helpers: the kernels, and the device functions that they call.
+        gather, restart: the kernels that move rows.
         options: for their compiler.
         tape, work: the arrays of a forward pass, and of a backward pass.
         forward_loop, backward_loop: the loops; the packs are their weights.
@@ -61,13 +59,15 @@ class CupyModule:
         self.form = cell.normal_form
         self.schedule = cell.schedule
         self.plan = Plan(cell.schedule)
+        self.names = ArrayNames(self.plan, single=len(self.form.inputs) == 1)
         self.kernels = self.plan.kernels
+        self.gather, self.restart = gather(), restart(self.interface.state_sizes)
         used = {f for k in self.kernels for f in k.functions}
         self.helpers = FUNCTIONS.definitions(used)
         self.tape = self._arrays_of(Owner.TAPE)
         self.work = self._arrays_of(Owner.WORK)
-        self.forward_loop = self._loop(self.plan.forward.loop)
-        self.backward_loop = self._loop(self.plan.backward.loop)
+        self.forward_loop = loop(self.plan.forward.loop, self.names, "start")
+        self.backward_loop = loop(self.plan.backward.loop, self.names, "previous")
         self.forward_packs = self._packs(self.plan.forward.loop)
         self.backward_packs = self._packs(self.plan.backward.loop)
         self.ahead = self._all_steps(self.plan.forward.before)
@@ -86,62 +86,33 @@ class CupyModule:
     def _arrays_of(self, owner: Owner) -> tuple[Array, ...]:
         return tuple(a for held, a in self.plan.arrays.items() if held.kind.owner is owner)
 
-    def _name(self, array: Held) -> str:
-        match array.kind:
-            case Kind.SEED:
-                return "dy"
-            case Kind.INPUT:
-                return "x" if len(self.form.inputs) == 1 else f'x["{array.name}"]'
-            case Kind.PARAMETER:
-                return f'params["{array.name}"]'
-            case Kind.SUMMAND:
-                return "summand"
-            case Kind.AGAIN:
-                return self._again(array.name)
-        name = self.plan.arrays[array].name
-        match array.kind.owner:
-            case Owner.TAPE:
-                return f"tape.{name}"
-            case Owner.WORK:
-                return f"work.{name}"
-        return name
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states, with their arrays."""
+        sizes = self.interface.state_sizes
+        return tuple(
+            State(
+                s,
+                sizes[s],
+                self.names(Held(Kind.STATE, s)),
+                self.names.beside("previous", s),
+                self.names.beside("start", s),
+                self.names(Held(Kind.CARRY, s)),
+            )
+            for s in self.form.states
+        )
 
-    def _again(self, name: str) -> str:
-        """The array of a value that is evaluated again."""
-        return self.plan.local(f"again_{name}", "array")
-
-    def _at_step(self, array: Held, shift: int) -> str:
-        """An array at step t, or all of it if it has no steps."""
-        name = self._name(array)
-        if self.plan.rank(array) == 2:
-            return name
-        return f"{name}[t + 1]" if shift else f"{name}[t]"
-
-    def _all(self, array: Held, shift: int) -> str:
-        """An array at all steps."""
-        name = self._name(array)
-        if array.kind is Kind.STATE:
-            return f"{name}[1:]" if shift else f"{name}[:-1]"
-        return name
-
-    def _matrix(self, array: Held, shift: int, width: str) -> str:
-        """An array at all steps as a matrix of (T * B, width)."""
-        return f"{self._all(array, shift)}.reshape(T * B, {width})"
-
-    def states(self, step: str) -> dict[str, str]:
-        """Each state's array at a step."""
-        return {s: f"{self._name(Held(Kind.STATE, s))}[{step}]" for s in self.form.states}
+    @property
+    def state_sizes(self) -> tuple[str, ...]:
+        """The sizes of the states, once each."""
+        return tuple(dict.fromkeys(state.size for state in self.states))
 
     @property
     def output(self) -> str:
         """The output's array at all steps."""
         name = self.form.output
         kind = Kind.STATE if name in self.form.states else Kind.VALUE
-        return self._all(Held(kind, name), 1)
-
-    def carry(self, state: str) -> str:
-        """What reaches a state's adjoint from the step after."""
-        return self._name(Held(Kind.CARRY, state))
+        return self.names.at_all_steps(Held(kind, name), 1)
 
     @property
     def adjoints(self) -> Array:
@@ -149,70 +120,6 @@ class CupyModule:
         return self.plan.arrays[ADJOINTS]
 
     # Products and launches
-
-    def _loop(self, stages: Sequence[CupyStage]) -> Loop:
-        steps: dict[str, str] = {}
-        call: dict[str, str] = {}
-        once: list[Line] = []
-        body: list[Line] = []
-        for stage in stages:
-            if isinstance(stage, Product):
-                operand, out = (
-                    self._variable(place, steps, call, once) for place in (stage.operand, stage.out)
-                )
-                trans = '"N", "N"' if stage.back else '"N", "T"'
-                beta = ", beta=1.0" if stage.accumulate else ""
-                code = f"gemm({trans}, {operand}, {stage.weights.name}, out={out}{beta})"
-                body.append(Line(code, stage.labels))
-                continue
-            parts = []
-            ranked: dict[int, list[str]] = {0: [], 1: [], 2: []}
-            for a in stage.arguments:
-                rank = self.plan.rank(a.array)
-                if rank == 1:
-                    name = self._step_variable(a.array, 0)
-                    call[name] = self._name(a.array)
-                    ranked[1].append(name)
-                else:
-                    ranked[rank].append(self._at_step(a.array, a.shift))
-            if ranked[0]:
-                steps[f"arrays_{stage.name}"] = _tuple(ranked[0])
-                parts.append(f"arrays_{stage.name}")
-            if ranked[1]:
-                parts.append(_tuple(ranked[1]))
-            sizes = [f"np.int32({n})" for n in ("B", *stage.sizes)]
-            run = f'run.kernel("{stage.name}", B, {stage.size})'
-            once.append(Line(f"{stage.name}, *shape_{stage.name} = {run}"))
-            once.append(Line(f"fixed_{stage.name} = {_tuple([*ranked[2], *sizes])}"))
-            parts.append(f"fixed_{stage.name}")
-            code = f"{stage.name}(*shape_{stage.name}, {' + '.join(parts)})"
-            body.append(Line(code, stage.labels))
-        return Loop(tuple(steps.items()), tuple(call.items()), tuple(once), tuple(body))
-
-    def _variable(
-        self, place: Place, steps: dict[str, str], call: dict[str, str], once: list[Line]
-    ) -> str:
-        """The variable for an operand or result of a product in the loop."""
-        rank = self.plan.rank(place.array)
-        if rank == 2:
-            name = self.plan.title(place.array, place.shift)
-            line = Line(f"{name} = {self._name(place.array)}")
-            if line not in once:
-                once.append(line)
-            return name
-        name = self._step_variable(place.array, place.shift)
-        if rank == 1:
-            call[name] = self._name(place.array)
-        else:
-            steps[name] = self._at_step(place.array, place.shift)
-        return name
-
-    def _step_variable(self, array: Held, shift: int) -> str:
-        """The variable for a step of an array: of a state the one before or after it."""
-        name = self.plan.title(array, shift)
-        if array.kind is Kind.STATE and not shift:
-            return self.plan.local(name, "step")
-        return self.plan.local(f"{name}_t", "step")
 
     def _packs(self, stages: Sequence[CupyStage]) -> tuple[Line, ...]:
         return tuple(self._pack(s.weights) for s in stages if isinstance(s, Product))
@@ -244,8 +151,9 @@ class CupyModule:
             for array in written:
                 if array.kind is Kind.WHOLE and array not in made:
                     made.add(array)
-                    found = self.plan.arrays[array]
-                    lines.append(Line(f"{found.name} = cp.empty((T, B, {found.width}), dtype)"))
+                    width = self.plan.arrays[array].width
+                    name = self.names(array)
+                    lines.append(Line(f"{name} = cp.empty((rows.count, {width}), dtype)"))
             if isinstance(stage, Kernel):
                 lines.append(self._run(stage))
             else:
@@ -254,31 +162,28 @@ class CupyModule:
 
     def _run(self, kernel: Kernel) -> Line:
         """A kernel over all steps."""
-        arguments = [self._all(a.array, a.shift) for a in kernel.arguments]
+        arguments = [self.names.at_all_steps(a.array, a.shift) for a in kernel.arguments]
         return Line(
-            f'run("{kernel.name}", T * B, {kernel.size}, {_tuple(kernel.sizes)}, '
-            f"{_tuple(arguments)})",
+            f'run("{kernel.name}", rows.count, {kernel.size}, {as_tuple(kernel.sizes)}, '
+            f"{as_tuple(arguments)})",
             kernel.labels,
         )
 
     def _product(self, product: Product) -> list[Line]:
         """A product over all steps."""
-        width = self.plan.arrays[product.out.array].width
-        out = self._matrix(product.out.array, product.out.shift, width)
+        out = self.names.at_all_steps(product.out.array, product.out.shift)
         lines = [self._pack(product.weights)]
         if product.back:
             operand = self._adjoint_matrix(product.columns)
             trans = '"N", "N"'
         else:
-            operand = self._matrix(
-                product.operand.array, product.operand.shift, product.operand.stride
-            )
+            operand = self.names.at_all_steps(product.operand.array, product.operand.shift)
             trans = '"N", "T"'
         code = f"gemm({trans}, {operand}, {product.weights.name}, out={out})"
         return [*lines, Line(code, product.labels)]
 
     def _adjoint_matrix(self, names: tuple[str, ...]) -> str:
-        """The columns of some adjoints as a contiguous matrix of (T * B, width)."""
+        """The columns of some adjoints as a contiguous matrix of (count, width)."""
         slices = self.plan.backward.adjoint_runs(names)
         if slices == [":"]:
             return "adjoints"
@@ -328,11 +233,11 @@ class CupyModule:
         kernel = self.plan.backward.again_kernels.get(value.name)
         if kernel is None:
             place = self.plan.place(value)
-            return self._matrix(place.array, place.shift, size)
-        name = self._again(value.name)
-        self.operands.append(Line(f"{name} = cp.empty((T, B, {size}), dtype)"))
+            return self.names.at_all_steps(place.array, place.shift)
+        name = self.names(Held(Kind.AGAIN, value.name))
+        self.operands.append(Line(f"{name} = cp.empty((rows.count, {size}), dtype)"))
         self.operands.append(self._run(kernel))
-        return f"{name}.reshape(T * B, {size})"
+        return name
 
     def _sum(self, k: int, summed: Summed) -> None:
         """A sum; those of adjoints as they are come from the sums of all."""
@@ -344,10 +249,9 @@ class CupyModule:
             value = "sums" + (f"[{rows}]" * (rows != ":")) + (".sum()" if summed.scalar else "")
         else:
             size = summed.size
-            self.sums.append(Line(f"summand = cp.empty((T, B, {size}), dtype)"))
+            self.sums.append(Line(f"summand = cp.empty((rows.count, {size}), dtype)"))
             self.sums.append(self._run(kernel))
-            over_rows = f"summand.reshape(T * B, {size}).sum(axis=0)"
-            value = "summand.sum()" if summed.scalar else over_rows
+            value = "summand.sum()" if summed.scalar else "summand.sum(axis=0)"
         sign = "=" if summed.first else "+="
         code = f'dparams["{summed.parameter}"][...] {sign} {value}'
         self.sums.append(Line(code, (summed.label,)))
@@ -356,11 +260,6 @@ class CupyModule:
         """The name of an input and the array that holds its gradient."""
         gradient = next(g for g in self.schedule.gradients.inputs if g.of == name)
         return name, self.plan.arrays[Held(Kind.WHOLE, gradient.name)].name
-
-
-def _tuple(items: Sequence[str]) -> str:
-    """The items as a tuple in Python."""
-    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
 def cupy_module(cell: Stages) -> CupyModule:

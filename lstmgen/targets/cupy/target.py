@@ -77,10 +77,11 @@ class CupyTarget(Target):
     def quick_check(self, cell: Stages, files: Files) -> tuple[str, ...]:
         """The module, with its kernels interpreted."""
         from lstmgen.targets.cupy.interpreter import load_interpreted
-        from lstmgen.targets.cupy.plan import Plan
+        from lstmgen.targets.cupy.source import cupy_module
         from lstmgen.verification.quick import check_module
 
-        module = load_interpreted(files, Plan(cell.schedule).kernels)
+        plan = cupy_module(cell)
+        module = load_interpreted(files, plan.kernels, plan.restart)
         return check_module(cell, self.runner(module))
 
     def extra_checks(self, bench: Bench) -> None:

@@ -30,6 +30,8 @@ OTHERS = {
 }
 # Each with kernels behind the loop, for the gradients of per-unit parameters.
 WITH_EXTRA_KERNELS = ("peephole_diagonal", "indrnn", "cornn", "unicornn")
+MOVERS = {"gather", "restart"}
+"""What runs where rows end or start again, and only there."""
 HERE = Path(__file__).parents[2] / "support"
 BOUND = {"float64": 1e-11, "float32": 2e-4}
 
@@ -92,17 +94,21 @@ def test_wide_kernels_give_the_bits_of_the_narrow_ones(name: str, dtype: str, un
     """Also where rows begin at any address and end in the middle of 16 bytes."""
     shape = Shape(3, 300, units, tuple((s, 12) for s in cell(name).normal_form.input_sizes))
     given = arguments(name, shape, dtype)
-    results, launched = [], []
-    for multiprocessors in (132, 1):
-        module = emulated(name, multiprocessors=multiprocessors)
-        seen = launches(module)
-        result, _ = run(module, module.cupy.array, module.cupy.asnumpy, given)
-        results.append({key: array.tobytes() for key, array in result.items()})
-        launched.append(seen)
-    assert results[0] == results[1]
+    random = np.random.default_rng(3)
+    lengths, again = random.integers(0, 4, 300), random.random((3, 300)) < 0.2
     kernels = {kernel.name for kernel in Plan(cell(name).schedule).kernels}
-    assert {*launched[0]} == kernels
-    assert {*launched[1]} == {f"{kernel}_wide" for kernel in kernels}
+    for options, more in (({}, set()), ({"lengths": lengths, "restart": again}, MOVERS)):
+        results, launched = [], []
+        for multiprocessors in (132, 1):
+            module = emulated(name, multiprocessors=multiprocessors)
+            seen = launches(module)
+            result, _ = run(module, module.cupy.array, module.cupy.asnumpy, given, **options)
+            results.append({key: array.tobytes() for key, array in result.items()})
+            launched.append(seen)
+        assert results[0] == results[1]
+        assert {*launched[0]} == kernels | more
+        assert {*launched[1]} >= {f"{kernel}_wide" for kernel in kernels}
+        assert {name.removesuffix("_wide") for name in launched[1]} == kernels | more
 
 
 @pytest.mark.parametrize("name", [*CELLS, *OTHERS])
@@ -121,8 +127,8 @@ def test_a_fused_block_is_one_kernel_and_a_product_is_added_to_its_result(name: 
     loops = (*plan.forward.loop, *plan.backward.loop)
     added = [s for s in loops if not isinstance(s, Kernel) and s.accumulate]
     text = source(name)
-    # In the text a product for all steps stands four columns to the left.
-    in_loops = [line for line in text.splitlines() if line.startswith("        gemm(")]
+    # In the text a product for all steps stands eight columns to the left.
+    in_loops = [line for line in text.splitlines() if line.startswith(" " * 12 + "gemm(")]
     assert sum("beta=1.0" in line for line in in_loops) == len(added)
     assert len(in_loops) == sum(not isinstance(s, Kernel) for s in loops)
     assert "cp.matmul" not in text and " @ " not in text.split('"""', 2)[2]
@@ -133,13 +139,17 @@ def test_the_time_loop_launches_what_it_says_and_nothing_else(name: str) -> None
     plan = Plan(cell(name).schedule)
     module = emulated(name)
     for half, stages in (("forward", plan.forward.loop), ("backward", plan.backward.loop)):
-        counts = {steps: counted(module, name, steps, half) for steps in (3, 30)}
-        kernels = sum(isinstance(stage, Kernel) for stage in stages)
-        assert counts[30]["launches"] - counts[3]["launches"] == 27 * kernels
-        assert counts[30]["products"] - counts[3]["products"] == 27 * (len(stages) - kernels)
-        for what in ("operations", "allocations", "uploads", "synchronisations"):
-            assert counts[30][what] == counts[3][what], (half, what)
-        assert counts[3]["uploads"] == counts[3]["synchronisations"] == 0
+        for sequences in ((), ("lengths",), ("restart",), ("lengths", "restart")):
+            counts = {steps: counted(module, name, steps, half, sequences) for steps in (3, 30)}
+            kernels = sum(isinstance(stage, Kernel) for stage in stages)
+            launches = kernels + ("restart" in sequences)
+            assert counts[30]["launches"] - counts[3]["launches"] == 27 * launches
+            assert counts[30]["products"] - counts[3]["products"] == 27 * (len(stages) - kernels)
+            for what in ("operations", "allocations", "uploads", "synchronisations"):
+                assert counts[30][what] == counts[3][what], (half, sequences, what)
+            assert counts[3]["synchronisations"] == 0
+            if not sequences:
+                assert counts[3]["uploads"] == 0
 
 
 def test_launch_shapes_fill_a_device() -> None:
@@ -175,9 +185,9 @@ def test_every_kernel_runs_under_address_sanitizer(part: int) -> None:
         missing(error)
     assert done.returncode == 0, done.stdout + done.stderr
     expected = {
-        f"{name} {kernel.name}{wide} {dtype}"
+        f"{name} {kernel}{wide} {dtype}"
         for name in chosen
-        for kernel in Plan(cell(name).schedule).kernels
+        for kernel in (*(k.name for k in Plan(cell(name).schedule).kernels), *MOVERS)
         for wide in ("", "_wide")
         for dtype in ("float32", "float64")
     }
@@ -188,6 +198,7 @@ SANITIZED = """
 import sys
 
 import lstmgen
+import numpy as np
 from lstmgen.cuda import on_cpu as cuda_on_cpu
 from lstmgen.verification.contract import input_size_argument
 from lstmgen.verification.points import Shape
@@ -224,8 +235,10 @@ for name in names:
         params = module.init_params(size, H, seed=1, dtype=dtype, **extra)
         x = {n: cupy.full((T, B, shape.size(form.sizes[n])), 0.5, dtype) for n in form.inputs}
         x = x if len(x) > 1 else x[form.inputs[0]]
-        y, state, tape = module.forward(params, x)
-        module.backward(params, tape, dy=y, dstate=state)
+        lengths, again = np.arange(B) % (T + 1), cupy.array(np.arange(T * B).reshape(T, B) % 5 == 0)
+        for options in ({}, {"lengths": lengths, "restart": again}):
+            y, state, tape = module.forward(params, x, **options)
+            module.backward(params, tape, dy=y, dstate=state)
     for kernel in sorted(ran):
         print(name, kernel)
 """
@@ -244,15 +257,22 @@ def launches(module: ModuleType) -> Counter[str]:
     return seen
 
 
-def counted(module: ModuleType, name: str, steps: int, half: str) -> dict[str, int]:
+def counted(
+    module: ModuleType, name: str, steps: int, half: str, sequences: tuple[str, ...]
+) -> dict[str, int]:
     """What a call does on the device once kernels are compiled and memory is there."""
+    options = {
+        "lengths": np.array([steps, 2, steps]),  # on the host, where nobody waits for them
+        "restart": module.cupy.array(np.arange(3 * steps).reshape(steps, 3) % 5 == 0),
+    }
+    options = {key: options[key] for key in sequences}
     shape = shape_for(cell(name).normal_form, steps, 3, 5, 4)
     given = arguments(name, shape, "float32")
     _, (params, x, state, dy, dstate) = run(module, module.cupy.array, module.cupy.asnumpy, given)
-    _, _, tape = module.forward(params, x, state)
+    _, _, tape = module.forward(params, x, state, **options)
     with module.cupy.counters.during() as counts:
         if half == "forward":
-            module.forward(params, x, state, reuse=tape)
+            module.forward(params, x, state, reuse=tape, **options)
         else:
             module.backward(params, tape, dy, dstate)
     return counts
@@ -280,7 +300,9 @@ def arguments(name: str, shape: Shape, dtype: str) -> tuple[Any, ...]:
     return params, x if len(x) > 1 else next(iter(x.values())), state, dy, dstate
 
 
-def run(module: ModuleType, to_device: Any, to_host: Any, given: Any) -> tuple[Any, Any]:
+def run(
+    module: ModuleType, to_device: Any, to_host: Any, given: Any, **options: Any
+) -> tuple[Any, Any]:
     """All results of forward and backward by name, and the arguments on the device."""
 
     def send(value: Any) -> Any:
@@ -289,7 +311,7 @@ def run(module: ModuleType, to_device: Any, to_host: Any, given: Any) -> tuple[A
         return to_device(value)
 
     params, x, state, dy, dstate = sent = tuple(map(send, given))
-    y, last, tape = module.forward(params, x, state)
+    y, last, tape = module.forward(params, x, state, **send(options))
     dparams, dx, dstate0 = module.backward(params, tape, dy, dstate)
     groups = {
         "last": last,
