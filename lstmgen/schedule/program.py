@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lstmgen.algebra.expression import Expression, Value, values
 from lstmgen.algebra.text import block_text, text
@@ -185,7 +186,7 @@ class Schedule:
     variables: dict[str, Variable] = field(hash=False)
     seed: str
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, str]:
         """How many numbers each variable has for a step and a row."""
         return {name: variable.size for name, variable in self.variables.items()}

@@ -32,11 +32,12 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A load or store of a variable: all its units, through an argument."""
+    """A load or store of a variable: all units of what it stands for, through an argument."""
 
     variable: str
     argument: str
     place: Place
+    of: Value | Parameter
 
     @property
     def address(self) -> str:
@@ -77,7 +78,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel: loads once per thread, loads per row, statements, stores."""
+    """One kernel: loads once per thread, loads per row, statements, stores.
+
+    `assignments` are what the statements say.
+    """
 
     name: str
     size: str
@@ -89,6 +93,7 @@ class Kernel:
     statements: tuple[Statement, ...]
     stores: tuple[Access, ...]
     functions: tuple[str, ...]
+    assignments: tuple[Definition, ...] = ()
     labels: tuple[str, ...] = field(default=())
 
     @property
@@ -202,7 +207,8 @@ class _Builder:
         stores = []
         for d in assignments:
             for place in self._stores(d.name):
-                stores.append(Access(self._made[d.name], self._argument(place, True), place))
+                argument = self._argument(place, True)
+                stores.append(Access(self._made[d.name], argument, place, Value(d.name)))
                 self._note_sizes(place)
         return Kernel(
             name=self._name,
@@ -220,6 +226,7 @@ class _Builder:
             statements=tuple(self._statements),
             stores=tuple(stores),
             functions=functions,
+            assignments=tuple(assignments),
             labels=tuple(dict.fromkeys(d.label for d in assignments)),
         )
 
@@ -256,7 +263,7 @@ class _Builder:
         if place.stride == "1" and place.offset == "1":
             self._scalars.append((variable, argument))
             return variable
-        access = Access(variable, argument, place)
+        access = Access(variable, argument, place, node)
         (self._loads if place.stride else self._vectors).append(access)
         return f"{variable}.at[v]"
 

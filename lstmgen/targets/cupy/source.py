@@ -13,6 +13,7 @@ from lstmgen.targets.common.lines import Line
 from lstmgen.targets.common.parameters import Block, Summed, parameter_gradients
 from lstmgen.targets.cupy.arrays import Array, Held, Kind, Owner
 from lstmgen.targets.cupy.backward import ADJOINTS
+from lstmgen.targets.cupy.check import check
 from lstmgen.targets.cupy.expressions import FUNCTIONS
 from lstmgen.targets.cupy.kernel import Kernel
 from lstmgen.targets.cupy.loops import ArrayNames, as_tuple, loop
@@ -59,6 +60,7 @@ class CupyModule:
         self.form = cell.normal_form
         self.schedule = cell.schedule
         self.plan = Plan(cell.schedule)
+        check(cell.schedule, self.plan)
         self.names = ArrayNames(self.plan, single=len(self.form.inputs) == 1)
         self.kernels = self.plan.kernels
         self.gather, self.restart = gather(), restart(self.interface.state_sizes)
