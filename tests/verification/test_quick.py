@@ -89,10 +89,10 @@ def test_a_wrong_module_is_named(old: str, new: str, named: str) -> None:
     ("old", "new"),
     [
         ("dparams = {name", "dparams = {name + ' '"),
-        ("work.carry_C[...] = 0 if dstate is None else", "work.carry_C[...] = 0 * "),
+        ('None if dstate is None else dstate["C"]', "None"),
         ("reversed(list(views))", "list(views)"),
         ("sums = adjoints.sum(axis=0)", "sums = adjoints.sum(axis=0) * 2"),
-        ("cp.copyto(y, ", "cp.copyto(y, 2 * "),
+        ("rows.unpack(run, tape.state_h[B:], y)", "rows.unpack(run, tape.state_h[:-B], y)"),
     ],
 )
 def test_a_wrong_text_around_kernels_is_named(old: str, new: str) -> None:
