@@ -236,7 +236,7 @@ for name in names:
         x = {n: cupy.full((T, B, shape.size(form.sizes[n])), 0.5, dtype) for n in form.inputs}
         x = x if len(x) > 1 else x[form.inputs[0]]
         lengths, again = np.arange(B) % (T + 1), cupy.array(np.arange(T * B).reshape(T, B) % 5 == 0)
-        for options in ({}, {"lengths": lengths, "restart": again}):
+        for options in ({}, {"restart": again}, {"lengths": lengths, "restart": again}):
             y, state, tape = module.forward(params, x, **options)
             module.backward(params, tape, dy=y, dstate=state)
     for kernel in sorted(ran):
