@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from lstmgen.cuda.compiler.nvrtc import ARCHITECTURES
 from lstmgen.errors import UnavailableError
 from lstmgen.targets.cupy.resources import Build, compile_kernels, table
 from lstmgen.targets.target import Inspection, Runner
@@ -12,7 +14,7 @@ from lstmgen.verification.report import Check
 __all__ = ["inspect"]
 
 
-def inspect(runner: Runner) -> Inspection:
+def inspect(runner: Runner, architectures: Sequence[str] = ARCHITECTURES) -> Inspection:
     """Compile the text that the module has in `_KERNELS`, with the options in `_OPTIONS`."""
     text = getattr(runner.module, "_KERNELS", None)
     if not isinstance(text, str):
@@ -21,7 +23,7 @@ def inspect(runner: Runner) -> Inspection:
     if not isinstance(options, tuple) or not all(isinstance(o, str) for o in options):
         return _missing("the module has no _OPTIONS, a tuple of what it asks the compiler for")
     try:
-        builds = compile_kernels(text, options=options)
+        builds = compile_kernels(text, architectures, options=options)
     except UnavailableError as error:
         return Inspection(unchecked=(f"the kernels by CUDA's compiler: {error}",))
     kernels = tuple(
