@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lstmgen.show.latex import document_body, equations_latex
+from lstmgen.latex import document_body, equations_latex
 from lstmgen.stages import Stages
 
 if TYPE_CHECKING:
-    from lstmgen.show.drawing import Drawing
+    from lstmgen.drawing import Drawing
 
 
 class Cell(Stages):
@@ -32,7 +32,7 @@ class Cell(Stages):
 
     def draw(self, *, gradients: bool = False) -> Drawing:
         """The figure of one step, or with `gradients` of the backward flow."""
-        from lstmgen.show.drawing import draw
+        from lstmgen.drawing import draw
 
         return draw(self, gradients=gradients)
 

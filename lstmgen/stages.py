@@ -11,6 +11,7 @@ import sympy
 
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.gradients.derivation import Gradients, derive
+from lstmgen.language.papers import Reading
 from lstmgen.language.reading import read
 from lstmgen.schedule import schedule
 from lstmgen.schedule.program import Schedule
@@ -19,7 +20,8 @@ from lstmgen.schedule.program import Schedule
 class Stages:
     """What targets, verification and all that shows a cell take: its equations and its stages.
 
-    `lstmgen.Cell` is this with formulas and drawings.
+    `lstmgen.Cell` is this with formulas and drawings.  `reading` says how the equations were read,
+    if they were read from a text.
 
     Args:
         name: an identifier; generated files and kernels carry it.
@@ -44,6 +46,7 @@ class Stages:
         self.name = name
         self.equations: tuple[sympy.Eq, ...] = equations
         self.source = source
+        self.reading: Reading | None = None
         self._normal_form = read(
             name, equations, str(output), {str(v): s for v, s in (sizes or {}).items()}
         )

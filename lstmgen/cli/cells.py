@@ -51,7 +51,7 @@ def load_cell(cell: str, declarations: tuple[str, ...] = ()) -> Cell:
     strict = context is not None and bool(context.meta.get(_STRICT))
     with contextlib.redirect_stdout(sys.stderr):
         loaded = load(cell, declarations=declarations, strict=strict)
-    for note in getattr(loaded, "notes", ()):  # of a cell that was read from a text
+    for note in loaded.reading.notes if loaded.reading else ():
         click.echo(f"lstmgen: {note}", err=True)
     for definition in loaded.normal_form.unread:
         if definition.label == definition.equation:  # and not one that the normal form added

@@ -22,7 +22,7 @@ def diff(first: str, second: str, as_json: bool, declarations: tuple[str, ...]) 
     vectors and parameters are matched by name, and by structure where their names differ.
     Declarations are for B, or for A where B is built in.
     """
-    from lstmgen.library.loading import is_text
+    from lstmgen.library.files import is_text
     from lstmgen.show.comparing import compare
 
     of_second = declarations if is_text(second) or not is_text(first) else ()

@@ -28,8 +28,8 @@ def draw(cell: str, output: str | None, gradients: bool, declarations: tuple[str
     States are rails, learned layers boxes, element-wise operations circles, concatenations rings.
     PNG needs the extra lstmgen[draw]; SVG, DOT and Mermaid need nothing.
     """
-    from lstmgen.show.drawing.picture import check_format
-    from lstmgen.show.drawing.picture import draw as picture
+    from lstmgen.drawing.picture import check_format
+    from lstmgen.drawing.picture import draw as picture
 
     if output is not None:
         check_format(output)  # before the work, not after it

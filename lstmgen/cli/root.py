@@ -136,7 +136,7 @@ def latex(
     cell: str, forward: bool, gradients: bool, standalone: bool, declarations: tuple[str, ...]
 ) -> None:
     """The equations and their gradients as LaTeX."""
-    from lstmgen.show import latex as printer
+    from lstmgen import latex as printer
 
     write = printer.standalone if standalone else printer.document_body
     loaded = load_cell(cell, declarations)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from lstmgen.errors import EquationError, UsageError
-from lstmgen.library.loading import built_in_names
+from lstmgen.library.files import built_in_names
 from lstmgen.library.packages import Offer
 
 __all__ = ["Entry", "described", "entry", "families", "of_packages"]

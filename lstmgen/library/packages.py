@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lstmgen.errors import EquationError, LstmgenError
+from lstmgen.library.files import built_in_names, declared, read_cell_file
 
 if TYPE_CHECKING:
     from lstmgen.cell import Cell
@@ -60,7 +61,6 @@ class Offer:
 
     def _cell(self, where: str) -> Cell:
         from lstmgen.cell import Cell
-        from lstmgen.library.loading import declared, read_cell_file
 
         value = self.entry.load()
         if callable(value):
@@ -85,8 +85,6 @@ class Found:
 
 def find() -> Found:
     """The cells of the packages that can be imported now; nothing of them is imported."""
-    from lstmgen.library.loading import built_in_names
-
     offered: dict[str, dict[str, Offer]] = {}
     problems = []
     for distribution in metadata.distributions():

@@ -29,7 +29,7 @@ def describe(cell: Stages) -> str:
         _section("Sizes", _table(_sizes(cell))),
         # A cell that was read from a text tells how; others have been declared symbol by symbol.
         _section("Read as", _read_as(cell)),
-        _section("Written out", getattr(cell, "written_out", "").splitlines()),
+        _section("Written out", _written_out(cell).splitlines()),
         _section("Source", cell.source.splitlines()),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -52,14 +52,20 @@ def as_json(cell: Stages) -> dict[str, object]:
         "parameters": {p: list(shape) for p, shape in cell.parameters.items()},
         "sizes": dict(_sizes(cell)),
         "read_as": _read_as(cell),
-        "written_out": getattr(cell, "written_out", ""),
+        "written_out": _written_out(cell),
         "source": cell.source,
     }
 
 
 def _read_as(cell: Stages) -> list[str]:
     """Of a cell that was read from a text: each symbol, and what else was concluded, and why."""
-    return [*map(str, getattr(cell, "symbols", ())), *getattr(cell, "inferences", ())]
+    if cell.reading is None:
+        return []
+    return [*map(str, cell.reading.symbols), *cell.reading.inferences]
+
+
+def _written_out(cell: Stages) -> str:
+    return "" if cell.reading is None else cell.reading.written_out
 
 
 def _section(title: str, lines: list[str]) -> str:

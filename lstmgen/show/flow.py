@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from math import isfinite
 from statistics import NormalDist
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +23,7 @@ import numpy.typing as npt
 
 from lstmgen import targets
 from lstmgen.errors import UsageError
-from lstmgen.notebook import plain_text
+from lstmgen.show.flow_result import SCHEMA, Curve, Flow, Settings
 from lstmgen.show.flow_rules import forget_biases, masks
 
 if TYPE_CHECKING:
@@ -33,143 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "Curve", "Flow", "Settings", "forget_biases", "measure"]
 
-SCHEMA = 1
-"""The version of the form of `Flow.as_json`."""
-
 Watch = Callable[[str, float], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a measurement is made with.
-
-    Attributes:
-        hidden_size: H.
-        input_size: D of a cell whose input has a size of its own; other sizes are H.
-        steps: T; k runs from 1 to T.
-        seeds: how many initialisations and input sequences.
-        scale: factor on the matrices of `init_params`, which are uniform in ±1/sqrt(H).
-        input_scale: standard deviation of the inputs.
-        biases: initial values of parameters, by name, in every cell that has them.
-        inputs: how inputs are drawn, by name, in every cell that has them: a number for itself, or
-            "mask:0.1" for 1 with that probability and else 0.  Others are normal, but for those
-            that stand as 1 - d in the equations: these are 0 or 1 with equal probability.
-    """
-
-    hidden_size: int = 64
-    input_size: int = 16
-    steps: int = 100
-    seeds: int = 10
-    scale: float = 1.0
-    input_scale: float = 1.0
-    biases: Mapping[str, float] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in ("hidden_size", "input_size", "steps", "seeds"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("scale", "input_scale"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name}: expected a number from 0, got {getattr(self, name)}")
-        for name, how in self.inputs.items():
-            probability = how.removeprefix("mask:")
-            if not _is_number(probability) or (
-                how != probability and not 0 <= float(probability) <= 1
-            ):
-                raise UsageError(
-                    f"input {name}: expected a number, or mask:P with P from 0 to 1, got {how!r}"
-                )
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One state of one cell.
-
-    Attributes:
-        cell, state: their names.
-        biases: the parameters that were set, by name.
-        norms: [seed][k - 1], the norm of the gradient of a unit of the last output.
-    """
-
-    cell: str
-    state: str
-    biases: Mapping[str, float]
-    norms: tuple[tuple[float, ...], ...]
-
-    @property
-    def label(self) -> str:
-        """The cell with the biases that were set."""
-        return ", ".join([self.cell, *(f"{n} = {v:g}" for n, v in self.biases.items())])
-
-    def quantile(self, part: float) -> tuple[float, ...]:
-        """For every k, the value below which `part` of the seeds lie."""
-        return tuple(float(v) for v in np.quantile(np.array(self.norms), part, axis=0))
-
-    @property
-    def median(self) -> tuple[float, ...]:
-        """The median over the seeds for every k."""
-        return self.quantile(0.5)
-
-
-@dataclass(frozen=True)
-class Flow:
-    """A measurement: its settings and its curves.
-
-    Attributes:
-        forget_bias: the values of the biases that keep a state; empty if they were left alone.
-        without_forget_bias: the cells that have no such bias.
-        masks: cells and inputs that were drawn as masks because they stand as 1 - d.
-    """
-
-    settings: Settings
-    curves: tuple[Curve, ...]
-    forget_bias: tuple[float, ...] = ()
-    without_forget_bias: tuple[str, ...] = ()
-    masks: tuple[tuple[str, str], ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """All numbers, ready for `json.dumps`."""
-        settings = asdict(self.settings) | {
-            "biases": dict(self.settings.biases),
-            "inputs": dict(self.settings.inputs),
-            "forget_bias": list(self.forget_bias),
-        }
-        return {
-            "schema": SCHEMA,
-            "quantity": "norm of the gradient of one unit of the last output",
-            "settings": settings,
-            "without_forget_bias": list(self.without_forget_bias),
-            "masks": [{"cell": cell, "input": x} for cell, x in self.masks],
-            "curves": [
-                {
-                    "cell": curve.cell,
-                    "state": curve.state,
-                    "biases": dict(curve.biases),
-                    "k": list(range(1, self.settings.steps + 1)),
-                    "median": list(curve.median),
-                    "lowest": list(curve.quantile(0.0)),
-                    "highest": list(curve.quantile(1.0)),
-                }
-                for curve in self.curves
-            ],
-        }
-
-    _repr_pretty_ = plain_text
-
-    def __str__(self) -> str:
-        from lstmgen.show.flow_text import flow_text
-
-        return flow_text(self)
-
-    def svg(self) -> str:
-        """The norms against k on a logarithmic axis: medians, and the spread over the seeds."""
-        from lstmgen.show.flow_text import flow_svg
-
-        return flow_svg(self)
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
 
 
 def measure(
@@ -321,10 +183,3 @@ def _without_rounding(norms: Sequence[float]) -> tuple[float, ...]:
         before = norms[k - 1] if k else 0.0
         result.append(0.0 if norm < 2.0**-50 * before else norm)
     return tuple(result)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return isfinite(float(text))
-    except ValueError:
-        return False

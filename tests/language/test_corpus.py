@@ -14,7 +14,7 @@ import pytest
 
 from lstmgen import load
 from lstmgen.errors import EquationError
-from lstmgen.language.papers import TextCell, read_tex
+from lstmgen.library.texts import read_tex
 from lstmgen.show.comparing import compare
 
 CORPUS = Path(__file__).with_name("corpus")
@@ -36,9 +36,9 @@ def test_a_text_is_read_as_it_is_meant(path: Path) -> None:
     comparison = compare(meant, found)
     assert comparison.same, str(comparison)
     assert shapes(path) == shapes(path.with_suffix(".py"))
-    assert isinstance(found, TextCell)
-    repeated = read_tex(found.written_out, name=found.name, strict=True)
-    assert repeated.digest == found.digest, found.written_out
+    assert found.reading is not None
+    repeated = read_tex(found.reading.written_out, name=found.name, strict=True)
+    assert repeated.digest == found.digest, found.reading.written_out
 
 
 def test_the_comparison_can_fail() -> None:

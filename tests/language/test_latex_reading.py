@@ -13,16 +13,22 @@ import sympy
 
 from lstmgen import Cell, Eq, Max, exp, load, relu, scalars, sigma, softplus, sqrt, symbols, t, tanh
 from lstmgen.errors import EquationError, UsageError
-from lstmgen.language.papers import OpenQuestions, TextCell, read_file, read_tex
+from lstmgen.language.papers import OpenQuestions, Reading, read_equations
 from lstmgen.language.papers.source import MAX_CHARACTERS, MAX_EQUATIONS, MAX_NESTING
+from lstmgen.library.texts import read_file, read_tex
 
 FORMULAS = Path(__file__).parents[1] / "data" / "lstm_formulas.md"
 h, x, y, c, f, W, U, p, b, W_f, b_f = symbols("h x y c f W U p b W_f b_f")
 alpha, Deltat = scalars("alpha Deltat")
 
 
-def read(text: str, *declarations: str) -> TextCell:
+def read(text: str, *declarations: str) -> Cell:
     return read_tex(text, name="cell", declarations=declarations)
+
+
+def reading(text: str, *declarations: str) -> Reading:
+    """How it was read."""
+    return read_equations(text, name="cell", declarations=declarations)
 
 
 def refusal(text: str, *declarations: str) -> str:
@@ -224,15 +230,15 @@ def test_strict_asks_about_what_was_inferred_and_not_declared() -> None:
     problems = [q.problem for q in caught.value.questions]
     assert [p.partition(" is taken")[0] for p in problems] == ["W", "b", "h_{t+1}"]
     assert "a capital letter before the vector" in problems[0]
-    repeated = read(text).written_out
+    repeated = reading(text).written_out
     assert read_tex(repeated, name="cell", strict=True).digest == read(text).digest
 
 
 def test_what_a_text_leaves_out_of_a_function_is_told() -> None:
-    cell = read(r"h_t = \operatorname{LeakyReLU}(x_t + h_{t-1})")
-    assert len(cell.notes) == 1 and "slope = 0.01" in cell.notes[0]
-    assert not read(r"h_t = \operatorname{LeakyReLU}(x_t + h_{t-1}, 0.2)").notes
-    assert "PyTorch" in read(r"h_t = \mathrm{hardsigmoid}(x_t + h_{t-1})").notes[0]
+    (note,) = reading(r"h_t = \operatorname{LeakyReLU}(x_t + h_{t-1})").notes
+    assert "slope = 0.01" in note
+    assert not reading(r"h_t = \operatorname{LeakyReLU}(x_t + h_{t-1}, 0.2)").notes
+    assert "PyTorch" in reading(r"h_t = \mathrm{hardsigmoid}(x_t + h_{t-1})").notes[0]
 
 
 def test_output_and_sizes_are_declared() -> None:
@@ -247,11 +253,11 @@ def test_what_follows_the_end_mark_is_not_read() -> None:
 
 
 def test_symbols_are_told_as_they_were_read() -> None:
-    cell = read(
+    found = reading(
         "% lstmgen: alpha scalar\n"
         r"\mathbf{h}_t = \alpha \mathbf{h}_{t-1} \odot \tanh(W_{x} x_t + p \odot x_t)"
     )
-    assert "\n".join(map(str, cell.symbols)) == (
+    assert "\n".join(map(str, found.symbols)) == (
         "line 2: \\mathbf{h}_t is h, state and output (H): an equation defines it, and it is used "
         "at t-1; the output, by its name\n"
         "line 2: \\alpha is alpha, scalar parameter: declared\n"

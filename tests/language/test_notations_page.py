@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lstmgen.errors import EquationError
-from lstmgen.language.papers import read_tex
+from lstmgen.library.texts import read_tex
 
 PAGE = (Path(__file__).parents[2] / "docs" / "notations.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `(.+)` \| `(.+)` \|$", PAGE, re.MULTILINE)

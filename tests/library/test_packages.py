@@ -11,7 +11,8 @@ import pytest
 
 from lstmgen.cli.root import main
 from lstmgen.errors import EquationError, UsageError
-from lstmgen.library.loading import built_in_names, load, names
+from lstmgen.library.files import built_in_names
+from lstmgen.library.loading import load, names
 from lstmgen.library.packages import find
 
 CELL = '''\

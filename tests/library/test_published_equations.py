@@ -12,9 +12,9 @@ import lstmgen
 from lstmgen import Cell, Eq, load, sigma, symbols, t, tanh
 from lstmgen.errors import EquationError, UsageError
 from lstmgen.gradients.derivation import derive
-from lstmgen.language.papers import read_tex
 from lstmgen.library.catalogue import entry, families
 from lstmgen.library.loading import names
+from lstmgen.library.texts import read_tex
 
 BLOCKS = (Path(__file__).parents[1] / "data" / "published_equations.md").read_text(encoding="utf-8")
 

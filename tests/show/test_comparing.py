@@ -10,7 +10,7 @@ import pytest
 
 from lstmgen import Cell, Eq, load, sigma, symbols, t, tanh
 from lstmgen.cli.root import main
-from lstmgen.library.loading import built_in_names
+from lstmgen.library.files import built_in_names
 from lstmgen.show.comparing import Section, compare
 
 f, g, h, k, s, u, x, y, z = symbols("f g h k s u x y z")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import lstmgen
 from lstmgen import UsageError, load
 from lstmgen.cli.flow import flow as command
-from lstmgen.library.loading import built_in_names
+from lstmgen.library.files import built_in_names
 from lstmgen.show.flow import SCHEMA, Curve, Settings, measure
 from lstmgen.show.flow_rules import forget_biases
 

@@ -30,9 +30,9 @@ from lstmgen import (
 from lstmgen.algebra.pieces import Piece, product, total
 from lstmgen.algebra.symbols import symbol
 from lstmgen.gradients.derivation import derive
+from lstmgen.latex import document_body, standalone
 from lstmgen.library.loading import names
 from lstmgen.show.explaining import explain
-from lstmgen.show.latex import document_body, standalone
 from lstmgen.typeset.formula import Letters, Sum, Time, fenced
 from lstmgen.typeset.latex import latex, width
 from lstmgen.typeset.lines import LINE_WIDTH, broken

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations, pairwise
 
-from lstmgen.show.drawing.geometry import Layout, Line
-from lstmgen.show.drawing.graph import Kind
+from lstmgen.drawing.geometry import Layout, Line
+from lstmgen.drawing.graph import Kind
 
 Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
 Segment = tuple[float, float, float, float]  # its left or upper end first

@@ -15,8 +15,9 @@ from paper_notations import printed
 
 from lstmgen import load
 from lstmgen.errors import EquationError
-from lstmgen.language.papers import OpenQuestions, read_tex
+from lstmgen.language.papers import OpenQuestions
 from lstmgen.library.loading import names
+from lstmgen.library.texts import read_tex
 
 CORPUS = Path(__file__).parents[1] / "language" / "corpus"
 LONGEST = 30_000  # of a message: all that is open in a large cell, at once

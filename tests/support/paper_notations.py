@@ -19,10 +19,10 @@ from lstmgen.algebra.symbols import symbol
 from lstmgen.errors import LstmgenError
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
-from lstmgen.language.papers import read_tex
 from lstmgen.language.reading import function_name
 from lstmgen.language.typesetting import declarations
 from lstmgen.library.loading import names
+from lstmgen.library.texts import read_tex
 from lstmgen.show.comparing import compare
 from lstmgen.typeset.latex import latex
 

@@ -6,7 +6,8 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
-from lstmgen.library.loading import load, read_cell_file
+from lstmgen.library.files import read_cell_file
+from lstmgen.library.loading import load
 from lstmgen.show.report.contents import Contents, gather
 from lstmgen.show.report.page import rendered
 

@@ -9,7 +9,7 @@ from torch_layers import B, Recurrent, T, as_state, computed_by, flat, initial, 
 
 import lstmgen
 from lstmgen import Cell, Eq, load, scalars, symbols, t, tanh, targets
-from lstmgen.library.loading import built_in_names
+from lstmgen.library.files import built_in_names
 
 CELLS = [(name, "numpy") for name in built_in_names()]
 CELLS += [(name, "c") for name in ("peephole", "lstmp", "fast_rnn", "zoneout_lstm", "qrnn_fo")]

@@ -1,19 +1,19 @@
-"""Reading cells from the equations of a paper, in LaTeX or in plain text.
+"""Reading the equations of a paper, in LaTeX or in plain text.
 
 The grammar is our own: the text is never evaluated, nor handed to anything that evaluates.
 """
 
 from lstmgen.language.papers.files import read_file, read_standard_input
 from lstmgen.language.papers.questions import Answer, OpenQuestions, Question
-from lstmgen.language.papers.reader import ReadSymbol, TextCell, read_tex
+from lstmgen.language.papers.reader import Reading, ReadSymbol, read_equations
 
 __all__ = [
     "Answer",
     "OpenQuestions",
     "Question",
     "ReadSymbol",
-    "TextCell",
+    "Reading",
+    "read_equations",
     "read_file",
     "read_standard_input",
-    "read_tex",
 ]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from lstmgen.errors import EquationError, UsageError
 from lstmgen.language.names import objection
-from lstmgen.language.papers.reader import TextCell, read_tex
+from lstmgen.language.papers.reader import Reading, read_equations
 from lstmgen.language.papers.source import MAX_CHARACTERS
 
 MAX_BYTES = 4 * MAX_CHARACTERS  # of UTF-8
 
 
-def read_file(path: Path, declarations: Iterable[str] = (), *, strict: bool = False) -> TextCell:
-    """The cell whose equations stand in a file; it has the file's name.
+def read_file(path: Path, declarations: Iterable[str] = (), *, strict: bool = False) -> Reading:
+    """The equations that stand in a file; their cell has the file's name.
 
     Raises:
         UsageError: the file cannot be read.
@@ -28,20 +28,20 @@ def read_file(path: Path, declarations: Iterable[str] = (), *, strict: bool = Fa
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     text = _decoded(content, str(path))
-    return read_tex(
+    return read_equations(
         text, name=_name(path.stem), declarations=declarations, label=str(path), strict=strict
     )
 
 
-def read_standard_input(declarations: Iterable[str] = (), *, strict: bool = False) -> TextCell:
-    """The cell whose equations come on standard input; it is called `cell`.
+def read_standard_input(declarations: Iterable[str] = (), *, strict: bool = False) -> Reading:
+    """The equations that come on standard input; their cell is called `cell`.
 
     Raises:
         EquationError: the text holds no equations that can be read and built.
     """
     label = "standard input"
     text = _decoded(sys.stdin.buffer.read(MAX_BYTES + 1), label)
-    return read_tex(text, name="cell", declarations=declarations, label=label, strict=strict)
+    return read_equations(text, name="cell", declarations=declarations, label=label, strict=strict)
 
 
 def _decoded(content: bytes, label: str) -> str:

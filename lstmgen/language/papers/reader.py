@@ -1,4 +1,4 @@
-"""Reading a text of equations as a cell, and telling how each symbol was read.
+"""Reading a text of equations, and telling how each symbol was read.
 
 text → regions of mathematics → tokens → statements → trees → resolved formulas → definitions →
 roles → equations: a module for each arrow, with the type that it yields.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from lstmgen.cell import Cell
+import sympy
+
 from lstmgen.errors import EquationError
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.language import notation
 from lstmgen.language.papers.building import Builder
 from lstmgen.language.papers.declarations import Declarations, declared
@@ -32,6 +34,7 @@ from lstmgen.language.papers.statements import Statements, statements
 from lstmgen.language.papers.timing import Indices, check_steps, indices
 from lstmgen.language.papers.tokens import is_run_together
 from lstmgen.language.papers.writing import written_out
+from lstmgen.language.reading import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +64,42 @@ class ReadSymbol:
         return f"line {self.line}: {self.written} is {self.name}, {self.role}{shape}{reason}"
 
 
-class TextCell(Cell):
-    """A cell that was read from a text.
+@dataclass(frozen=True)
+class Reading:
+    """What a text says: the equations of a cell, and how they were found.
 
     Attributes:
-        symbols: how each of its symbols was read, and why.
+        name, equations, output, sizes: as a `Cell` takes them.
+        form: the normal form of the equations.
+        symbols: how each symbol was read, and why.
         inferences: what else was concluded from the text.
         notes: those of them that users should hear of without asking.
     """
 
-    symbols: tuple[ReadSymbol, ...] = ()
-    inferences: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    name: str
+    equations: tuple[sympy.Eq, ...]
+    output: str
+    sizes: dict[str, str] = field(hash=False)
+    form: NormalForm
+    symbols: tuple[ReadSymbol, ...]
+    inferences: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def written_out(self) -> str:
-        """The reading as a text that leaves nothing open, and that reads back as this cell."""
-        return written_out(self)
+        """The reading as a text that leaves nothing open, and that reads back as the same."""
+        return written_out(self.equations, self.form)
 
 
-def read_tex(
+def read_equations(
     text: str,
     *,
     name: str,
     declarations: Iterable[str] = (),
     label: str = "",
     strict: bool = False,
-) -> TextCell:
-    """The cell whose equations stand in `text`, as LaTeX or as plain text with Unicode.
+) -> Reading:
+    """The equations that stand in `text`, as LaTeX or as plain text with Unicode.
 
     Args:
         text: the equations, alone or within a document.
@@ -120,7 +131,7 @@ class _Reader:
         self._name = name
         self._strict = strict
 
-    def read(self, extra: Iterable[str]) -> TextCell:
+    def read(self, extra: Iterable[str]) -> Reading:
         source = self._source
         found = document(source)
         declarations = declared(source, found.directives, extra)
@@ -156,15 +167,21 @@ class _Reader:
         if questions:
             raise OpenQuestions(source, questions)
         sizes = {**vector_sizes(sets, defined), **builder.sizes, **declarations.sizes}
-        cell = self._cell(cut.vectors, equations, output, sizes)
-        cell.symbols = _symbols(cell, source, resolved, parts, sizes, declarations)
+        form = self._normal_form(equations, output, sizes)
         said = [
             (i, f"line {source.line(i.position)}: {i.seen} is {i.claim}: {i.reason}")
             for i in inferences
         ]
-        cell.inferences = tuple(text for _, text in said)
-        cell.notes = tuple(text for inference, text in said if inference.is_told)
-        return cell
+        return Reading(
+            self._name,
+            tuple(equation for _, equation in equations),
+            output,
+            sizes,
+            form,
+            _symbols(form, source, resolved, parts, sizes, declarations),
+            tuple(text for _, text in said),
+            tuple(text for inference, text in said if inference.is_told),
+        )
 
     def _stated(self, found: Document) -> tuple[Indices, Statements]:
         """The letter of time, and what the text states."""
@@ -297,16 +314,12 @@ class _Reader:
             )
         return found
 
-    def _cell(
-        self,
-        vectors: Sequence[Definition],
-        equations: Sequence[tuple[int, object]],
-        output: str,
-        sizes: dict[str, str],
-    ) -> TextCell:
+    def _normal_form(
+        self, equations: Sequence[tuple[int, sympy.Eq]], output: str, sizes: dict[str, str]
+    ) -> NormalForm:
         source = self._source
         try:
-            return TextCell(self._name, *(e for _, e in equations), output=output, sizes=sizes)
+            return read(self._name, [equation for _, equation in equations], output, sizes)
         except EquationError as error:
             match = re.search(r"equation \((\d+)\)", str(error))
             place = ""
@@ -316,9 +329,9 @@ class _Reader:
             raise EquationError(f"{source.name}{place}: {error}") from None
 
 
-def _equations(builder: Builder, vectors: Sequence[Definition]) -> list[tuple[int, object]]:
+def _equations(builder: Builder, vectors: Sequence[Definition]) -> list[tuple[int, sympy.Eq]]:
     """Equations of the notation, each with its place; those that the builder adds before it."""
-    found: list[tuple[int, object]] = []
+    found: list[tuple[int, sympy.Eq]] = []
     for definition in vectors:
         count = len(builder.added)
         right = builder.vector(definition.value)
@@ -331,7 +344,7 @@ def _equations(builder: Builder, vectors: Sequence[Definition]) -> list[tuple[in
 
 
 def _symbols(
-    cell: Cell,
+    form: NormalForm,
     source: Source,
     resolved: Resolved,
     parts: Roles,
@@ -339,7 +352,6 @@ def _symbols(
     declarations: Declarations,
 ) -> tuple[ReadSymbol, ...]:
     """How each symbol was read, in the order in which they stand in the text."""
-    form = cell.normal_form
     seen = {name: (s.position, s.written) for name, s in resolved.seen.items()}
     for name, role in parts.parameters.items():
         first = role.first
@@ -349,7 +361,7 @@ def _symbols(
         shape: tuple[str, ...] = ()
         if name in form.sizes:
             shape = (form.sizes[name],)
-            role_, reason = _vector_role(cell, name, declarations)
+            role_, reason = _vector_role(form, name, declarations)
             if name in sizes:
                 reason += ", its size as it is said"
             if name in form.scalar_inputs:
@@ -366,9 +378,8 @@ def _symbols(
     return tuple(found)
 
 
-def _vector_role(cell: Cell, name: str, declarations: Declarations) -> tuple[str, str]:
+def _vector_role(form: NormalForm, name: str, declarations: Declarations) -> tuple[str, str]:
     """What part a vector plays, and why."""
-    form = cell.normal_form
     if name in form.inputs:
         return "input", "no equation defines it"
     is_state = name in form.states

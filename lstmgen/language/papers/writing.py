@@ -6,35 +6,33 @@ What is written here leaves nothing open: it reads back as the same cell, `--str
 from __future__ import annotations
 
 import keyword
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import sympy
 
 from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW
+from lstmgen.form.normal_form import NormalForm
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
 from lstmgen.language.reading import function_name
-
-if TYPE_CHECKING:
-    from lstmgen.cell import Cell
 
 _CONSTANTS = {"Pi": "pi", "Exp1": "e"}
 _LETTERS = ("t", "n", "k", "s", "i", "j", "m")
 
 
-def written_out(cell: Cell) -> str:
-    """Declarations and equations of a cell, a line each, as a text that the reader takes."""
-    form = cell.normal_form
+def written_out(equations: Sequence[sympy.Eq], form: NormalForm) -> str:
+    """Declarations and equations, a line each, as a text that the reader takes."""
     lines = []
     for name in form.parameters:
         kind = "matrix" if name in form.weights else "vector"
         lines.append(f"# lstmgen: {name} {'scalar' if name in form.scalars else kind}")
     lines += [f"# lstmgen: {name} scalar" for name in form.scalar_inputs]
-    nodes = [n for e in cell.equations for n in sympy.preorder_traversal(e.rhs)]
+    nodes = [n for e in equations for n in sympy.preorder_traversal(e.rhs)]
     found = {_CONSTANTS.get(type(n).__name__) for n in nodes if isinstance(n, sympy.NumberSymbol)}
     lines += [f"# lstmgen: {name} number" for name in sorted(filter(None, found))]
-    defined = [str(indexed_name(e.lhs)[0]) for e in cell.equations]  # type: ignore[index]
+    defined = [str(indexed_name(e.lhs)[0]) for e in equations]  # type: ignore[index]
     for name in (*form.inputs, *defined):
         if form.sizes[name] in form.extra_sizes:
             lines.append(f"# lstmgen: {name} size {form.sizes[name]}")
@@ -43,8 +41,7 @@ def written_out(cell: Cell) -> str:
     letter = next((x for x in _LETTERS if x not in words), "t")
     writer = _Writer(letter)
     lines += [
-        f"{writer.write(equation.lhs)} = {writer.write(equation.rhs)}"
-        for equation in cell.equations
+        f"{writer.write(equation.lhs)} = {writer.write(equation.rhs)}" for equation in equations
     ]
     return "\n".join(lines) + "\n"
 

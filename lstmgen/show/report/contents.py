@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from lstmgen import targets
+from lstmgen.drawing import draw
+from lstmgen.drawing.description import caption
 from lstmgen.errors import LstmgenError
 from lstmgen.gradients.typesetting import example, final
-from lstmgen.show.drawing import draw
-from lstmgen.show.drawing.description import caption
 from lstmgen.show.report.checking import Checks, checks
 from lstmgen.show.report.code import Listing, listing
 from lstmgen.show.report.costing import Costs, costing

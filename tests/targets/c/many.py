@@ -66,7 +66,7 @@ def sanitized(arguments: list[str]) -> int:
 def _cells(options: argparse.Namespace) -> Iterator[tuple[str, Cell, int]]:
     if options.library:
         import lstmgen
-        from lstmgen.library.loading import built_in_names
+        from lstmgen.library.files import built_in_names
 
         wanted = options.library if options.library != ["all"] else built_in_names()
         for k, name in enumerate(wanted):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from html import escape
 
-from lstmgen.show.drawing.geometry import INPUT_RADIUS, SYMBOL_SIZE, Box, Layout, Line, Point
-from lstmgen.show.drawing.graph import Kind
-from lstmgen.show.drawing.typeset import SCRIPT, Run, Text, joined, middle, width
+from lstmgen.drawing.geometry import INPUT_RADIUS, SYMBOL_SIZE, Box, Layout, Line, Point
+from lstmgen.drawing.graph import Kind
+from lstmgen.drawing.typeset import SCRIPT, Run, Text, joined, middle, width
 
 __all__ = ["svg"]
 

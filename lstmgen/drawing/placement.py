@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lstmgen.show.drawing.graph import Graph, Kind, Node
+from lstmgen.drawing.graph import Graph, Kind, Node
 
 __all__ = ["Bands", "Place", "bands", "first_placement"]
 

@@ -26,9 +26,9 @@ from lstmgen.algebra.expression import (
     walk,
     without_masks,
 )
-from lstmgen.show.drawing.geometry import Note
-from lstmgen.show.drawing.graph import Graph, Kind, Node
-from lstmgen.show.drawing.typeset import MINUS, TIMES, Run, Text, formula, symbol, upright
+from lstmgen.drawing.geometry import Note
+from lstmgen.drawing.graph import Graph, Kind, Node
+from lstmgen.drawing.typeset import MINUS, TIMES, Run, Text, formula, symbol, upright
 
 __all__ = ["adjoint", "backward_graph", "backward_notes", "slope"]
 

@@ -8,16 +8,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lstmgen.drawing.arrangement import arrange
+from lstmgen.drawing.backward import backward_graph, backward_notes
+from lstmgen.drawing.dataflow import data_flow
+from lstmgen.drawing.description import describe
+from lstmgen.drawing.geometry import Layout, Note, lay_out
+from lstmgen.drawing.graph import Graph
+from lstmgen.drawing.languages import dot, mermaid
+from lstmgen.drawing.svg import svg
+from lstmgen.drawing.typeset import Text, symbol, upright
 from lstmgen.errors import UnavailableError, UsageError
-from lstmgen.show.drawing.arrangement import arrange
-from lstmgen.show.drawing.backward import backward_graph, backward_notes
-from lstmgen.show.drawing.dataflow import data_flow
-from lstmgen.show.drawing.description import describe
-from lstmgen.show.drawing.geometry import Layout, Note, lay_out
-from lstmgen.show.drawing.graph import Graph
-from lstmgen.show.drawing.languages import dot, mermaid
-from lstmgen.show.drawing.svg import svg
-from lstmgen.show.drawing.typeset import Text, symbol, upright
 
 if TYPE_CHECKING:
     from lstmgen.stages import Stages

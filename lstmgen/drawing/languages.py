@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from lstmgen.show.drawing.graph import Graph, Kind, Node
-from lstmgen.show.drawing.typeset import Text, plain, symbol
+from lstmgen.drawing.graph import Graph, Kind, Node
+from lstmgen.drawing.typeset import Text, plain, symbol
 
 __all__ = ["dot", "mermaid"]
 

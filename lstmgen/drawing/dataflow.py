@@ -31,10 +31,10 @@ from lstmgen.algebra.expression import (
     transform,
     walk,
 )
+from lstmgen.drawing.graph import Graph, Kind, Node, Port
+from lstmgen.drawing.merging import merged
+from lstmgen.drawing.typeset import MINUS, TIMES, Text, formula, function, symbol, upright
 from lstmgen.form.normal_form import Definition, NormalForm
-from lstmgen.show.drawing.graph import Graph, Kind, Node, Port
-from lstmgen.show.drawing.merging import merged
-from lstmgen.show.drawing.typeset import MINUS, TIMES, Text, formula, function, symbol, upright
 
 __all__ = ["PER_UNIT", "data_flow"]
 

@@ -12,24 +12,24 @@ from xml.etree import ElementTree
 
 import pytest
 
-import lstmgen.show.drawing.picture
+import lstmgen.drawing.picture
 from lstmgen import Cell, Eq, load, symbols, t, tanh
 from lstmgen.cli.draw import draw as draw_command
 from lstmgen.cli.root import commands, main
+from lstmgen.drawing import draw
+from lstmgen.drawing.typeset import plain, symbol, width
 from lstmgen.errors import UnavailableError, UsageError
-from lstmgen.show.drawing import draw
-from lstmgen.show.drawing.typeset import plain, symbol, width
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def lstm() -> lstmgen.show.drawing.picture.Drawing:
+def lstm() -> lstmgen.drawing.picture.Drawing:
     return draw(load("lstm"))
 
 
 @pytest.fixture(scope="module")
-def backward() -> lstmgen.show.drawing.picture.Drawing:
+def backward() -> lstmgen.drawing.picture.Drawing:
     return draw(load("lstm"), gradients=True)
 
 
@@ -101,7 +101,7 @@ def test_names_are_escaped() -> None:
 @pytest.mark.parametrize("gradients", [False, True])
 def test_the_same_bytes_for_every_hash_seed(gradients: bool) -> None:
     program = (
-        "import sys; from lstmgen import load; from lstmgen.show.drawing import draw\n"
+        "import sys; from lstmgen import load; from lstmgen.drawing import draw\n"
         f"d = draw(load('gru'), gradients={gradients})\n"
         "sys.stdout.buffer.write((d.svg() + d.dot() + d.mermaid()).encode())\n"
     )
@@ -233,7 +233,7 @@ def test_png_without_its_library_says_what_to_install(
     def refuse(name: str) -> None:
         raise error
 
-    monkeypatch.setattr(lstmgen.show.drawing.picture, "import_module", refuse)
+    monkeypatch.setattr(lstmgen.drawing.picture, "import_module", refuse)
     with pytest.raises(UnavailableError, match=r"lstmgen\[draw\]"):
         lstm.png()
 
@@ -314,7 +314,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys\n"
         "from lstmgen.cli.root import main\n"
         "assert main(['draw', '--help']) == 0\n"
-        "heavy = {'sympy', 'numpy', 'cairosvg', 'lstmgen.show.drawing.picture'}\n"
+        "heavy = {'sympy', 'numpy', 'cairosvg', 'lstmgen.drawing.picture'}\n"
         "assert not heavy & set(sys.modules)\n"
     )
     done = subprocess.run(

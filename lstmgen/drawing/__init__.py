@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lstmgen.show.drawing.picture import Drawing, draw
+    from lstmgen.drawing.picture import Drawing, draw
 
 __all__ = ["Drawing", "draw"]
 
@@ -16,7 +16,7 @@ __all__ = ["Drawing", "draw"]
 def __getattr__(name: str) -> Any:
     # So that the command line can take its command from here without importing SymPy.
     if name in __all__:
-        from lstmgen.show.drawing import picture
+        from lstmgen.drawing import picture
 
         return getattr(picture, name)
-    raise AttributeError(f"module 'lstmgen.show.drawing' has no attribute {name!r}")
+    raise AttributeError(f"module 'lstmgen.drawing' has no attribute {name!r}")

@@ -13,8 +13,8 @@ import heapq
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lstmgen.show.drawing.graph import Graph, Kind
-from lstmgen.show.drawing.placement import Place
+from lstmgen.drawing.graph import Graph, Kind
+from lstmgen.drawing.placement import Place
 
 __all__ = ["Routing", "Wire", "route"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lstmgen.show.drawing.dataflow import PER_UNIT
-from lstmgen.show.drawing.graph import Graph, Kind, Node
-from lstmgen.show.drawing.typeset import plain, symbol
+from lstmgen.drawing.dataflow import PER_UNIT
+from lstmgen.drawing.graph import Graph, Kind, Node
+from lstmgen.drawing.typeset import plain, symbol
 
 __all__ = ["caption", "describe", "spoken"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import pairwise
 
-from lstmgen.show.drawing.graph import Graph, Kind
-from lstmgen.show.drawing.placement import Bands, Place, bands, first_placement
-from lstmgen.show.drawing.routing import Routing, route
-from lstmgen.show.drawing.search import Candidate, search
+from lstmgen.drawing.graph import Graph, Kind
+from lstmgen.drawing.placement import Bands, Place, bands, first_placement
+from lstmgen.drawing.routing import Routing, route
+from lstmgen.drawing.search import Candidate, search
 
 __all__ = ["arrange"]
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from verification_cells import cells as odd_cells
 
 from lstmgen import Cell, Eq, load, relu, scalars, sigma, symbols, t, tanh
+from lstmgen.drawing import arrangement, draw
+from lstmgen.drawing.geometry import Box, Label, Layout, Line
+from lstmgen.drawing.graph import Graph, Kind, Node
 from lstmgen.library.loading import names
-from lstmgen.show.drawing import arrangement, draw
-from lstmgen.show.drawing.geometry import Box, Label, Layout, Line
-from lstmgen.show.drawing.graph import Graph, Kind, Node
 
 POST = ("rnn", "lstm", "peephole", "coupled", "gru")
 

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 
 from lstmgen.algebra.expression import Expression
-from lstmgen.show.drawing.typeset import Text
+from lstmgen.drawing.typeset import Text
 
 __all__ = ["Graph", "Kind", "Node", "Port"]
 

@@ -24,15 +24,15 @@ from lstmgen.algebra.expression import (
     Value,
     walk,
 )
+from lstmgen.drawing import draw
+from lstmgen.drawing.backward import backward_graph, slope
+from lstmgen.drawing.dataflow import PER_UNIT, data_flow
+from lstmgen.drawing.description import caption
+from lstmgen.drawing.graph import Graph, Kind
+from lstmgen.drawing.placement import bands, first_placement
+from lstmgen.drawing.typeset import plain
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.library.loading import names
-from lstmgen.show.drawing import draw
-from lstmgen.show.drawing.backward import backward_graph, slope
-from lstmgen.show.drawing.dataflow import PER_UNIT, data_flow
-from lstmgen.show.drawing.description import caption
-from lstmgen.show.drawing.graph import Graph, Kind
-from lstmgen.show.drawing.placement import bands, first_placement
-from lstmgen.show.drawing.typeset import plain
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
     "sigma": lambda a: 1 / (1 + math.exp(-a)),

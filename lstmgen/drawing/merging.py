@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lstmgen.show.drawing.graph import Kind, Node, Port
+from lstmgen.drawing.graph import Kind, Node, Port
 
 __all__ = ["merged"]
 

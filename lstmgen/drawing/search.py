@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from lstmgen.show.drawing.estimate import Estimate
-from lstmgen.show.drawing.graph import Graph, Kind
-from lstmgen.show.drawing.placement import Bands, Place
+from lstmgen.drawing.estimate import Estimate
+from lstmgen.drawing.graph import Graph, Kind
+from lstmgen.drawing.placement import Bands, Place
 
 __all__ = ["Candidate", "search"]
 

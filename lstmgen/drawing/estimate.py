@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from lstmgen.show.drawing.graph import Graph, Kind
-from lstmgen.show.drawing.placement import Bands, Place
+from lstmgen.drawing.graph import Graph, Kind
+from lstmgen.drawing.placement import Bands, Place
 
 __all__ = ["Estimate"]
 

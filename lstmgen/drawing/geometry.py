@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lstmgen.show.drawing.graph import Graph, Kind, Node
-from lstmgen.show.drawing.placement import Place
-from lstmgen.show.drawing.routing import Routing, Wire
-from lstmgen.show.drawing.typeset import Text, middle, width
+from lstmgen.drawing.graph import Graph, Kind, Node
+from lstmgen.drawing.placement import Place
+from lstmgen.drawing.routing import Routing, Wire
+from lstmgen.drawing.typeset import Text, middle, width
 
 __all__ = ["Box", "Label", "Layout", "Line", "Note", "lay_out"]
 
