@@ -72,12 +72,12 @@ _SYMBOL = "gru_{}_"
 _FLAGS = (
     "-std=c11",
     "-O2",
-    "-march=native",
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fPIC",
     "-shared",
     "-DLSTMGEN_NUMPY",
+    "-march=native",
 )
 _STATE_SIZES = ("H",)
 _INPUT_SIZES = ("D",)
@@ -310,7 +310,7 @@ def _first_step(params, x, state):
     library = _library(dtype.char)
     params, x, state = _dense(params), _dense(x), _dense(state)
     new = {"h": np.empty((B, H), dtype)}
-    sizes, room = _room(dtype.char, False, 1, B, B, H, D)
+    sizes, room = _room(dtype.char, None, 1, B, B, H, D)
     work = np.empty(room, np.uint8)
     library.step(
         sizes, _pointers(params), _pointers(x), _pointers(state), _pointers(new), _data(work)
@@ -345,10 +345,11 @@ class _Library:
         pointer, number, small = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
         for name, result, arguments in (
             ("tape_bytes", number, (pointer, pointer, small)),
-            ("forward_bytes", number, (pointer, small)),
             ("backward_bytes", number, (pointer, small)),
-            ("forward", None, (pointer,) * 10),
             ("backward", None, (pointer,) * 12),
+            ("forward_bytes", number, (pointer, small)),
+            ("forward", None, (pointer,) * 10),
+            ("step_bytes", number, (pointer,)),
             ("step", None, (pointer,) * 6),
             ("step_again", small, None),  # its arguments are ctypes' own
         ):
@@ -603,9 +604,11 @@ def _ready_for(given, used, rest):
 
 @functools.lru_cache(maxsize=64)
 def _room(letter, restarts, *sizes):
-    """The struct of the sizes, and how much memory a forward pass works in."""
-    struct = _sizes(*sizes)
-    return struct, _bytes(_library(letter).forward_bytes(struct, restarts))
+    """The struct of the sizes, and how much memory a forward pass works in; None for a step."""
+    struct, library = _sizes(*sizes), _library(letter)
+    if restarts is None:
+        return struct, _bytes(library.step_bytes(struct))
+    return struct, _bytes(library.forward_bytes(struct, restarts))
 
 
 def _dense(arrays):

@@ -106,9 +106,10 @@ typedef struct {
 
 // How many bytes of memory the functions want, at any address; negative where the sizes are too
 // large.  lengths is NULL where all rows take T steps; `restarts` is whether restart is given.
-int64_t NAME(tape_bytes)(const NAME(sizes) *s, const int64_t *lengths, int restarts);
+int64_t NAME(step_bytes)(const NAME(sizes) *s);
 int64_t NAME(forward_bytes)(const NAME(sizes) *s, int restarts);
 int64_t NAME(backward_bytes)(const NAME(sizes) *s, int restarts);
+int64_t NAME(tape_bytes)(const NAME(sizes) *s, const int64_t *lengths, int restarts);
 
 // The cell over a sequence: equations (1) to (4).
 //
@@ -131,7 +132,7 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
                     const NAME(dinputs) *dx, const NAME(new_state) *dstate0, void *work);
 
 // One time step, for streaming: x (B, size), all states; s->T is not read.  The new state may be
-// where the old one is.  work: forward_bytes of memory for T = 1.
+// where the old one is.  work: step_bytes of memory.
 void NAME(step)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inputs) *x,
                 const NAME(state) *before, const NAME(new_state) *after, void *work);
 
@@ -1484,6 +1485,13 @@ int64_t NAME(forward_bytes)(const NAME(sizes) *s, int restarts)
     return size_of(work);
 }
 
+int64_t NAME(step_bytes)(const NAME(sizes) *s)
+{
+    NAME(sizes) one = *s;
+    one.T = 1;
+    return NAME(forward_bytes)(&one, 0);
+}
+
 int64_t NAME(backward_bytes)(const NAME(sizes) *s, int restarts)
 {
     memory m = memory_of(s, 1);
@@ -1500,10 +1508,11 @@ void NAME(forward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(input
 {
     memory memory_, *m = &memory_;
     memory_ = memory_of(s, 0);
-    area room = area_of(work), kept = area_of(tape);
+    area room = area_of(work);
     take_common(m, &room);
     take_forward(m, &room, restart != NULL);
     SIZES(m)
+    area kept = area_of(tape);
     if (tape) {
         int64_t steps = lengths ? 0 : -1;
         for (int64_t b = 0; lengths && b < m->B; b++)

@@ -27,6 +27,7 @@ from lstmgen.cli.output import as_json, echo_json
 from lstmgen.cli.report import report
 from lstmgen.cli.targets import TargetCommand, TargetName
 from lstmgen.cli.verify import verify
+from lstmgen.cli.weights import weights
 from lstmgen.errors import LstmgenError, UsageError
 
 __all__ = ["main"]
@@ -169,6 +170,7 @@ commands.add_command(diff)
 
 commands.add_command(build)
 commands.add_command(verify)
+commands.add_command(weights)
 
 
 @commands.command()

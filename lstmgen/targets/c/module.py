@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from lstmgen.stages import Stages
 from lstmgen.targets.c.source import CSource
+from lstmgen.targets.common.header import header_line
 from lstmgen.targets.common.interface import Interface
 
 __all__ = ["CModule"]
@@ -11,7 +15,6 @@ __all__ = ["CModule"]
 _FLAGS = (
     "-std=c11",
     "-O2",
-    "-march=native",
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fPIC",
@@ -20,8 +23,23 @@ _FLAGS = (
 )
 
 
+_INSTRUCTIONS = {
+    "native": ("-march=native",),
+    "portable": (),
+    "avx2": ("-march=x86-64-v3",),
+    "avx512": ("-march=x86-64-v4",),
+}
+
+
+@dataclass(frozen=True)
 class _Interface(Interface):
-    """Only sizes that something has."""
+    """Only sizes that something has; `options` are those that the header says."""
+
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def header(self) -> str:
+        return header_line(self.cell.name, self.target, self.options)
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -32,11 +50,14 @@ class _Interface(Interface):
 class CModule:
     """The Python module, and the C text beside it as `c`."""
 
-    def __init__(self, cell: Stages, recompute: str = "none") -> None:
-        self.interface = _Interface(cell, "c", recompute)
+    def __init__(
+        self, cell: Stages, options: Mapping[str, str], in_header: Mapping[str, str]
+    ) -> None:
+        self.interface = _Interface(cell, "c", options["recompute"], in_header)
         self.form = cell.normal_form
-        self.c = CSource(cell, self.interface, recompute == "all")
-        self.flags = list(_FLAGS)
+        self.only = options["only"]
+        self.c = CSource(cell, self.interface, options["recompute"] == "all", self.only)
+        self.flags = [*_FLAGS, *_INSTRUCTIONS[options["instructions"]]]
 
     @property
     def x_text(self) -> str:

@@ -29,11 +29,13 @@ __all__ = ["CSource"]
 class CSource:
     """Everything that the template of the C text prints."""
 
-    def __init__(self, cell: Stages, interface: Interface, recompute: bool) -> None:
+    def __init__(self, cell: Stages, interface: Interface, recompute: bool, only: str) -> None:
         self.interface = interface
         self.form = form = cell.normal_form
         self.schedule = cell.schedule
         self.recompute = recompute
+        self.only = only
+        self.both = only == "all"  # whether there is a backward pass
         self.program = plan(cell.schedule)
         self.naming = Naming(form)
         self._forward = PassWriter(self.program, self.naming, backward=False)

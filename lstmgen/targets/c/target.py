@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lstmgen.errors import UsageError
 from lstmgen.targets.requirement import Requirement, package
 from lstmgen.targets.target import Files, Option, Sizes, Target, execute, module_name
 
@@ -28,6 +29,19 @@ class CTarget(Target):
             ("none", "all"),
             "none",
             "all: keep the states of a few steps only, and run the forward pass again in backward.",
+        ),
+        Option(
+            "instructions",
+            ("native", "portable", "avx2", "avx512"),
+            "native",
+            "native: those of the processor that it is compiled on; portable: those that every "
+            "processor of its kind has.",
+        ),
+        Option(
+            "only",
+            ("all", "forward", "step"),
+            "all",
+            "forward: no backward; step: nothing but a step for streaming.",
         ),
     )
     # More rows than a chunk, and more terms than a sum has at a time; units that fill vectors.
@@ -51,7 +65,12 @@ class CTarget(Target):
         """What the templates print."""
         from lstmgen.targets.c.module import CModule
 
-        return CModule(cell, options["recompute"])
+        if options["only"] != "all" and options["recompute"] != "none":
+            raise UsageError(
+                f"--only {options['only']} has no backward pass, which --recompute is for"
+            )
+        said = {o.name: options[o.name] for o in self.options if options[o.name] != o.default}
+        return CModule(cell, options, said)
 
     def check_available(self, device: str) -> None:
         """A C compiler must be here."""
