@@ -59,7 +59,9 @@ def command(*arguments: str, **options: object) -> subprocess.Popen[str]:
 
 # Help ------------------------------------------------------------------------------------------
 
-COMMANDS = "list show latex explain diff build verify weights doctor jacobian flow draw report".split()
+COMMANDS = (
+    "list show latex explain diff build verify weights doctor jacobian flow draw report".split()
+)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--version"], *([c] for c in COMMANDS)])
