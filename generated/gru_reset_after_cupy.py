@@ -605,27 +605,24 @@ class _Rows:
         if restart is not None:
             _check_array("restart", restart, (T, B), np.dtype(bool))
             restart = restart.copy()
-        self.restart, self.spans, self.at, self.count = restart, [], [], 0
-        for lo, hi in zip([0, *ends], ends):
-            n = int((lengths >= hi).sum()) if self.sorted else B
-            if n and lo < hi:
-                self.spans.append((lo, hi, n))
-                for first in range(self.count, self.count + (hi - lo) * n, n):
-                    self.at.append(slice(first, first + n))
-                self.count = self.at[-1].stop
-        # Where the states before each step begin, and those after the last.
-        first = [0, *(B + at.start for at in self.at)]
-        self.before = [slice(k, k + at.stop - at.start) for k, at in zip(first, self.at)]
-        self.after = [slice(B + at.start, B + at.stop) for at in self.at]
-        self.uniform = not self.sorted and restart is None
+        spans = [
+            (lo, hi, int((lengths >= hi).sum()) if self.sorted else B)
+            for lo, hi in zip([0, *ends], ends)
+        ]
+        self.spans = tuple((lo, hi, n) for lo, hi, n in spans if n and lo < hi)
+        self.count = sum((hi - lo) * n for lo, hi, n in self.spans)
+        self.at, self.before, self.after = _slices(B, self.spans)
+        self.restart, self.uniform = restart, not self.sorted and restart is None
         self.layout = self.spans, self.sorted, restart is None
         self.order = None if self.uniform else cp.asarray(order)
         if self.sorted:
-            self._place(lengths, order, np.array(first))
+            self._place(lengths, order)
 
-    def _place(self, lengths, order, first):
+    def _place(self, lengths, order):
         """Where rows of other arrays lie, for `gather`."""
         T, B = self.shape
+        # Where the states before each step begin, and those after the last.
+        first = np.array([0, *(after.start for after in self.after)])
         counts = [at.stop - at.start for at in self.at]
         step, row = np.repeat(np.arange(len(counts)), counts), np.arange(self.count)
         inside = step * B + order[row - first[step + 1] + B]
@@ -689,6 +686,20 @@ class _Rows:
         """Write what each step starts from, if the loop has not, and no view shows it."""
         if self.sorted and self.restart is None:
             run.gather(states, self._starts, previous)
+
+
+@functools.lru_cache(maxsize=8)
+def _slices(B, spans):
+    """The rows of each step in arrays over all steps, and of the states before and after it."""
+    counts = [n for lo, hi, n in spans for _ in range(lo, hi)]
+    at, before, after, first, states = [], [], [], 0, 0
+    for n in counts:
+        at.append(slice(first, first + n))
+        before.append(slice(states, states + n))
+        states = B + first
+        after.append(slice(states, states + n))
+        first += n
+    return at, before, after
 
 
 class _Runner:
