@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,12 @@ class CTarget(Target):
             )
         said = {o.name: options[o.name] for o in self.options if options[o.name] != o.default}
         return CModule(cell, options, said)
+
+    def explain(self, cell: Stages) -> Mapping[str, Sequence[str]]:
+        """Memory, and what each pass does."""
+        from lstmgen.targets.c.explaining import sections
+
+        return sections(cell)
 
     def check_available(self, device: str) -> None:
         """A C compiler must be here."""

@@ -114,3 +114,17 @@ def test_activations_are_right_to_three_units_in_the_last_place(dtype: str) -> N
         assert np.isnan(found[2])
         limits = {sigma: (1, 0, 0.5), tanh: (1, -1, 0), exp: (np.inf, 0, 1)}[function]
         np.testing.assert_array_equal(found[[0, 1, 3]], limits)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "sru"])
+def test_what_is_planned_is_explained(name: str) -> None:
+    """Every equation and gradient by its label, and every number that is kept."""
+    cell = lstmgen.load(name)
+    sections = get("c").explain(cell)
+    text = "\n".join(line for lines in sections.values() for line in lines)
+    for label in [e.label for e in cell.schedule.reductions]:
+        assert f"({label})" in text
+    kept = text.partition("kept of each step by forward")[2].partition("for the rows")[0]
+    for value in cell.schedule.kept:
+        assert f"  {value} (" in kept
+    assert "+=" in text and not any("<" in line for line in text.splitlines())
