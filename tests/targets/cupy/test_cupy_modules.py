@@ -35,6 +35,16 @@ MOVERS = {"gather", "restart"}
 HERE = Path(__file__).parents[2] / "support"
 BOUND = {"float64": 1e-11, "float32": 2e-4}
 
+IN_BOTH = (*CELLS, *verification_cells.cells())
+"""The cells of the post, and those of every part of the notation."""
+
+
+def dtypes(name: str) -> tuple[str, ...]:
+    """Both dtypes, or one and the other in turn: the text is the same, and compilers take time."""
+    both = ("float64", "float32")
+    return both if name in IN_BOTH else (both[[*OTHERS].index(name) % 2],)
+
+
 pytestmark = pytest.mark.usefixtures("cuda_on_the_cpu")
 
 
@@ -72,10 +82,9 @@ def test_a_cell_of_the_post_passes_verification_on_the_cpu(name: str, nvrtc_here
 def test_every_other_cell_gives_what_its_numpy_module_gives(name: str) -> None:
     """The NumPy modules are verified elsewhere, at 50 digits."""
     module, true = emulated(name), lstmgen.compile(cell(name), "numpy")
-    for dtype, (steps, rows, units, inputs) in {
-        "float64": (3, 2, 5, 3),
-        "float32": (2, 7, 35, 4),
-    }.items():
+    sizes = {"float64": (3, 2, 5, 3), "float32": (2, 7, 35, 4)}
+    for dtype in dtypes(name):
+        steps, rows, units, inputs = sizes[dtype]
         shape = shape_for(cell(name).normal_form, steps, rows, units, inputs)
         given = arguments(name, shape, dtype)
         expected, _ = run(true, np.array, lambda array: array, given)
@@ -172,15 +181,16 @@ def test_launch_shapes_fill_a_device() -> None:
 
 
 SANITIZED_CELLS = [*CELLS, *(OTHERS if IN_CI else verification_cells.cells())]
-"""In CI every cell's kernels; elsewhere those of the post, and of every part of the notation."""
+"""In CI every cell's kernels; elsewhere those that run in both dtypes."""
 
 
 @pytest.mark.parametrize("part", range(6))
 def test_every_kernel_runs_under_address_sanitizer(part: int) -> None:
-    """In both dtypes, narrow and wide, at sizes that are multiples of 16 bytes or of nothing."""
+    """Narrow and wide, at sizes that are multiples of 16 bytes or of nothing."""
     chosen = SANITIZED_CELLS[part::6]
+    asked = [f"{name}={','.join(dtypes(name))}" for name in chosen]
     try:
-        done = cuda_on_cpu.run_sanitized(["-c", SANITIZED, str(HERE), *chosen], timeout=500)
+        done = cuda_on_cpu.run_sanitized(["-c", SANITIZED, str(HERE), *asked], timeout=500)
     except UnavailableError as error:
         missing(error)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -189,7 +199,7 @@ def test_every_kernel_runs_under_address_sanitizer(part: int) -> None:
         for name in chosen
         for kernel in (*(k.name for k in Plan(cell(name).schedule).kernels), *MOVERS)
         for wide in ("", "_wide")
-        for dtype in ("float32", "float64")
+        for dtype in dtypes(name)
     }
     assert {*done.stdout.splitlines()} == expected
 
@@ -203,12 +213,12 @@ from lstmgen.cuda import on_cpu as cuda_on_cpu
 from lstmgen.verification.contract import input_size_argument
 from lstmgen.verification.points import Shape
 
-folder, *names = sys.argv[1:]
+folder, *asked = sys.argv[1:]
 sys.path.insert(0, folder)
 import verification_cells
 
 odd = verification_cells.cells()
-for name in names:
+for name, dtypes in (cell.split("=") for cell in asked):
     declared = odd.get(name) or lstmgen.load(name)
     source, form, ran = lstmgen.render(declared, "cupy"), declared.normal_form, set()
     for T, B, H, other, dtype in (
@@ -219,6 +229,8 @@ for name in names:
         (2, 130, 6, 6, "float64"),
         (1, 350, 5, 3, "float64"),
     ):
+        if dtype not in dtypes.split(","):
+            continue
         cupy = cuda_on_cpu.emulated_cupy(multiprocessors=1)
         module = cuda_on_cpu.load_module(source, f"{name}_cupy", cupy=cupy)
         found = module._kernel
