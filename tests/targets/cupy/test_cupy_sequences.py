@@ -46,6 +46,35 @@ def results(module: Any, *arguments: Any, **options: Any) -> list[bytes]:
     return [array.get().tobytes() for array in arrays]
 
 
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("lengths", [False, True])
+def test_rows_have_what_they_have_in_a_numpy_module(
+    module: Any, lengths: bool, restart: bool
+) -> None:
+    """Four of them: an order that is not its own inverse, as it is with two."""
+    options = {"lengths": LENGTHS} if lengths else {}
+    options |= {"restart": AGAIN} if restart else {}
+    params, inputs, state = given(module)
+    x, behind = inputs.get(), np.arange(T)[:, None] >= LENGTHS
+    if lengths:
+        x[behind] = np.nan
+    found = []
+    for of, send in (
+        (lstmgen.compile(TWO_SIZES, "numpy"), lambda a: a),
+        (module, module.cupy.array),
+    ):
+        sent = [
+            {name: send(a.get()) for name, a in params.items()},
+            send(x),
+            {name: send(a.get()) for name, a in state.items()},
+        ]
+        y, last, tape = of.forward(*sent, **{k: send(v) for k, v in options.items()})
+        dparams, dx, dstate0 = of.backward(sent[0], tape, y, last)
+        found.append([y, *last.values(), *dparams.values(), dx, *dstate0.values()])
+    for true, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours.get(), true, rtol=1e-11, atol=1e-13)
+
+
 def test_lengths_are_on_the_host_or_on_the_device(module: Any) -> None:
     arguments = given(module)
     of = [
