@@ -33,12 +33,20 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.drawing.graph import Graph, Kind, Node, Port
 from lstmgen.drawing.merging import merged
-from lstmgen.drawing.typeset import MINUS, TIMES, Text, formula, function, symbol, upright
+from lstmgen.drawing.typeset import (
+    MINUS,
+    PER_UNIT,
+    TIMES,
+    Text,
+    formula,
+    function,
+    symbol,
+    upright,
+)
 from lstmgen.form.normal_form import Definition, NormalForm
 
-__all__ = ["PER_UNIT", "data_flow"]
+__all__ = ["data_flow"]
 
-PER_UNIT = "\u2299"  # the mark of a line whose units are multiplied one by one
 _MOST_INPUTS = 3  # a node has four sides, and one is for the line that leaves
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from lstmgen.drawing.dataflow import PER_UNIT
 from lstmgen.drawing.graph import Graph, Kind, Node
-from lstmgen.drawing.typeset import plain, symbol
+from lstmgen.drawing.typeset import PER_UNIT, plain, symbol
 
 __all__ = ["caption", "describe", "spoken"]
 

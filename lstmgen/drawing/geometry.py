@@ -27,6 +27,7 @@ MERGE_RADIUS = 4.5
 LAYER_WIDTH, LAYER_HEIGHT = 48.0, 34.0
 EDGE = 18.0  # from a state's end to the body
 _WIRE_WIRE, _WIRE_NODE, _NODE_NODE, _ROW_WIRES = 15.0, 13.0, 24.0, 16.0
+_WIRE_BESIDE = 16.0  # an arrow and half of a fork's ring
 _PADDING = 16.0
 _LINE = 1.25  # height of a line of text against its size
 
@@ -345,7 +346,7 @@ class _Geometry:
                 if before:
                     last = max(before)
                     _, right, other = things[last]
-                    both = _NODE_NODE if solid and other else _WIRE_NODE
+                    both = _NODE_NODE if solid and other else _WIRE_BESIDE
                     x = max(x, xs[last] + right + left + (both if solid or other else _WIRE_WIRE))
             xs.append(x)
         ends = [self._at[n.key][0] for n in self._graph.of_kind(Kind.STATE_OUT)]

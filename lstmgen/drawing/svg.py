@@ -7,7 +7,7 @@ from html import escape
 
 from lstmgen.drawing.geometry import INPUT_RADIUS, SYMBOL_SIZE, Box, Layout, Line, Point
 from lstmgen.drawing.graph import Kind
-from lstmgen.drawing.typeset import SCRIPT, Run, Text, joined, middle, width
+from lstmgen.drawing.typeset import PER_UNIT, SCRIPT, Run, Text, joined, middle, upright, width
 
 __all__ = ["svg"]
 
@@ -81,7 +81,7 @@ class _Painter:
                 f'<path d="M{_n(x)} {_n(y - 7)}V{_n(y + 7)}" stroke="{_BODY}" stroke-width="8"/>'
             )
             self._out.append(
-                f'<path d="M{_n(x)} {_n(y - 8)}V{_n(y + 8)}" stroke="{self._wire}" '
+                f'<path d="M{_n(x)} {_n(y - 7)}V{_n(y + 7)}" stroke="{self._wire}" '
                 'stroke-width="2.2"/>'
             )
         self._out.append(f'<g fill="{self._wire}">')
@@ -172,6 +172,9 @@ class _Painter:
     def _text(self, text: Text, x: float, y: float, size: float, *, centred: bool = False) -> None:
         """A label; its accents are drawn, because fonts place theirs differently."""
         text = joined(text)
+        if text == upright(PER_UNIT):  # few fonts have it
+            self._per_unit(x + 0.35 * size, y - 0.3 * size, size)
+            return
         if centred and len(text) > 1:
             # Some readers centre each run by itself, so their common start is given.
             x, centred = x - middle(text, size), False
@@ -180,7 +183,9 @@ class _Painter:
         accents = []
         for run in text:
             shift = {-1: 0.26, 0: 0.0, 1: -0.38}[run.level] - {-1: 0.26, 0: 0.0, 1: -0.38}[level]
-            parts.append(_span(run, shift * size, size))
+            # Where an accent is drawn its letter must be: the place is not left to the font.
+            place = at if run.accents and parts else None
+            parts.append(_span(run, shift * size, size, place))
             wide = width((run,), size)
             for number, accent in enumerate(run.accents):
                 lean = 0.06 * size if run.italic else 0.0
@@ -189,12 +194,20 @@ class _Painter:
                     _accent(accent, at + wide / 2 * 0.92 + lean, y - (high + 0.12 * number) * size,
                             size, wide)
                 )  # fmt: skip
-            at += wide
+            at += 0.85 * wide  # faces are narrower than what is kept free for them
             level = run.level
         self._out.append(
             f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}"{anchor}>{"".join(parts)}</text>'
         )
         self._out += accents
+
+    def _per_unit(self, x: float, y: float, size: float) -> None:
+        """The mark of what is multiplied unit by unit, a circle with a dot in it."""
+        self._out.append(
+            f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(0.3 * size)}" fill="none" '
+            f'stroke="{_INK}" stroke-width="{_n(0.06 * size)}"/>'
+            f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(0.08 * size)}"/>'
+        )
 
 
 _SIGNS = {
@@ -207,8 +220,9 @@ _SIGNS = {
 _DOTLESS = str.maketrans("ij", "\u0131\u0237")  # the accent takes the place of the dot
 
 
-def _span(run: Run, shift: float, size: float) -> str:
-    attributes = f' dy="{_n(shift)}"' if abs(shift) > 1e-9 else ""
+def _span(run: Run, shift: float, size: float, place: float | None) -> str:
+    attributes = "" if place is None else f' x="{_n(place)}"'
+    attributes += f' dy="{_n(shift)}"' if abs(shift) > 1e-9 else ""
     if run.level:
         attributes += f' font-size="{_n(size * SCRIPT)}"'
     if run.italic:

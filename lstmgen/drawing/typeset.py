@@ -29,6 +29,7 @@ from lstmgen.typeset.formula import ACCENTS, GREEK
 
 __all__ = [
     "MINUS",
+    "PER_UNIT",
     "Run",
     "Text",
     "formula",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 MINUS, TIMES, DOT = "\u2212", "\u00d7", "\u00b7"
+PER_UNIT = "\u2299"  # the mark of a line whose units are multiplied one by one
 SCRIPT = 0.72  # size of a subscript against its base
 _MARKS = {
     "tilde": "\u0303",

@@ -26,11 +26,11 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.drawing import draw
 from lstmgen.drawing.backward import backward_graph, slope
-from lstmgen.drawing.dataflow import PER_UNIT, data_flow
+from lstmgen.drawing.dataflow import data_flow
 from lstmgen.drawing.description import caption
 from lstmgen.drawing.graph import Graph, Kind
 from lstmgen.drawing.placement import bands, first_placement
-from lstmgen.drawing.typeset import plain
+from lstmgen.drawing.typeset import PER_UNIT, plain
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.library.loading import names
 
