@@ -179,7 +179,8 @@ class _Painter:
             # Some readers centre each run by itself, so their common start is given.
             x, centred = x - middle(text, size), False
         anchor = ' text-anchor="middle"' if centred else ""
-        parts, level, at = [], 0, x
+        parts: list[str] = []
+        level, at = 0, x
         accents = []
         for run in text:
             shift = {-1: 0.26, 0: 0.0, 1: -0.38}[run.level] - {-1: 0.26, 0: 0.0, 1: -0.38}[level]

@@ -25,7 +25,7 @@ from lstmgen.form.normal_form import NormalForm
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
 from lstmgen.language.names import needs_declaration
-from lstmgen.language.reading import function_name
+from lstmgen.language.translation import function_name
 from lstmgen.typeset.formula import Formula, Greek, Letters, Time, Transposed
 from lstmgen.typeset.lines import Line
 

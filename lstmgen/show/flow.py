@@ -144,7 +144,8 @@ def _norms(
         )
         for x in form.inputs
     }
-    tapes, state = [], None
+    tapes = []
+    state = {name: np.zeros((units, _extent(cell, name, settings))) for name in form.states}
     for k in range(steps):
         x = {name: np.repeat(one[k], units, axis=1) for name, one in sequences.items()}
         given = x if len(x) > 1 else x[form.inputs[0]]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lstmgen import load
 from lstmgen.show.costs import Cost, Formula, costs, kept_floats
+from lstmgen.show.report.costing import costing
 from lstmgen.targets.building import KEPT
 
 SIZES = {"T": 7, "B": 3, "D": 5, "H": 11}
@@ -69,3 +72,8 @@ def test_a_part_that_runs_once_is_the_same_for_the_sequence() -> None:
     assert once.of_sequence() == once
     step = part("lstm", "forward", each_step=True)
     assert step.of_sequence().elementwise.at(SIZES) == 7 * step.elementwise.at(SIZES)
+
+
+def test_a_cell_that_computes_nothing_costs_nothing() -> None:
+    found = costing(load(Path(__file__).parents[1] / "corpus" / "loop_without_arrays.py"))
+    assert found.parts == found.intensities == ()

@@ -186,3 +186,9 @@ def test_command_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     for arguments in (["rnn", "-o", "flow.pdf"], ["rnn", "--bias", "b"], ["rnn", "--bias", "b=x"]):
         done = CliRunner().invoke(command, arguments)
         assert done.exit_code == 2 or isinstance(done.exception, UsageError), arguments
+
+
+def test_a_cell_in_which_only_a_state_has_its_size() -> None:
+    cell = load(Path(__file__).parents[1] / "corpus" / "loop_without_arrays.py")
+    found = measure([cell], Settings(hidden_size=3, input_size=2, steps=2, seeds=1))
+    assert [(curve.state, curve.median) for curve in found.curves] == [("v", (0.0, 0.0))]

@@ -19,7 +19,7 @@ from lstmgen.algebra.symbols import symbol
 from lstmgen.errors import LstmgenError
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
-from lstmgen.language.reading import function_name
+from lstmgen.language.translation import function_name
 from lstmgen.language.typesetting import declarations
 from lstmgen.library.loading import names
 from lstmgen.library.texts import read_tex

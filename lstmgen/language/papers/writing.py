@@ -16,7 +16,7 @@ from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
-from lstmgen.language.reading import function_name
+from lstmgen.language.translation import function_name
 
 _CONSTANTS = {"Pi": "pi", "Exp1": "e"}
 _LETTERS = ("t", "n", "k", "s", "i", "j", "m")

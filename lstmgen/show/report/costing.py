@@ -124,6 +124,8 @@ def _intensities(found: tuple[Cost, ...], sizes: Mapping[str, int]) -> Iterable[
             flops + whole.products.at(sizes) + whole.elementwise.at(sizes),
             moved + whole.floats.at(sizes) * _BYTES,
         )
+    if not parts:  # a cell that only hands on what it gets
+        return
     every = {**parts, "all": tuple(sum(both) for both in zip(*parts.values(), strict=True))}
     for part, (flops, moved) in every.items():
         yield Intensity(part, _short(flops) + "FLOP", _short(moved) + "B", f"{flops / moved:.1f}")
