@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import keyword
 import re
-from collections.abc import Sequence
+from functools import cache
 
 from lstmgen.algebra.functions import BY_WORD
 from lstmgen.typeset.formula import (
@@ -47,17 +47,18 @@ def symbol(name: str, *subscripts: Formula, above: Formula | None = None) -> For
     return Symbol(base, primes, above, below)
 
 
-def _together(words: Sequence[Formula]) -> Formula:
-    return words[0] if len(words) == 1 else Words(tuple(words))
+def _together(words: tuple[Formula, ...]) -> Formula:
+    return words[0] if len(words) == 1 else Words(words)
 
 
-def _parts(name: str) -> tuple[Formula, list[Formula], int]:
+@cache
+def _parts(name: str) -> tuple[Formula, tuple[Formula, ...], int]:
     """The letter with its accents, the words of the subscript, and the primes."""
     head, *rest = name.split("_")
     if len(rest) == 1 and not rest[0] and keyword.iskeyword(head):
         rest = []  # lambda_ is a lambda
     if _TIME in rest or "" in rest or head in ACCENTS or head == "prime" or _is_odd(rest):
-        return Letters(name, Style.UPRIGHT), [], 0
+        return Letters(name, Style.UPRIGHT), (), 0
     base, primes = _head(head), 0
     own: list[Formula] = []
     for word in rest:
@@ -76,7 +77,7 @@ def _parts(name: str) -> tuple[Formula, list[Formula], int]:
             own[-1] = Accented(word, _one_symbol(own[-1]))
         else:
             own.append(_subscript(word))
-    return base, own, primes
+    return base, tuple(own), primes
 
 
 def _is_odd(words: list[str]) -> bool:

@@ -7,8 +7,9 @@ the element-wise products of a `Product`, unless they stand in a fraction, a scr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum, auto
+from typing import ClassVar
 
 GREEK = frozenset(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi "
@@ -46,6 +47,7 @@ class Formula:
     """Any node of the tree."""
 
     __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,13 +300,17 @@ def _has_fraction(formula: Formula) -> bool:
 
 def parts(formula: Formula) -> Iterator[Formula]:
     """The nodes that a node holds."""
-    for field in fields(formula):  # type: ignore[arg-type]
-        yield from _nodes(getattr(formula, field.name))
+    for name in formula.__match_args__:  # a dataclass has its fields there
+        value = getattr(formula, name)
+        if isinstance(value, Formula):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _nodes(value)
 
 
-def _nodes(value: object) -> Iterator[Formula]:
-    if isinstance(value, Formula):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
+def _nodes(items: tuple[object, ...]) -> Iterator[Formula]:
+    for item in items:
+        if isinstance(item, Formula):
+            yield item
+        elif isinstance(item, tuple):
             yield from _nodes(item)
