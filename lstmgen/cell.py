@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lstmgen.latex import document_body, equations_latex
 from lstmgen.stages import Stages
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ class Cell(Stages):
 
     def latex(self, *, forward: bool = True, gradients: bool = True) -> str:
         """The equations, and the derived gradients, as LaTeX in an align environment."""
+        from lstmgen.latex import document_body
+
         return document_body(self, forward=forward, gradients=gradients)
 
     def draw(self, *, gradients: bool = False) -> Drawing:
@@ -37,6 +38,8 @@ class Cell(Stages):
         return draw(self, gradients=gradients)
 
     def _repr_latex_(self) -> str:
+        from lstmgen.latex import equations_latex
+
         return equations_latex(self)
 
     def __repr__(self) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from lstmgen.form.normal_form import NormalForm
-from lstmgen.gradients.derivation import Gradients, derive
-from lstmgen.language.papers import Reading
 from lstmgen.language.reading import read
-from lstmgen.schedule import schedule
-from lstmgen.schedule.program import Schedule
+
+if TYPE_CHECKING:
+    from lstmgen.gradients.derivation import Gradients
+    from lstmgen.language.papers import Reading
+    from lstmgen.schedule.program import Schedule
 
 
 class Stages:
@@ -59,11 +60,15 @@ class Stages:
     @cached_property
     def gradients(self) -> Gradients:
         """The derived gradient equations."""
+        from lstmgen.gradients.derivation import derive
+
         return derive(self.normal_form)
 
     @cached_property
     def schedule(self) -> Schedule:
         """The program that all targets read, with products, fused blocks and what is kept."""
+        from lstmgen.schedule import schedule
+
         return schedule(self.normal_form, self.gradients)
 
     @property

@@ -53,15 +53,6 @@ _MARKS = {
     "dot": "\u0307",
     "vec": "\u20d7",
 }
-_GREEK = dict(
-    zip(
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu "
-        "xi pi rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma "
-        "Upsilon Phi Psi Omega ell".split(),
-        "αβγδϵεζηθϑικλμνξπρστυϕφχψωΓΔΘΛΞΠΣΥΦΨΩℓ",
-        strict=True,
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +117,7 @@ def symbol(name: str, time: int | None = None) -> Text:
 def _letters(word: str) -> tuple[str, int, bool]:
     """The text of a word, its level (0) and whether it is set in italics."""
     if word in GREEK:
-        return _GREEK[word], 0, True
+        return GREEK[word], 0, True
     if re.fullmatch(r"Delta[A-Za-z]", word):
         return "Δ" + word[-1], 0, True
     return word, 0, bool(re.fullmatch(r"[A-Za-z]\d*", word))

@@ -55,14 +55,6 @@ __all__ = ["equation", "mathml"]
 _ROOM = 22.0  # letters; a piece that is wider may be broken inside its parentheses
 
 _UPRIGHT_GREEK = frozenset("Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split())
-_LETTERS = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "varepsilon": "ε",
-    "zeta": "ζ", "eta": "η", "theta": "θ", "vartheta": "ϑ", "iota": "ι", "kappa": "κ",
-    "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
-    "tau": "τ", "upsilon": "υ", "phi": "ϕ", "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
-    "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ",
-    "Upsilon": "Υ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "ell": "ℓ",
-}  # fmt: skip
 _ACCENTS = {"tilde": "˜", "hat": "ˆ", "bar": "¯", "dot": "˙", "vec": "→", "overline": "¯"}
 _SIZES = ("", "1.8em", "2.4em")
 _SCRIPT_LETTERS = {
@@ -72,8 +64,6 @@ _SCRIPT_LETTERS = {
 _MINUS = "−"
 _APPLY = "<mo>\u2061</mo>"  # function application, invisible
 _SCRIPT = 0.7  # the size of a script
-
-assert set(_LETTERS) == GREEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +267,7 @@ def _letters(formula: Letters | Greek | Word | Number) -> list[_Item]:
             return [_Item(f"<mi{variant}>{escape(text)}</mi>", float(len(text)))]
         case Greek(name):
             variant = ' mathvariant="normal"' if name in _UPRIGHT_GREEK else ""
-            return [_Item(f"<mi{variant}>{_LETTERS[name]}</mi>")]
+            return [_Item(f"<mi{variant}>{GREEK[name]}</mi>")]
         case Word(name):
             return [_Item(f"<mi>{name}</mi>", 0.75 * len(name))]  # upright letters are narrow
         case Number(digits, continued):

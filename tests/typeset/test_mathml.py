@@ -189,7 +189,11 @@ def symbols_of_latex(latex: str) -> Counter[str]:
         if command in signs:
             found[signs[command]] += 1
         else:
-            known = GREEK | ACCENTS | {"tanh", "frac", "operatorname", "mathrm", "mathbf", "mathit"}
+            known = (
+                GREEK.keys()
+                | ACCENTS
+                | {"tanh", "frac", "operatorname", "mathrm", "mathbf", "mathit"}
+            )
             known |= {"Bigl", "Bigr", "biggl", "biggr", "underbrace", "text", "left", "right"}
             known |= {"exp", "log", "max", "min", "sin", "cos", "sqrt", "lvert", "rvert"}
             assert command[1:] in known, command
