@@ -462,8 +462,9 @@ def _compiled(letter):
 # Calls
 
 
+@functools.lru_cache(maxsize=256)
 def _sizes(*sizes):
-    """T, the rows of this call, those of the batch, and the cell's sizes."""
+    """T, the rows of this call, those of the batch, and the cell's sizes; C only reads it."""
     for name, size in zip(("T", "B", "B", *SIZES), sizes, strict=True):
         if size >= 2**31:
             raise ValueError(f"{name}: expected less than 2**31, got {size}")
