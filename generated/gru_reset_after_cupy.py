@@ -841,10 +841,10 @@ def _shapes(H=None, D=None):
 def _dtype(dtype):
     """The dtype, if the module computes in it."""
     try:
-        found = np.dtype(dtype)
+        found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
     except TypeError:
         found = None
-    # None would compare equal to float64, as np.dtype(None) is that.
+    # None compares equal to float64.
     if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise ValueError(f"dtype: expected float32 or float64, got {dtype!r}")
     return found
@@ -904,8 +904,7 @@ def _check_params(params):
         H = params["W_r"].shape[0]
         D = params["W_n"].shape[1]
     except (AttributeError, IndexError, TypeError):
-        _check_each(params)
-        raise
+        raise _check_each(params)  # which raises the error itself
     for name, shape in _shapes(H, D).items():
         value = params[name]
         if type(value) is not cp.ndarray or value.dtype != dtype or value.shape != shape:
@@ -950,13 +949,12 @@ def _explain_shapes(params):
         found = votes.setdefault(size, {})
         found[extent] = found.get(extent, 0) + 1
     sizes = {size: max(found, key=found.get) for size, found in votes.items()}
-    for name, shape in _shapes(**sizes).items():
-        if params[name].shape != shape:
-            raise ValueError(
-                f"params[{name!r}]: expected shape {PARAMETERS[name]} = {shape}, "
-                f"got {params[name].shape}"
-            )
-    raise AssertionError("shapes that disagree with none")
+    wanted = _shapes(**sizes)
+    name = next(name for name, shape in wanted.items() if params[name].shape != shape)
+    raise ValueError(
+        f"params[{name!r}]: expected shape {PARAMETERS[name]} = {wanted[name]}, "
+        f"got {params[name].shape}"
+    )
 
 
 # Where each size can be read: size, parameter, axis, sizes of the other columns, how many it has.

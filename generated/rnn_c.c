@@ -600,12 +600,6 @@ HELPER void product_as_it_lies(int64_t rows, const segment *s, int segments, rea
                 for (int g = 0; g < segments; g++) {
                     const block *b = s[g].blocks + c;
                     const real *x = s[g].x + r * s[g].x_row, *p[LANES];
-                    if (b->transposed) {
-                        for (int64_t k = 0; k < s[g].k; k++)
-                            total += load_some(b->w + k * b->stride + u, size - u) *
-                                     splat(b->sign * x[k]);
-                        continue;
-                    }
                     for (int l = 0; l < LANES; l++)  // behind the last, that one again
                         p[l] = b->w + least(u + l, size - 1) * b->stride;
                     rows_times(sum, p, x, s[g].k, splat(b->sign));
@@ -789,13 +783,7 @@ HELPER void unpack(const real *panels, int64_t vectors, int64_t first, real *w, 
         const int64_t v = first + u / LANES, lead = v / 4 * 4, width = least(4, vectors - lead);
         const int64_t n = least(LANES, units - u), step = width * LANES;
         const real *p = panels + lead * LANES * k + (v - lead) * LANES;
-        if (transposed) {
-            for (int64_t i = 0; i < k; i++) {
-                real *to = w + i * stride + u;
-                store_some(to, load_some(to, n) + load(p + i * step) * splat(sign), n);
-            }
-            continue;
-        }
+        (void)transposed;
         for (int64_t j = 0; j < k; j += LANES) {
             vec square[LANES];
             for (int i = 0; i < LANES; i++)

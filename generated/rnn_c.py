@@ -553,12 +553,7 @@ class _Ready:
             and all(map(operator.is_, params.values(), self.params))
         ):
             return None
-        if len(INPUTS) == 1:
-            arrays = [x, *state.values()]
-        elif type(x) is dict and (*x,) == INPUTS:
-            arrays = [*x.values(), *state.values()]
-        else:
-            return None
+        arrays = [x, *state.values()]
         for array in arrays:
             if type(array) is not np.ndarray:
                 return None
@@ -637,21 +632,11 @@ def _taken(reuse, key):
 
 def _check_inputs(x, lead, known, dtype):
     """The inputs in order as arrays of (T, B, size), or (B, size), and their T and B."""
-    if len(INPUTS) == 1 and not _SCALAR_INPUTS and isinstance(x, np.ndarray) and x.ndim == lead + 1:
-        _check_array("x", x, (*x.shape[:-1], known[_INPUT_SIZES[0]]), dtype)
-        return ({INPUTS[0]: x}, *x.shape[:-1])
-    found, extents = {}, ("T", "B")[-lead:]
-    for name, size in zip(INPUTS, _INPUT_SIZES, strict=True):
-        label = "x" if len(INPUTS) == 1 else f"x[{name!r}]"
-        value = x if len(INPUTS) == 1 else x[name]
-        if name not in _SCALAR_INPUTS:
-            _check_array(label, value, (*extents, known[size]), dtype)
-        elif isinstance(value, np.ndarray) and value.ndim == lead:
-            _check_array(label, value, extents, dtype)
-        else:
-            _check_array(label, value, (*extents, 1), dtype)
-        found[name], extents = value, value.shape[:lead]
-    return (found, *extents)
+    extents = ("T", "B")[-lead:]
+    if isinstance(x, np.ndarray) and x.ndim == lead + 1:
+        extents = x.shape[:-1]
+    _check_array("x", x, (*extents, known[_INPUT_SIZES[0]]), dtype)
+    return ({INPUTS[0]: x}, *extents)
 
 
 def _check_state(name, state, B, known, dtype):
@@ -766,8 +751,6 @@ def _check_params(params, dtype=None, **known):
     arrays = {}
     for key, shape in PARAMETERS.items():
         value = params[key]
-        if not shape and isinstance(value, (int, float, np.generic)):
-            value = np.array(value, getattr(value, "dtype", dtype))
         _check_array(f"params['{key}']", value, shape, dtype)
         arrays[key] = value
     shapes = tuple(value.shape for value in arrays.values())

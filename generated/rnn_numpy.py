@@ -444,8 +444,6 @@ def _check_params(params, dtype=None, **known):
     arrays = {}
     for key, shape in PARAMETERS.items():
         value = params[key]
-        if not shape and isinstance(value, (int, float, np.generic)):
-            value = np.array(value, getattr(value, "dtype", dtype))
         _check_array(f"params['{key}']", value, shape, dtype)
         arrays[key] = value
     shapes = tuple(value.shape for value in arrays.values())

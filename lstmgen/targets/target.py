@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lstmgen.verification.verifier import Bench
 
 __all__ = [
+    "Counters",
     "Files",
     "Inspection",
     "Option",
@@ -35,6 +36,7 @@ __all__ = [
     "Target",
     "execute",
     "module_name",
+    "module_text",
 ]
 
 Files = Mapping[str, str]
@@ -67,17 +69,25 @@ class Option:
 class Sizes:
     """Sizes at which a target's modules are verified, besides those of every module.
 
+    Wanted are sizes beyond every border that the modules have: of a chunk, a tile, a block.
+
     Attributes:
         more: as (T, B, H, D), those that a module works at in other ways: where a kernel has more
             than one block, where a row ends within a vector's load.
-        batches: how many times the batch of the first case is repeated, each a check of its own.
-        enlarged: (rows, units): a case with the batch repeated and each unit so many times; units
-            is a power of two.  None for none.
+        batches: how many times the rows of the first case are repeated, each a check of its own.
+        enlarged: each (rows, units): the first case with each row and each unit so many times;
+            units is a power of two.
+        long: each (steps, rows, units): a case of so many steps, two rows and two units, enlarged
+            likewise.
+        sequences: each (steps, rows, units): the same with lengths and restarts, of so many steps
+            and rows in all, with each unit so many times.
     """
 
     more: tuple[tuple[int, int, int, int], ...] = ()
     batches: tuple[int, ...] = (40,)
-    enlarged: tuple[int, int] | None = None
+    enlarged: tuple[tuple[int, int], ...] = ()
+    long: tuple[tuple[int, int, int], ...] = ((100, 16, 32),)
+    sequences: tuple[tuple[int, int, int], ...] = ((60, 40, 16),)
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,19 @@ class Inspection:
     unchecked: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Counters:
+    """A module again, whose compiled text counts what of it runs.
+
+    Attributes:
+        runner: the module.
+        never: the statements of the text that have not run so far.
+    """
+
+    runner: Runner
+    never: Callable[[], Sequence[str]]
+
+
 class Target(ABC):
     """What modules are generated for.  docs/targets.md shows a whole one.
 
@@ -153,6 +176,11 @@ class Target(ABC):
         dtypes: what modules compute in.
         functions: the functions of `lstmgen.algebra.functions` that it can print; None for all.
         sizes: where its modules are verified.
+        sequences: whether `forward` takes `lengths` and `restart`; modules that do not are verified
+            without, and the report says so.
+        machine: functions of its modules that look for what the machine has, a compiler say: what
+            of them is executed is another matter on every machine, and verification does not ask
+            that all of it is.
         imports: packages that its modules import and no other target's do.
     """
 
@@ -164,6 +192,8 @@ class Target(ABC):
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32")
     functions: ClassVar[frozenset[str] | None] = None
     sizes: ClassVar[Sizes] = Sizes()
+    sequences: ClassVar[bool] = True
+    machine: ClassVar[frozenset[str]] = frozenset()
     imports: ClassVar[frozenset[str]] = frozenset()
 
     # From a cell to text
@@ -236,6 +266,13 @@ class Target(ABC):
 
     def extra_checks(self, bench: Bench) -> None:  # noqa: B027, as most need none
         """Run checks that only this target's modules need; they report to `bench.session`."""
+
+    def counters(self, runner: Runner) -> Counters | None:
+        """The module with counters in what of it is compiled; None where nothing is, or can have.
+
+        Python's statements need none.
+        """
+        return None
 
     def inspect(self, runner: Runner) -> Inspection:
         """Look at a module without running it."""
@@ -335,6 +372,11 @@ def execute(files: Files, target: str, folder: Path | None = None) -> types.Modu
         if folder is not None:
             sys.modules.pop(name, None)
     return module
+
+
+def module_text(module: Any) -> str:
+    """The text that a module was made of, from its file or from memory."""
+    return "".join(linecache.getlines(str(getattr(module, "__file__", ""))))
 
 
 def _numpy_to_host(value: Any) -> npt.NDArray[Any]:

@@ -6,9 +6,9 @@ float32 for float32), and then rounded to float64, which loses 1e-16 where the b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,13 @@ from lstmgen.stages import Stages
 from lstmgen.verification.adjoints import Backward, GradientEquations
 from lstmgen.verification.arithmetic import Arithmetic, IndefiniteError, PointError
 from lstmgen.verification.equations import NormalFormEvaluator
-from lstmgen.verification.points import Point, Shape, find_point, shape_for
+from lstmgen.verification.points import RANGES, Point, Range, Shape, find_point, shape_for
 from lstmgen.verification.reference import Reference
 from lstmgen.verification.unrolling import Trajectory
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
+Result = TypeVar("Result")
 Sizes4 = tuple[int, int, int, int]
 """T, B, H, D."""
 
@@ -66,6 +67,8 @@ class Case:
         states: expected states at every step, (T, B, size), by name.
         last: expected last states, by name.
         gradients: expected gradients, by what `SEEDS` names; none in a case of large inputs.
+        lengths: (B,), where rows take so many steps; the inputs are NaN behind them.
+        restart: (T, B), where the state before a step is zero.
     """
 
     shape: Shape
@@ -79,6 +82,8 @@ class Case:
     states: Arrays
     last: Arrays
     gradients: dict[str, Gradient]
+    lengths: Array | None = None
+    restart: Array | None = None
 
     @property
     def bound(self) -> float:
@@ -116,7 +121,13 @@ class Case:
         )
 
     def __str__(self) -> str:
-        return f"{self.shape} {self.dtype}"
+        return f"{self.where} {self.dtype}"
+
+    @property
+    def where(self) -> str:
+        """The sizes, and what else the case is about."""
+        given = {"lengths": self.lengths, "restart": self.restart}
+        return ", ".join([str(self.shape), *(n for n, a in given.items() if a is not None)])
 
 
 def shapes(form: NormalForm, more: Sequence[Sizes4] = ()) -> tuple[Shape, ...]:
@@ -145,11 +156,14 @@ class Cases:
         self._normal = NormalFormEvaluator(self._form, self._arithmetic)
         self._equations = GradientEquations(cell.gradients, self._arithmetic)
 
-    def make(self, shape: Shape, dtype: str) -> Case:
-        """The case of this size; raises `VerificationError` where the cell cannot be evaluated."""
+    def make(self, shape: Shape, dtype: str, spans: Sequence[Range] = RANGES) -> Case:
+        """The case of this size; raises `VerificationError` where the cell cannot be evaluated.
+
+        `spans` are the ranges of its numbers, tried in turn.
+        """
         case: Case | None = None
         for attempt in range(_REDRAWS):
-            point, true = self._point(shape, dtype, attempt)
+            point, true = self._point(shape, dtype, attempt, spans)
             try:
                 solved = self._solve(point)
                 found = self._case(point, true, solved, dtype)
@@ -190,16 +204,70 @@ class Cases:
             return None
         return self._case(point, true, (), dtype)
 
-    def _point(self, shape: Shape, dtype: str, attempt: int) -> tuple[Point, Trajectory]:
+    def make_pool(self, shape: Shape, dtype: str) -> list[Case] | None:
+        """Sequences of one row, of 1 to T steps, with the same parameters.
+
+        Those of each length begin with a state of their own, and then with one of zeros.  None
+        where the equations cannot be evaluated with states of zeros.
+        """
+        T, zero = shape.T, self._arithmetic.zero
+
+        def rows(point: Point) -> list[Point]:
+            found = []
+            for row in range(2 * T):
+                steps = row // 2 + 1
+                initial = [point.initial[row]]
+                found.append(
+                    Point(
+                        replace(shape, T=steps, B=1),
+                        point.parameters,
+                        [[at_t[row]] for at_t in point.inputs[:steps]],
+                        _zeros(initial, zero) if row % 2 else initial,
+                        [[at_t[row]] for at_t in point.dy[:steps]],
+                        [point.dstate[row]],
+                    )
+                )
+            return found
+
+        def run(point: Point) -> list[tuple[Point, Trajectory]]:
+            return [(part, self._reference.run(part)) for part in rows(point)]
+
+        for attempt in range(_REDRAWS):
+            try:
+                _, parts = self._found(replace(shape, B=2 * T), dtype, f"rows {attempt}", run)
+            except VerificationError:
+                return None
+            try:
+                return [self._case(p, true, self._solve(p), dtype) for p, true in parts]
+            except IndefiniteError:
+                raise
+            except PointError:
+                continue
+        return None
+
+    def _point(
+        self, shape: Shape, dtype: str, attempt: int, spans: Sequence[Range] = RANGES
+    ) -> tuple[Point, Trajectory]:
+        return self._found(shape, dtype, str(attempt), self._reference.run, spans)
+
+    def _found(
+        self,
+        shape: Shape,
+        dtype: str,
+        seed: str,
+        evaluate: Callable[[Point], Result],
+        spans: Sequence[Range] = RANGES,
+    ) -> tuple[Point, Result]:
         return find_point(
             self._form,
             self._arithmetic,
-            f"module of {self._form.name} {attempt}",
+            f"module of {self._form.name} {seed}",
             (shape,),
-            self._reference.run,
+            evaluate,
             margin=_MARGIN,
             float32=dtype == "float32",
             ties_at_once=True,
+            spans=spans,
         )
 
     def _solve(self, point: Point) -> tuple[Backward, Backward]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lstmgen.verification.cases import SEEDS, Array, Case
+from lstmgen.verification.calls import Calls, refused
+from lstmgen.verification.cases import SEEDS, Array, Arrays, Case
 from lstmgen.verification.labels import Label
+from lstmgen.verification.layouts import LAYOUTS, laid_out
 from lstmgen.verification.session import Session
 
 MERGED = {
     "step": "step by step: the states of every step",
     "results kept": "later calls leave what was returned as it was",
     "tape twice": "a second backward from the same tape gives the same gradients",
-    "reuse": "with another tape's memory: the same results and gradients",
+    "step again": "steps with the same dict of parameters, and other arguments or numbers",
     "no tape": "forward(..., tape=False): the same results",
     "scalar inputs": "as (T, B): the same results and gradients",
-    "layout": "arrays in another order in memory: the same results and gradients",
+    "layout": "strided, reversed and offset views: the same results and gradients",
+    "numbers": "scalars as numbers: the same results and gradients",
 }
 """Checks that are shown as one line if they pass, and what they are then called."""
 
@@ -31,49 +35,59 @@ class ModuleCheck:
         self._case = case
         self._ledger = session.ledger
         self._module = session.module
+        if not self._sequential:
+            what = "rows of different lengths, NaN behind them; states that start again"
+            self._ledger.merge(self._called(""), what)
         for name, what in MERGED.items():
             self._ledger.merge(self._called(name), what)
-        self._parameters = session.send(case.parameters)
-        self._inputs = session.send(case.inputs)
-        self._initial = session.send(case.initial)
-        self._dy = session.runner.to_device(case.dy)
-        self._dstate = session.send(case.dstate)
-        self._x = session.inputs(self._inputs)
+        self._calls = calls = Calls(session, case)
+        self._forward = calls.forward
+        self._parameters, self._inputs, self._initial = (
+            calls.parameters,
+            calls.inputs,
+            calls.initial,
+        )
+        self._dy, self._dstate, self._x = calls.dy, calls.dstate, calls.x
 
-    def run(self) -> None:
-        """All checks."""
+    def run(self, layouts: Sequence[str] = LAYOUTS) -> None:
+        """All checks; of views those in the layouts that are named."""
         with np.errstate(all="ignore"):
             self._forward_and_backward()
-            self._step()
-            self._reuse()
+            if self._sequential:
+                self._step()
+                self._step_again()
             self._without_tape()
-            self._layout()
+            for layout in layouts:
+                self._layout(layout)
             self._without_the_axis_of_one()
+            self._numbers()
             self._defaults()
             self._untouched()
 
-    def run_forward_and_backward(self) -> None:
-        """The first of the checks alone."""
+    def run_large(self) -> None:
+        """What is worth its time where the case is large."""
         with np.errstate(all="ignore"):
-            self._forward_and_backward()
+            self._forward_and_backward(again=False)
+            self._without_tape()
 
     def _called(self, check: str) -> str:
+        if not self._sequential:
+            check = "lengths, restart"
         return f"{check} {self._case.dtype}"
 
     def _where(self, *more: str) -> str:
-        return ", ".join([str(self._case.shape), *more])
+        return ", ".join([self._case.where, *more])
 
-    def _forward(self, *arguments: Any, **options: Any) -> tuple[Any, Any, Any]:
-        result = self._module.forward(*arguments, **options)
-        if not isinstance(result, tuple) or len(result) != 3:
-            raise TypeError("forward must return (y, state, tape)")
-        return result
+    @property
+    def _sequential(self) -> bool:
+        """Whether steps one by one give the same."""
+        return self._case.lengths is None and self._case.restart is None
 
     def _seeds(self, seed: str) -> dict[str, Any]:
         given = {"dy": self._dy, "dstate": self._dstate}
         return {name: given[name] for name in given if name in seed.split(" and ")}
 
-    def _forward_and_backward(self) -> None:
+    def _forward_and_backward(self, again: bool = True) -> None:
         s, case = self._s, self._case
         check = self._called("forward")
         tape = None
@@ -83,6 +97,8 @@ class ModuleCheck:
         if tape is None:
             return
         kept = self._backward("backward", tape, "")
+        if not again:
+            return
         # dy alone once more, now that dstate was there: what is left of it must not count.
         self._backward("tape twice", tape, " again")
         check = self._called("results kept")
@@ -122,45 +138,71 @@ class ModuleCheck:
                 expected = {name: array[t] for name, array in case.states.items()}
                 s.states(check, state, expected, case, self._where(f"step {t + 1}"))
 
-    def _reuse(self) -> None:
-        """A tape of other numbers gives its memory away, and cannot be used after that."""
-        s, case = self._s, self._case
-        check = self._called("reuse")
-        tape = None
-        with self._ledger.guard(check, s.output, case.bound, self._where()):
-            others = s.inputs(s.send({n: _moved(a) for n, a in case.inputs.items()}))
-            states = s.send({n: _moved(a) for n, a in case.initial.items()})
-            other, _, spent = self._forward(self._parameters, others, states)
-            before = s.runner.to_host(other).copy()
-            y, last, tape = self._forward(self._parameters, self._x, self._initial, reuse=spent)
-            s.results(check, y, last, case, self._where())
-            if s.runner.to_host(other).tobytes() != before.tobytes():
-                raise ValueError("reuse overwrites the y that the earlier forward returned")
-        if tape is None:
-            return
-        self._both("reuse", tape, self._where())
-        check = self._called("spent tape")
-        self._refused(
-            check,
-            "backward from a tape that was given to reuse is an error",
-            lambda: self._module.backward(self._parameters, spent, self._dy, self._dstate),
-        )
-        self._refused(
-            check,
-            "a tape cannot be given to reuse twice",
-            lambda: self._forward(self._parameters, self._x, self._initial, reuse=spent),
-        )
+    def _step_again(self) -> None:
+        """What was found out about arguments at one step is looked at again at the next."""
+        s, case, send = self._s, self._case, self._s.runner.to_device
+        check = self._called("step again")
 
-    def _refused(self, check: str, what: str, call: Any) -> None:
-        try:
-            call()
-        except (TypeError, ValueError, RuntimeError) as error:
-            clear, problem = bool(str(error)), "the error has no message"
-        except Exception as error:
-            clear, problem = False, f"{type(error).__name__} is no clear error: {error}"
-        else:
-            clear, problem = False, "it was accepted"
-        self._ledger.verdict(check, Label("", what), clear, self._where(problem))
+        def step(*arguments: Any) -> Any:
+            return self._module.step(*arguments)
+
+        params = s.send(case.parameters)
+        inputs = {name: array[0] for name, array in case.inputs.items()}
+        x, state = s.send(inputs), s.send(case.initial)
+        expected = {name: array[0] for name, array in case.states.items()}
+        half = slice(0, max(1, case.shape.B // 2))
+
+        def some(arrays: Arrays) -> dict[str, Any]:
+            return s.send({name: array[half] for name, array in arrays.items()})
+
+        def spread(arrays: Arrays) -> dict[str, Any]:
+            return {name: laid_out(array, "spread", send) for name, array in arrays.items()}
+
+        ways: list[tuple[str, Any, Any, bool]] = [
+            ("at first", x, state, False),
+            ("again", x, state, False),
+            ("fewer rows", some(inputs), some(case.initial), True),
+            ("all rows", x, state, False),
+            ("a view as x", spread(inputs), state, False),
+            ("views as states", x, spread(case.initial), False),
+            ("states in another order", x, _backwards(state), False),
+            ("inputs in another order", _backwards(x), state, False),
+        ]
+        for what, given, before, fewer in ways:
+            with self._ledger.guard(check, s.output, case.bound, self._where(what)):
+                found = step(params, s.inputs(given), before)
+                wanted = {n: a[half] if fewer else a for n, a in expected.items()}
+                s.states(check, found, wanted, case, self._where(what))
+        wrong: dict[str, tuple[str, Any]] = {
+            "x that is a list": ("x", lambda: step(params, [1.0], state)),
+            "state None": ("state", lambda: step(params, s.inputs(x), None)),
+            "a state that is a list": (
+                "state",
+                lambda: step(params, s.inputs(x), {n: [1.0] for n in state}),
+            ),
+            "states of fewer rows": (
+                "state",
+                lambda: step(params, s.inputs(x), {n: a[:0] for n, a in state.items()}),
+            ),
+        }
+        for what, (name, call) in wrong.items():
+            with self._ledger.guard(check, s.output, case.bound, self._where(what)):
+                step(params, s.inputs(x), state)
+                problem = refused(call, (name,))
+                label = Label("", f"{what} is an error")
+                self._ledger.verdict(check, label, not problem, self._where(problem))
+        other = {name: array * array.dtype.type(0.5) for name, array in case.parameters.items()}
+        with self._ledger.guard(check, s.output, case.bound, self._where("other numbers")):
+            fresh = step(s.send(other), s.inputs(x), state)
+            wanted = {name: s.runner.to_host(array).copy() for name, array in fresh.items()}
+            step(params, s.inputs(x), state)
+            for array, numbers in zip(params.values(), s.send(other).values(), strict=True):
+                array[...] = numbers
+            found = step(params, s.inputs(x), state)
+            s.states(check, found, wanted, case, self._where("other numbers, in place"))
+            params |= s.send(case.parameters)
+            found = step(params, s.inputs(x), state)
+            s.states(check, found, expected, case, self._where("other arrays"))
 
     def _without_tape(self) -> None:
         s, case = self._s, self._case
@@ -171,20 +213,55 @@ class ModuleCheck:
             if tape is not None:
                 raise TypeError("with tape=False forward must return None for the tape")
 
-    def _layout(self) -> None:
-        s, case = self._s, self._case
-        check = self._called("layout")
-        parameters = s.strided(case.parameters)
+    def _layout(self, layout: str) -> None:
+        """Every argument as a view; dicts backwards too."""
+        s, case, send = self._s, self._case, self._s.runner.to_device
+        check, where = self._called("layout"), self._where(layout)
+
+        def views(arrays: Arrays) -> dict[str, Any]:
+            names = reversed(arrays) if layout == "reversed" else iter(arrays)
+            return {name: laid_out(arrays[name], layout, send) for name in names}
+
+        given = {"lengths": case.lengths, "restart": case.restart}
+        options = views({n: a for n, a in given.items() if a is not None})
+        parameters = views(case.parameters)
+        x, initial = s.inputs(views(case.inputs)), views(case.initial)
         tape = None
-        with self._ledger.guard(check, s.output, case.bound, self._where()):
-            x = s.inputs(s.strided(case.inputs))
-            y, last, tape = self._forward(parameters, x, s.strided(case.initial))
-            s.results(check, y, last, case, self._where())
+        with self._ledger.guard(check, s.output, case.bound, where):
+            y, last, tape = self._module.forward(parameters, x, initial, **options)
+            s.results(check, y, last, case, where)
         if tape is not None:
-            with self._ledger.guard(check, s.labels.all_derived, case.bound, self._where()):
-                dy, dstate = s.strided_array(case.dy), s.strided(case.dstate)
+            with self._ledger.guard(check, s.labels.all_derived, case.bound, where):
+                dy, dstate = laid_out(case.dy, layout, send), views(case.dstate)
                 found = self._module.backward(parameters, tape, dy, dstate)
-                s.gradients(check, found, case.gradients[SEEDS[-1]], case, self._where())
+                s.gradients(check, found, case.gradients[SEEDS[-1]], case, where)
+        if self._sequential:
+            with self._ledger.guard(check, s.output, case.bound, where):
+                x = s.inputs(views({name: array[0] for name, array in case.inputs.items()}))
+                state = self._module.step(parameters, x, initial)
+                expected = {name: array[0] for name, array in case.states.items()}
+                s.states(check, state, expected, case, f"{where}, step 1")
+
+    def _numbers(self) -> None:
+        """A scalar may be a number of Python's or NumPy's, and its gradient is taken from it."""
+        s, case = self._s, self._case
+        scalars = [n for n in s.form.parameters if not s.form.shape(n)]
+        check = self._called("numbers")
+        for kind, convert in (("Python", float), ("NumPy", np.dtype(case.dtype).type)):
+            if not scalars:
+                return
+            where = self._where(f"scalars of {kind}")
+            given = self._parameters | {n: convert(case.parameters[n]) for n in scalars}
+            with self._ledger.guard(check, s.output, case.bound, where):
+                y, last, tape = self._forward(given, self._x, self._initial)
+                s.results(check, y, last, case, where)
+                found = self._module.backward(given, tape, self._dy, self._dstate)
+                s.gradients(check, found, case.gradients[SEEDS[-1]], case, where)
+                if self._sequential:
+                    x = s.inputs({name: array[0] for name, array in self._inputs.items()})
+                    state = self._module.step(given, x, self._initial)
+                    expected = {name: array[0] for name, array in case.states.items()}
+                    s.states(check, state, expected, case, f"{where}, step 1")
 
     def _without_the_axis_of_one(self) -> None:
         """What is one number for each row may be (T, B) too, and so is its gradient then."""
@@ -240,22 +317,20 @@ class ModuleCheck:
             *((f"x {n!r}", self._inputs[n], a) for n, a in case.inputs.items()),
             *((f"state[{n!r}]", self._initial[n], a) for n, a in case.initial.items()),
             ("dy", self._dy, case.dy),
+            *((n, self._calls.options[n], getattr(case, n)) for n in self._calls.options),
             *((f"dstate[{n!r}]", self._dstate[n], a) for n, a in case.dstate.items()),
         ]
         changed = [name for name, now, was in pairs if host(now).tobytes() != was.tobytes()]
         self._ledger.verdict(
             self._called("inputs untouched"),
-            Label("", "params, x, state, dy and dstate are as they were, bit for bit"),
+            Label("", "every argument is as it was, bit for bit"),
             not changed,
             self._where(f"changed: {', '.join(changed)}"),
         )
 
 
-def _moved(array: Array) -> Array:
-    """Other numbers of the same kind: every axis but the last, turned by one."""
-    moved: Array = np.roll(array, 1, axis=tuple(range(array.ndim - 1)))
-    moved *= array.dtype.type(0.75)
-    return moved
+def _backwards(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: arrays[name] for name in reversed(arrays)}
 
 
 def _close(found: Array, expected: Array, bound: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.targets.target import Runner
 from lstmgen.verification.cases import Array, Arrays, Case, Gradient
+from lstmgen.verification.coverage import Coverage, Recorded
 from lstmgen.verification.labels import Label, Labels
 from lstmgen.verification.ledger import Ledger
 
@@ -24,15 +26,30 @@ numbers are.  float64 has the digits to do without.
 
 
 class Session:
-    """A module, the ledger that its results go to, and the labels of the cell."""
+    """A module, the ledger that its results go to, and the labels of the cell.
 
-    def __init__(self, form: NormalForm, labels: Labels, runner: Runner, ledger: Ledger) -> None:
+    With `coverage`, that is told which statements of the module are run.
+    """
+
+    def __init__(
+        self,
+        form: NormalForm,
+        labels: Labels,
+        runner: Runner,
+        ledger: Ledger,
+        coverage: Coverage | None = None,
+    ) -> None:
         self.form = form
         self.labels = labels
         self.runner = runner
-        self.module = runner.module
+        self.module = Recorded(runner.module, coverage) if coverage else runner.module
+        self._coverage = coverage
         self.ledger = ledger
         self.output = labels.values[form.output]
+
+    def recording(self) -> AbstractContextManager[None]:
+        """Where the module runs though none of its functions is called by name."""
+        return self._coverage.recording() if self._coverage else nullcontext()
 
     def inputs(self, arrays: Any) -> Any:
         """What the module takes as x: the array of the one input, or a dict of several."""
@@ -121,10 +138,13 @@ class Session:
 
 
 def _floor(case: Case, arrays: Iterable[Array]) -> float:
-    """The least scale of arrays of one kind."""
+    """The least scale of arrays of one kind; what is less has no digits, or is none at all."""
+    limits = np.finfo(case.dtype)
+    least = float(limits.tiny / limits.eps)
     if case.dtype != "float32":
-        return 0.0
-    return _SHARE * max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
+        return least
+    largest = max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
+    return max(least, _SHARE * largest)
 
 
 def _dict(value: Any, what: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from lstmgen import targets
 from lstmgen.errors import VerificationError
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.stages import Stages
-from lstmgen.targets.target import Runner, Target
+from lstmgen.targets.target import Runner, Target, module_text
 from lstmgen.verification.cases import (
     BOUNDS,
     Case,
@@ -19,15 +20,23 @@ from lstmgen.verification.cases import (
     shapes,
 )
 from lstmgen.verification.contract import ContractCheck
+from lstmgen.verification.coverage import Coverage
 from lstmgen.verification.derivation import check_derivation
-from lstmgen.verification.labels import Labels
+from lstmgen.verification.labels import Label, Labels
 from lstmgen.verification.large import LargeCheck
+from lstmgen.verification.layouts import LAYOUTS
 from lstmgen.verification.ledger import Ledger, Stopped
 from lstmgen.verification.module import ModuleCheck
-from lstmgen.verification.points import Shape
+from lstmgen.verification.points import CALM_RANGES, Shape, shape_for
+from lstmgen.verification.refusals import RefusalCheck
 from lstmgen.verification.report import Check, Report
+from lstmgen.verification.sequences import sequences
 from lstmgen.verification.session import Session
-from lstmgen.verification.wide import wide_cases
+from lstmgen.verification.tapes import TapeCheck
+from lstmgen.verification.wide import enlarged, many_rows
+
+_POOL = (4, 1, 4, 3)  # the T, B, H, D of the sequences that long ones are made of
+_WIDE = 20  # rows from which on forward and backward alone are run
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the part of the work that is done, from 0 to 1."""
@@ -42,12 +51,14 @@ class Bench:
         form: the cell's normal form.
         cases: those at which the module was checked, from the smallest sizes to the largest.
         make: another case, by its shape and dtype.
+        sequences: small cases with lengths and restarts.
     """
 
     session: Session
     form: NormalForm
     cases: Sequence[Case]
     make: Callable[[Shape, str], Case]
+    sequences: Sequence[Case] = ()
 
 
 class Verifier:
@@ -81,11 +92,54 @@ class Verifier:
 
     @cached_property
     def _wide(self) -> list[Case]:
+        """The first case with many rows and units, and long ones."""
         if self._quick:
             return []
-        form = self.cell.normal_form
-        first = [case for case in self.cases() if case.shape == self._shapes[0]]
-        return [wide for case in first for wide in wide_cases(case, form, self.target.sizes)]
+        form, sizes, found = self.cell.normal_form, self.target.sizes, []
+        for case in [case for case in self.cases() if case.shape == self._shapes[0]]:
+            found += [many_rows(case, times) for times in sizes.batches]
+            for rows, units in sizes.enlarged:
+                found.append(enlarged(many_rows(case, rows), form, units))
+        for dtype in self._dtypes:
+            for steps, rows, units in sizes.long:
+                base = self._long(steps, dtype)
+                if base is not None:
+                    found.append(enlarged(many_rows(base, rows), form, units))
+        return found
+
+    def _long(self, steps: int, dtype: str) -> Case | None:
+        """Two rows of many steps; None where no point stays in the range of numbers so long."""
+        shape = shape_for(self.cell.normal_form, steps, 2, 2, 1)
+        try:
+            return self._maker.make(shape, dtype, CALM_RANGES)
+        except VerificationError:
+            return None
+
+    @cached_property
+    def _pools(self) -> dict[str, list[Case] | None]:
+        """By dtype, short sequences of which long ones are made."""
+        if not self.target.sequences:
+            return {}
+        shape = shape_for(self.cell.normal_form, *_POOL)
+        return {dtype: self._maker.make_pool(shape, dtype) for dtype in self._dtypes}
+
+    @cached_property
+    def _sequences(self) -> list[Case]:
+        """With lengths, restarts and both; small ones first."""
+        found, form = [], self.cell.normal_form
+        sizes = self.target.sizes.sequences
+        for pool in self._pools.values():
+            if pool is not None:
+                both = sequences(pool, 9, 8, 1, lengths=True, restart=True)
+                found += [both, sequences(pool, _POOL[0], 12, 2, lengths=True, restart=False)]
+                if not self._quick:
+                    found.append(sequences(pool, 7, 6, 3, lengths=False, restart=True))
+        for pool in self._pools.values():
+            if pool is not None and not self._quick:
+                for steps, rows, units in sizes:
+                    both = sequences(pool, steps, rows, 4, lengths=True, restart=True)
+                    found.append(enlarged(both, form, units))
+        return found
 
     @cached_property
     def _large(self) -> dict[str, Case | None]:
@@ -129,23 +183,78 @@ class Verifier:
         puts them together.
         """
         ledger = Ledger(runner.to_host, stop)
-        session = Session(self.cell.normal_form, self._labels, runner, ledger)
+        # Without parameters what a module says of them cannot run.
+        whole = not self._quick and bool(self.cell.normal_form.parameters)
+        coverage = Coverage(runner.module, self.target.machine) if whole else None
+        if coverage is not None:
+            self._load_again(runner, coverage)
+        session = Session(self.cell.normal_form, self._labels, runner, ledger, coverage)
         count = len(self._shapes) * len(self._dtypes)
         try:
             for k, case in enumerate(self.cases()):
                 if progress:
                     progress(f"running the module, {case}", k / count)
-                ModuleCheck(session, case).run()
-            for case in self._wide:
-                ModuleCheck(session, case).run_forward_and_backward()
+                first = case.shape == self._shapes[0]
+                ModuleCheck(session, case).run(LAYOUTS if first else (LAYOUTS[k % len(LAYOUTS)],))
+            self._check_tapes(session)
+            self._check_large_sizes(session)
+            for dtype, pool in self._pools.items():
+                if pool is None:
+                    what = "left out: the equations cannot be evaluated with states of zeros"
+                    ledger.verdict(f"no lengths, restart {dtype}", Label("", what), True, "")
             for dtype, large in self._large.items():
                 LargeCheck(session, dtype, large).run()
-            form = self.cell.normal_form
-            self.target.extra_checks(Bench(session, form, list(self.cases()), self._make))
+            self.target.extra_checks(self._bench(session))
             ContractCheck(session).run()
+            if coverage is not None and coverage.known:
+                _never_run(ledger, "", coverage.never())
+                self._check_text(runner, ledger)
         except Stopped:
             pass
         return self._report(runner, tuple(ledger.checks()))
+
+    def _check_large_sizes(self, session: Session) -> None:
+        """What is made of small cases: long sequences, with lengths and restarts, many rows."""
+        for case in self._sequences:
+            if case.shape.B < _WIDE:
+                ModuleCheck(session, case).run()
+                TapeCheck(session, case, ()).run()
+            else:
+                ModuleCheck(session, case).run_large()
+        for case in self._wide:
+            ModuleCheck(session, case).run_large()
+
+    def _check_text(self, runner: Runner, ledger: Ledger) -> None:
+        """Everything again that is computed, by a module whose compiled text counts what runs."""
+        counters = self.target.counters(runner)
+        if counters is None:
+            return
+        session = Session(self.cell.normal_form, self._labels, counters.runner, ledger)
+        for case in self.cases():
+            ModuleCheck(session, case).run(LAYOUTS[:1])
+        self._check_large_sizes(session)
+        self.target.extra_checks(self._bench(session))
+        _never_run(ledger, " compiled", counters.never())
+
+    def _bench(self, session: Session) -> Bench:
+        small = [case for case in self._sequences if case.shape.B < _WIDE]
+        return Bench(session, self.cell.normal_form, list(self.cases()), self._make, small)
+
+    def _load_again(self, runner: Runner, coverage: Coverage) -> None:
+        """What runs while a module is loaded, decorators say, counts too."""
+        text = module_text(runner.module)
+        if text:
+            with suppress(Exception), coverage.recording():
+                self.target.load({f"{runner.module.CELL}.py": text}, runner.device)
+
+    def _check_tapes(self, session: Session) -> None:
+        """In each dtype with tapes of other sizes and of the other dtype; then all refusals."""
+        cases = list(self.cases())
+        for first in [case for case in cases if case.shape == self._shapes[0]]:
+            same = [case for case in cases if case.dtype == first.dtype]
+            other = [c for c in cases if c.shape == first.shape and c.dtype != first.dtype]
+            TapeCheck(session, first, (*same[1:], *other)).run()
+            RefusalCheck(session, first).run()
 
     def verify(self, runner: Runner, progress: Progress | None = None) -> Report:
         """The derivation, then the module, then what its target finds in it without running it."""
@@ -184,6 +293,15 @@ class Verifier:
             checks,
             note=runner.note,
         )
+
+
+def _never_run(ledger: Ledger, what: str, lines: Iterable[str]) -> None:
+    """A failed line for each statement that no check has run, or one that there is none."""
+    found = [*lines]
+    for line in found:
+        ledger.verdict("never run", Label("", line), False, "no check runs this statement")
+    if not found:
+        ledger.verdict("never run", Label("", f"no{what} statement"), True, "")
 
 
 def _compared(checks: Sequence[Check]) -> tuple[Check, ...]:

@@ -1,4 +1,4 @@
-"""Cases of large sizes, made of small ones: references for them that cost nothing."""
+"""Cases of large sizes, made of small ones: references for them that cost little or nothing."""
 
 from __future__ import annotations
 
@@ -8,17 +8,51 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmgen.form.normal_form import NormalForm
-from lstmgen.targets.target import Sizes
 from lstmgen.verification.cases import Array, Arrays, Case, Gradient
 
 
-def wide_cases(case: Case, form: NormalForm, sizes: Sizes) -> list[Case]:
-    """Sizes from which modules of a target work in other ways."""
-    cases = [case.repeated(times) for times in sizes.batches]
-    if sizes.enlarged is not None:
-        rows, units = sizes.enlarged
-        cases.append(enlarged(case.repeated(rows), form, units))
-    return cases
+def many_rows(case: Case, times: int) -> Case:
+    """The case with each row of the batch so many times, in a random order of rows.
+
+    The copies have losses of different sizes, which are `times` together, so that no two rows have
+    the same gradients, and the sums over the batch are `times` as large.
+    """
+    random = np.random.default_rng((times, case.shape.T))
+    half = random.integers(-6, 7, (case.shape.B, times // 2)) / 8
+    sizes = 1 + np.concatenate([half, -half, np.zeros((case.shape.B, times % 2))], axis=1)
+    order = random.permutation(case.shape.B * times)
+    rows, weights = order // times, sizes.reshape(-1)[order]
+
+    def copied(array: Array, axis: int, weighted: bool = False) -> Array:
+        found = np.take(array, rows, axis)
+        if weighted:
+            found = found * weights.reshape([-1 if k == axis else 1 for k in range(found.ndim)])
+        return found.astype(array.dtype, copy=False)
+
+    def all_copied(arrays: Arrays, axis: int, weighted: bool = False) -> Arrays:
+        return {name: copied(array, axis, weighted) for name, array in arrays.items()}
+
+    return replace(
+        case,
+        shape=replace(case.shape, B=case.shape.B * times),
+        inputs=all_copied(case.inputs, 1),
+        initial=all_copied(case.initial, 0),
+        dy=copied(case.dy, 1, weighted=True),
+        dstate=all_copied(case.dstate, 0, weighted=True),
+        y=copied(case.y, 1),
+        states=all_copied(case.states, 1),
+        last=all_copied(case.last, 0),
+        gradients={
+            seed: Gradient(
+                {name: array * times for name, array in gradient.parameters.items()},
+                all_copied(gradient.inputs, 1, weighted=True),
+                all_copied(gradient.initial, 0, weighted=True),
+            )
+            for seed, gradient in case.gradients.items()
+        },
+        lengths=None if case.lengths is None else copied(case.lengths, 0),
+        restart=None if case.restart is None else copied(case.restart, 1),
+    )
 
 
 def enlarged(case: Case, form: NormalForm, times: int) -> Case:

@@ -163,8 +163,10 @@ class Function:
             )
 
     def _check_guards(self, args: Sequence[Any]) -> None:
+        looked_at = set()  # several arguments may be views of one array
         for position, value in enumerate(args):
-            if isinstance(value, ndarray):
+            if isinstance(value, ndarray) and id(value._allocation) not in looked_at:
+                looked_at.add(id(value._allocation))
                 damage = value._allocation.damage()
                 if damage:
                     raise KernelError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import itertools
+import linecache
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +13,8 @@ from typing import Any
 from .module import EmulatedCuPy, emulated_cupy
 
 __all__ = ["load_module"]
+
+_SERIAL = itertools.count(1)
 
 
 def load_module(
@@ -32,7 +36,9 @@ def load_module(
         name = name or path.stem
     else:
         name = name or "generated"
-        text, file = source, f"<{name}>"
+        text, file = source, f"<lstmgen {name} {next(_SERIAL)}>"
+        # Tracebacks and the verification show the generated lines.
+        linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     stand_in = cupy if cupy is not None else emulated_cupy()
     module = ModuleType(name)
     module.__file__ = file

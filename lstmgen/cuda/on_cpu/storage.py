@@ -25,6 +25,8 @@ _LEAST_GUARD = 16 << 10
 _LARGEST_GUARD = 1 << 20
 _INTEGER = 0xA5
 _NUMBERS = itertools.count()
+_memcmp = ctypes.CDLL(None).memcmp
+_memcmp.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t)
 
 
 class Allocation:
@@ -46,6 +48,7 @@ class Allocation:
         self._after = raw[start + size : start + size + guard].data
         self._before[:] = self._after[:] = self._pattern
         self._sanitize = sanitize
+        self._zones = (self.address - guard, self.address + size)
         if sanitize:
             zones = ((self.address - guard, guard), (self.address + size, guard))
             _poison(zones, True)
@@ -61,7 +64,8 @@ class Allocation:
 
     def damage(self) -> str:
         """What was written into the guard zones, or an empty string; the zones are restored."""
-        if self._sanitize:
+        size = len(self._pattern)
+        if self._sanitize or not any(_memcmp(zone, self._pattern, size) for zone in self._zones):
             return ""
         found = []
         if (first := _first_difference(self._after.tobytes(), self._pattern)) is not None:

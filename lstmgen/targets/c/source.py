@@ -116,6 +116,11 @@ class CSource:
     def scalars(self) -> dict[str, str]:
         return {p: self.naming.member(p, "parameter") for p in self.form.scalars}
 
+    @property
+    def transposes_forward(self) -> bool:
+        """Whether the forward pass multiplies by a transposed weight."""
+        return any(f.transposed for matrix in self.matrices("forward") for f in matrix.factors)
+
     def packing(self, which: str) -> Iterator[str]:
         """What says where the blocks of the matrices of a pass are, and packs them."""
         for matrix in self.matrices(which):
@@ -149,6 +154,11 @@ class CSource:
             rows = self.size(self.form.weights[parameter].rows)
             return f"{rows} * ({self.block(parameter, 0)[0]})"
         return self.size(self.form.vectors[parameter]) if parameter in self.form.vectors else "1"
+
+    @property
+    def unpacked_ways(self) -> frozenset[bool]:
+        """Whether gradients are of blocks as they are (False), of transposed ones, or of both."""
+        return frozenset(block.transposed for o in self.program.outers for block in o.blocks)
 
     def unpacking(self) -> Iterator[str]:
         for o in self.program.outers:

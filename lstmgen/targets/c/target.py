@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from lstmgen.errors import UsageError
 from lstmgen.targets.requirement import Requirement, package
-from lstmgen.targets.target import Files, Option, Sizes, Target, execute, module_name
+from lstmgen.targets.target import (
+    Counters,
+    Files,
+    Option,
+    Runner,
+    Sizes,
+    Target,
+    execute,
+    module_name,
+)
 
 if TYPE_CHECKING:
     from lstmgen.stages import Stages
+    from lstmgen.verification.verifier import Bench
 
 __all__ = ["CTarget"]
 
@@ -44,8 +54,13 @@ class CTarget(Target):
             "forward: no backward; step: nothing but a step for streaming.",
         ),
     )
-    # More rows than a chunk, and more terms than a sum has at a time; units that fill vectors.
-    sizes = Sizes(batches=(40, 150), enlarged=(40, 16))
+    # More rows than a chunk; units that fill vectors; more terms than a sum has at a time.
+    machine = frozenset(
+        "_library _Library _compiler _processor _cache _compiled _unlock".split()
+        + "_as_known _data _bytes".split()
+    )
+    # Of rows of a weight as they lie, whole vectors and what is left over.
+    sizes = Sizes(more=((2, 2, 19, 21),), batches=(40, 200), enlarged=((40, 16), (2, 128)))
 
     def render(self, cell: Stages, options: Mapping[str, str]) -> str:
         """The text of a cell's Python module."""
@@ -98,7 +113,19 @@ class CTarget(Target):
         from lstmgen.verification.quick import check_module
 
         program = self.plan(cell, self.settle({})).c.program
-        return check_module(cell, self.runner(interpreted(cell, program)))
+        return check_module(cell, self.runner(interpreted(cell, program)), sequences=False)
+
+    def extra_checks(self, bench: Bench) -> None:
+        """What only this target has: rows that are shared among threads, sizes beyond its own."""
+        from lstmgen.targets.c.checks import check_threads
+
+        check_threads(bench)
+
+    def counters(self, runner: Runner) -> Counters | None:
+        """The module with counters in its C text."""
+        from lstmgen.targets.c.counting import counters
+
+        return counters(self, runner)
 
     def load(self, files: Files, device: str, folder: Path | None = None) -> types.ModuleType:
         """Run the module; its C text is the one among the files, wherever they lie."""

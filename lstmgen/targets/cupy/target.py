@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmgen.targets.requirement import Requirement
-from lstmgen.targets.target import Files, Inspection, Runner, Sizes, Target
+from lstmgen.targets.target import Counters, Files, Inspection, Runner, Sizes, Target
 
 if TYPE_CHECKING:
     from lstmgen.stages import Stages
@@ -26,7 +26,8 @@ class CupyTarget(Target):
     devices = ("cuda", "cpu")
     # More units than a warp has threads, by one, or than some loads of 16 bytes take; and fewer
     # rows than on a CPU, as the kernels may be emulated.
-    sizes = Sizes(more=((2, 9, 33, 5),))
+    sizes = Sizes(more=((2, 9, 33, 5),), sequences=((60, 40, 16), (3, 4400, 16)))
+    machine = frozenset({"_kernel", "_multiprocessors"})
     imports = frozenset({"cupy", "cupyx"})
 
     def render(self, cell: Stages, options: Mapping[str, str]) -> str:
@@ -89,6 +90,12 @@ class CupyTarget(Target):
         from lstmgen.targets.cupy.device_check import check_device
 
         check_device(bench)
+
+    def counters(self, runner: Runner) -> Counters | None:
+        """The module with counters in its kernels, on the CPU."""
+        from lstmgen.targets.cupy.counting import counters
+
+        return counters(self, runner)
 
     def inspect(self, runner: Runner) -> Inspection:
         """Compile the kernels by NVRTC."""
