@@ -107,7 +107,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         contenders=tuple(name for name in KINDS if name in named or name == "ours"),
         effort=Effort(5, 0.005, 1.0) if options.quick else Effort(11, 0.01, 2.0),
         memory_sizes=tuple(memory),
-        memory_cells=cells[: 1 if options.quick else 4],
+        memory_cells=cells[: 1 if options.quick else 2],
         quick=options.quick,
         thread_sizes=threads,
     )

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,23 +50,23 @@ def _measure(cell: str, names: str, rounds: int) -> list[dict[str, Any]]:
     kinds = [k for k in (KINDS["ours"], KINDS["torch"]) if k.missing() is None and k.computes(cell)]
     for name in names:
         problem = make_problem(cell, shapes, SIZES[name], "float32")
-        calls = {}
+        # One contender after the other, as torch's second thread goes on spinning for a while.
+        samples = {}
         for kind in kinds:
             made = kind.make(problem)
-            for threads in (1, 2):
 
-                def call(made: Any = made, kind: str = kind.name, threads: int = threads) -> Any:
-                    if kind == "torch":
-                        import torch
+            def call(threads: int, made: Any = made, kind: str = kind.name) -> Any:
+                if kind == "torch":
+                    import torch
 
-                        torch.set_num_threads(threads)
-                    else:
-                        made.module.set_threads(threads)
-                    return made.train()
+                    torch.set_num_threads(threads)
+                else:
+                    made.module.set_threads(threads)
+                return made.train()
 
-                calls[f"{kind.name} {threads}"] = call
-        # Threads are set anew with each call, so that all can be timed in turn.
-        for key, samples in in_turn(calls, Effort(rounds, 0.02, 3.0)).items():
+            calls = {f"{kind.name} {n}": partial(call, n) for n in (1, 2)}
+            samples |= in_turn(calls, Effort(rounds, 0.02, 3.0))
+        for key, seconds in samples.items():
             contender, _, threads = key.partition(" ")
             records.append(
                 {
@@ -73,7 +74,7 @@ def _measure(cell: str, names: str, rounds: int) -> list[dict[str, Any]]:
                     "size": name,
                     "contender": contender,
                     "threads": int(threads),
-                    "seconds": spread(samples),
+                    "seconds": spread(seconds),
                 }
             )
     return records

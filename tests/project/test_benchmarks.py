@@ -353,7 +353,7 @@ def test_options_choose_cells_sizes_and_contenders_and_ours_always_runs() -> Non
     assert full.sizes == tuple(SIZES) and full.contenders == USUAL
     assert quick.effort.rounds < full.effort.rounds
     assert plan("--contenders", "all").contenders == tuple(KINDS)
-    assert quick.memory_cells == ("lstm",) and full.memory_cells == CELLS[:4]
+    assert quick.memory_cells == ("lstm",) and full.memory_cells == CELLS[:2]
     assert full.thread_sizes == ("c", "d", "e", "f") and not quick.thread_sizes
     assert plan("--cells", "rnn", "--quick").memory_cells == ("rnn",)
 
