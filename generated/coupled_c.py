@@ -92,7 +92,7 @@ _SCALAR_INPUTS = ()
 
 
 def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
-    """Parameters to start training from.
+    """Parameters to start training from: a dict of arrays with the shapes that `PARAMETERS` shows.
 
     Matrices and per-unit parameters are uniform in ±1/sqrt(hidden_size), as in torch.nn; scalars
     are 1.
@@ -103,9 +103,6 @@ def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
         seed: of the random numbers; None for different ones each time.
         dtype: "float32" or "float64".
 
-    Returns:
-        dict of the parameters' names to np arrays, with the shapes that `PARAMETERS` shows.
-
     Raises:
         ValueError, TypeError: a size that is no positive whole number, or another dtype.
     """
@@ -114,10 +111,9 @@ def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
     D = _size("input_size", input_size)
     bound = H**-0.5
     random = np.random.default_rng(seed)
-    shapes = _shapes(H, D)
     return {
         name: np.asarray(random.uniform(-bound, bound, shape) if shape else 1.0, dtype)
-        for name, shape in shapes.items()
+        for name, shape in _shapes(H, D).items()
     }
 
 
@@ -460,9 +456,8 @@ def _compiled(letter):
 # Calls
 
 
-@functools.lru_cache(maxsize=256)
 def _sizes(*sizes):
-    """T, the rows of this call, those of the batch, and the cell's sizes; C only reads it."""
+    """T, the rows of this call, those of the batch, and the cell's sizes."""
     for name, size in zip(("T", "B", "B", *SIZES), sizes, strict=True):
         if size >= 2**31:
             raise ValueError(f"{name}: expected less than 2**31, got {size}")
@@ -576,7 +571,12 @@ class _Ready:
             and all(map(operator.is_, params.values(), self.params))
         ):
             return None
-        arrays = [x, *state.values()]
+        if len(INPUTS) == 1:
+            arrays = [x, *state.values()]
+        elif type(x) is dict and (*x,) == INPUTS:
+            arrays = [*x.values(), *state.values()]
+        else:
+            return None
         for array in arrays:
             if type(array) is not np.ndarray:
                 return None
@@ -655,11 +655,21 @@ def _taken(reuse, key):
 
 def _check_inputs(x, lead, known, dtype):
     """The inputs in order as arrays of (T, B, size), or (B, size), and their T and B."""
-    extents = ("T", "B")[-lead:]
-    if isinstance(x, np.ndarray) and x.ndim == lead + 1:
-        extents = x.shape[:-1]
-    _check_array("x", x, (*extents, known[_INPUT_SIZES[0]]), dtype)
-    return ({INPUTS[0]: x}, *extents)
+    if len(INPUTS) == 1 and not _SCALAR_INPUTS and isinstance(x, np.ndarray) and x.ndim == lead + 1:
+        _check_array("x", x, (*x.shape[:-1], known[_INPUT_SIZES[0]]), dtype)
+        return ({INPUTS[0]: x}, *x.shape[:-1])
+    found, extents = {}, ("T", "B")[-lead:]
+    for name, size in zip(INPUTS, _INPUT_SIZES, strict=True):
+        label = "x" if len(INPUTS) == 1 else f"x[{name!r}]"
+        value = x if len(INPUTS) == 1 else x[name]
+        if name not in _SCALAR_INPUTS:
+            _check_array(label, value, (*extents, known[size]), dtype)
+        elif isinstance(value, np.ndarray) and value.ndim == lead:
+            _check_array(label, value, extents, dtype)
+        else:
+            _check_array(label, value, (*extents, 1), dtype)
+        found[name], extents = value, value.shape[:lead]
+    return (found, *extents)
 
 
 def _check_state(name, state, B, known, dtype):
@@ -679,7 +689,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def _params(params, dtype=None, **known):
-    """What `_check_params` gives: what is right is found to be right quickly."""
+    """The parameters in order, as arrays, their sizes and their dtype; what is right passes quickly."""
     if isinstance(params, dict) and (*params,) == _NAMES:
         values = [*params.values()]
         if (
@@ -689,8 +699,24 @@ def _params(params, dtype=None, **known):
             and [v.dtype for v in values] == [values[0].dtype] * len(values)
         ):
             shapes = tuple([v.shape for v in values])
-            return params, _extents(shapes, tuple(known.items())), values[0].dtype
-    return _check_params(params, dtype, **known)
+            return params, _extents(shapes, **known), values[0].dtype
+    sizes, dtype = _check_params(params, dtype, **known)
+    return {name: params[name] for name in PARAMETERS}, sizes, dtype
+
+
+def _check_key(name, key, wanted):
+    """Raise unless sizes and dtype are those of a tape."""
+    if key != wanted:
+        raise ValueError(f"{name}: expected T, B, {', '.join(SIZES)}, dtype = {wanted}, got {key}")
+
+
+def _check_lengths(lengths, T, B):
+    """The lengths as an array of whole numbers from 0 to T, one for each row."""
+    found = np.asarray(lengths)
+    whole = found.shape == (B,) and (found.dtype.kind in "iu" or B == 0)
+    if not whole or found.min(initial=0) < 0 or found.max(initial=0) > T:
+        raise ValueError(f"lengths: expected {B} whole numbers from 0 to {T}, got {lengths!r}")
+    return found.astype(np.int64)
 
 
 def _dtype(dtype, name="dtype"):
@@ -721,20 +747,24 @@ def _check_array(name, value, shape, dtype):
     if value.ndim != len(shape) or any(n != m for n, m in extents if not isinstance(n, str)):
         raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
     if value.dtype != dtype:
-        like = "" if dtype == bool else " like the parameters'"
-        raise TypeError(f"{name}: expected dtype {dtype}{like}, got {value.dtype}")
+        raise TypeError(f"{name}: expected dtype {dtype}, got {value.dtype}")
 
 
-def _check_names(name, given, names):
-    """Raise unless `given` is a dict with just these names."""
-    known = ", ".join(names)
+def _check_names(name, given, keys):
+    """Raise unless `given` is a dict with just these keys."""
     if not isinstance(given, dict):
-        raise TypeError(f"{name}: expected a dict of {known}, got {type(given).__name__}")
-    for key in [*names, *given]:
-        if key not in given:
-            raise ValueError(f"{name}: {key} is missing; expected {known}")
-        if key not in names:
-            raise ValueError(f"{name}: {key!r} is unknown; expected {known}")
+        raise TypeError(f"{name}: expected a dict of {', '.join(keys)}, got {type(given).__name__}")
+    for key in [*keys, *given]:
+        if key not in given or key not in keys:
+            problem = f"{key} is missing" if key in keys else f"{key!r} is unknown"
+            raise ValueError(f"{name}: {problem}; expected {', '.join(keys)}")
+
+
+def _check_arrays(name, given, shapes, dtype):
+    """Raise unless `given` is a dict of arrays with just these names and shapes."""
+    _check_names(name, given, shapes)
+    for key, shape in shapes.items():
+        _check_array(f"{name}['{key}']", given[key], shape, dtype)
 
 
 def _check_tape(name, tape):
@@ -745,68 +775,40 @@ def _check_tape(name, tape):
         raise ValueError(f"{name}: this tape was given to reuse before and is spent")
 
 
-def _check_key(name, key, wanted):
-    """Raise unless sizes and dtype are those of a tape."""
-    if key != wanted:
-        raise ValueError(f"{name}: expected T, B, {', '.join(SIZES)}, dtype = {wanted}, got {key}")
-
-
-def _check_lengths(lengths, T, B):
-    """The lengths as an array of whole numbers from 0 to T, one for each row."""
-    found = np.asarray(lengths)
-    if found.shape != (B,) or (B and found.dtype.kind not in "iu"):
-        kind = f"{found.dtype} of shape {found.shape}"
-        raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
-    if B and not 0 <= found.min() <= found.max() <= T:
-        raise ValueError(f"lengths: expected 0 to {T}, got {found.min()} to {found.max()}")
-    return found.astype(np.int64)
-
-
 def _check_params(params, dtype=None, **known):
-    """The parameters in order, scalars as arrays; their sizes; the dtype of all of them.
-
-    `known` are sizes, and `dtype` is that of x, which no parameter may tell.
-    """
+    """The sizes and the dtype that parameters have; `known` and `dtype` are what none may tell."""
     _check_names("params", params, PARAMETERS)
-    kinds = ((k, v.dtype) for k, v in params.items() if isinstance(v, (np.ndarray, np.generic)))
-    first, dtype = next(kinds, (None, dtype))
-    dtype = _dtype(dtype, f"params['{first}']" if first else "params and x")
-    arrays = {}
-    for key, shape in PARAMETERS.items():
-        value = params[key]
-        _check_array(f"params['{key}']", value, shape, dtype)
-        arrays[key] = value
-    shapes = tuple(value.shape for value in arrays.values())
-    return arrays, _extents(shapes, tuple(known.items())), dtype
+    dtype = next((v.dtype for v in params.values() if isinstance(v, np.ndarray)), dtype)
+    _check_arrays("params", params, PARAMETERS, dtype)
+    shapes = tuple(params[key].shape for key in PARAMETERS)
+    return _extents(shapes, **known), _dtype(dtype, "params")
 
 
 @functools.lru_cache(maxsize=64)
-def _extents(shapes, known):
+def _extents(shapes, **known):
     """The sizes, each as most shapes have it; raise for the parameter that disagrees."""
-    sizes = dict(known)
-    while len(sizes) < len(SIZES):
-        votes = {}
-        for symbol, extent in zip(sum(PARAMETERS.values(), ()), sum(shapes, ())):
-            parts = symbol.split("+")
-            new = [part for part in parts if part not in sizes]
+    extents = {}  # that each symbol, such as H or H+D, has
+    for symbol, extent in zip(sum(PARAMETERS.values(), ()), sum(shapes, ())):
+        extents.setdefault(symbol, []).append(extent)
+    while len(known) < len(SIZES):
+        for symbol in sorted(extents, key=len):  # what stands alone first
+            new = [part for part in symbol.split("+") if part not in known]
             if len(set(new)) == 1:
-                rest = extent - sum(sizes.get(part, 0) for part in parts)
-                votes.setdefault((len(parts), new[0]), []).append(rest // len(new))
-        # Where a size stands alone says more than what a sum leaves over.
-        plainest = min(votes)
-        sizes[plainest[1]] = max(votes[plainest], key=votes[plainest].count)
-    found = tuple(sizes[size] for size in SIZES)
-    for (key, wanted), shape in zip(_shapes(*found).items(), shapes):
+                most = max(extents[symbol], key=extents[symbol].count)
+                rest = most - sum(known.get(part, 0) for part in symbol.split("+"))
+                known[new[0]] = rest // len(new)
+    sizes = tuple(known[size] for size in SIZES)
+    for (key, wanted), shape in zip(_shapes(*sizes).items(), shapes):
         if shape != wanted or min(shape, default=1) < 1:
             expected = f"shape {PARAMETERS[key]} = {wanted}"
             raise ValueError(f"params['{key}']: expected {expected}, got {shape}")
-    return found
+    return sizes
 
 
 def _shapes(*sizes):
     """The shape of each parameter."""
     known = dict(zip(SIZES, sizes))
     return {
-        name: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
-        for name, symbols in PARAMETERS.items()
+        key: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
+        for key, symbols in PARAMETERS.items()
     }

@@ -389,7 +389,7 @@ _OPTIONS = ("-std=c++17",)
 
 
 def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
-    """Parameters to start training from.
+    """Parameters to start training from: a dict of arrays with the shapes that `PARAMETERS` shows.
 
     Matrices and per-unit parameters are uniform in ±1/sqrt(hidden_size), as in torch.nn; scalars
     are 1.
@@ -400,9 +400,6 @@ def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
         seed: of the random numbers; None for different ones each time.
         dtype: "float32" or "float64".
 
-    Returns:
-        dict of the parameters' names to cp arrays, with the shapes that `PARAMETERS` shows.
-
     Raises:
         ValueError, TypeError: a size that is no positive whole number, or another dtype.
     """
@@ -411,10 +408,9 @@ def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
     D = _size("input_size", input_size)
     bound = H**-0.5
     random = np.random.default_rng(seed)
-    shapes = _shapes(H, D)
     return {
         name: cp.asarray(np.asarray(random.uniform(-bound, bound, shape) if shape else 1.0, dtype))
-        for name, shape in shapes.items()
+        for name, shape in _shapes(H, D).items()
     }
 
 

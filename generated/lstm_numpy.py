@@ -50,7 +50,6 @@ Numbers in parentheses beside the code are the equations it computes.
 """
 
 import functools
-import math
 
 import numpy as np
 
@@ -72,7 +71,7 @@ SIZES = ("H", "D")
 
 
 def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
-    """Parameters to start training from.
+    """Parameters to start training from: a dict of arrays with the shapes that `PARAMETERS` shows.
 
     Matrices and per-unit parameters are uniform in ±1/sqrt(hidden_size), as in torch.nn; scalars
     are 1.
@@ -83,9 +82,6 @@ def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
         seed: of the random numbers; None for different ones each time.
         dtype: "float32" or "float64".
 
-    Returns:
-        dict of the parameters' names to np arrays, with the shapes that `PARAMETERS` shows.
-
     Raises:
         ValueError, TypeError: a size that is no positive whole number, or another dtype.
     """
@@ -94,10 +90,9 @@ def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
     D = _size("input_size", input_size)
     bound = H**-0.5
     random = np.random.default_rng(seed)
-    shapes = _shapes(H, D)
     return {
         name: np.asarray(random.uniform(-bound, bound, shape) if shape else 1.0, dtype)
-        for name, shape in shapes.items()
+        for name, shape in _shapes(H, D).items()
     }
 
 
@@ -114,10 +109,7 @@ def init_state(batch_size, hidden_size, *, dtype="float32"):
 
 
 class Tape:
-    """What `backward` needs of a forward pass; hand it to `forward(..., reuse=)` when done with it.
-
-    It holds on to x: leave x, and the parameters, as they are until `backward` is done.
-    """
+    """What `backward` needs of a forward pass; leave x and params as they are until it is done."""
 
     def __init__(self, key, rows, x):
         self.key, self.rows, self.x = key, rows, x  # the key is T, B, H, D, dtype
@@ -128,10 +120,7 @@ class Tape:
 
 
 class _Block:
-    """The memory of some steps of n rows: arrays of (steps, size, n).
-
-    The states h, C have a step more, since the first is what the block starts from.
-    """
+    """The memory of some steps of n rows: arrays of (steps, size, n), of states one step more."""
 
     def __init__(self, steps, n, H, D, dtype):
         self.h = np.empty((steps + 1, H, n), dtype)
@@ -159,34 +148,32 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
         tape: False if no gradient is wanted.
 
     Returns:
-        (y, state, tape): h at every step, (T, B, H); the last state; what `backward` needs (None
-        if `tape` is False).
+        (y, state, tape): h at every step, (T, B, H); the last state; the tape, if wanted.
 
     Raises:
         ValueError, TypeError: an argument does not fit; the message names it.
     """
-    params, (H, D), dtype = _check_params(params)
+    (H, D), dtype = _check_params(params)
     _check_array("x", x, ("T", "B", D), dtype)
     T, B, _ = x.shape
-    _check_state("state", state, B, (H, H), dtype)
+    if state is not None:
+        _check_arrays("state", state, {"h": (B, H), "C": (B, H)}, dtype)
     key = T, B, H, D, dtype
     if reuse is not None:
         _check_tape("reuse", reuse)
-        _check_key("reuse", reuse.key, key)
+        if reuse.key != key:
+            raise ValueError(f"reuse: expected a tape of sizes and dtype {key}, got {reuse.key}")
     rows = _Rows(T, B, lengths, restart, 10 * H * dtype.itemsize)
     run = Tape(key, rows, rows.pack(x))
     if reuse is not None:
-        run.spare, reuse.spent = reuse.spare, True
-    if reuse is not None and reuse.rows.spans == rows.spans:
-        run.blocks = reuse.blocks
-    else:
+        run.blocks, run.spare, reuse.spent = reuse.blocks, reuse.spare, True
+    if reuse is None or reuse.rows.spans != rows.spans:
         new = _Block if tape else functools.lru_cache(maxsize=1)(_Block)  # or all use one
         blocks = (new(steps, n, H, D, dtype) for steps, n, _ in rows.spans)
         run.blocks = list(blocks) if tape else blocks
     last = np.zeros((2 * H, len(rows.row)), dtype)  # h, C
     if state is not None:
-        last[:H] = rows.columns(state["h"], rows.begins)
-        last[H:] = rows.columns(state["C"], rows.begins)
+        last[...] = np.concatenate([rows.columns(state[name], rows.begins) for name in STATES])
     y = np.empty((rows.count, H), dtype)
     with np.errstate(all="ignore"):  # inf and NaN are values here
         _run(params, key, run.x, rows.spans, run.blocks, last, y)
@@ -197,15 +184,14 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
 def _run(params, key, x, spans, blocks, last, y):
     """(1) to (6) for some spans of steps, from the states `last`, which it brings up to date."""
     T, B, H, D, dtype = key
-    W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = params.values()
+    W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = (params[name] for name in PARAMETERS)
     # (1a) (2a) (3a) (5a)
     w_h_prev = np.concatenate((W_f[:, :H], W_i[:, :H], W_o[:, :H], W_C[:, :H]))
     w_x = np.concatenate((W_f[:, H:], W_i[:, H:], W_o[:, H:], W_C[:, H:]))  # (1a) (2a) (3a) (5a)
     b_f_b_i_b_o_b_C = np.concatenate((b_f, b_i, b_o, b_C))[:, None]
     dot, add, multiply = np.dot, np.add, np.multiply
     for (steps, n, at), block in zip(spans, blocks):
-        block.h[0] = last[:H, :n]
-        block.C[0] = last[H:, :n]
+        block.h[0], block.C[0] = last[:H, :n], last[H:, :n]
         # (1a) (2a) (3a) (5a)
         p_x = np.dot(w_x, x[at].T).reshape(4 * H, steps, n).transpose(1, 0, 2)
         ahead = np.empty((steps, 4 * H, n), dtype)
@@ -225,10 +211,8 @@ def _run(params, key, x, spans, blocks, last, y):
             add(C_t, s1, C_t)  # (4)
             np.tanh(C_t, out=s1)  # (6)
             multiply(o_t, s1, h_t)  # (6)
-        h = block.h[1:]
-        y[at].reshape(steps, n, H)[...] = h.transpose(0, 2, 1)
-        last[:H, :n] = block.h[-1]
-        last[H:, :n] = block.C[-1]
+        y[at].reshape(steps, n, H)[...] = block.h[1:].transpose(0, 2, 1)
+        last[:H, :n], last[H:, :n] = block.h[-1], block.C[-1]
 
 
 class _Work:
@@ -262,12 +246,12 @@ def backward(params, tape, dy=None, dstate=None):
         ValueError, TypeError: an argument does not fit; the message names it.
     """
     _check_tape("tape", tape)
-    params, (H, D), dtype = _check_params(params)
-    T, B = tape.key[:2]
-    _check_key("params", (T, B, H, D, dtype), tape.key)
+    T, B, H, D, dtype = tape.key
+    _check_arrays("params", params, _shapes(H, D), dtype)
     if dy is not None:
         _check_array("dy", dy, (T, B, H), dtype)
-    _check_state("dstate", dstate, B, (H, H), dtype)
+    if dstate is not None:
+        _check_arrays("dstate", dstate, {"h": (B, H), "C": (B, H)}, dtype)
     with np.errstate(all="ignore"):  # inf and NaN are values here
         return _gradients(params, tape, dy, dstate)
 
@@ -276,19 +260,15 @@ def _gradients(params, run, dy, dstate):
     """(δ1) to (δ21) from the tape `run`, block by block from the last."""
     T, B, H, D, dtype = run.key
     rows, x = run.rows, run.x
-    W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = params.values()
-    # (δ1)
-    w_back_h = np.ascontiguousarray(
-        np.concatenate((W_f[:, :H], W_i[:, :H], W_o[:, :H], W_C[:, :H])).T
-    )
+    W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = (params[name] for name in PARAMETERS)
+    w_back_h = np.concatenate((W_f[:, :H], W_i[:, :H], W_o[:, :H], W_C[:, :H])).T.copy()  # (δ1)
     w_d_x = np.concatenate((W_f[:, H:], W_i[:, H:], W_o[:, H:], W_C[:, H:]))  # (δ19)
     columns = np.empty((4 * H, rows.count), dtype)
     h_prev_columns = np.empty((H, rows.count), dtype)
     dy = None if dy is None else rows.pack(dy)
     handed = np.zeros((2 * H, len(rows.row)), dtype)  # back_h, carry_C
     if dstate is not None:
-        handed[:H] = rows.columns(dstate["h"], rows.ends)
-        handed[H:] = rows.columns(dstate["C"], rows.ends)
+        handed[...] = np.concatenate([rows.columns(dstate[name], rows.ends) for name in STATES])
     add, multiply, dot = np.add, np.multiply, np.dot
     work = run.spare.pop("work", None)
     for (steps, n, at), block in zip(reversed(rows.spans), reversed(run.blocks)):
@@ -297,23 +277,19 @@ def _gradients(params, run, dy, dstate):
         delta, k_a_o, k_C, k_a_C_tilde, k_a_i, k_a_f, d_y = (a[:steps] for a in work.arrays)
         d_y[...] = 0 if dy is None else dy[at].reshape(steps, n, H).transpose(0, 2, 1)
         carry = handed[:, :n].copy()
-        C = block.C[1:]
-        tanh_C = np.tanh(C)  # (δ2) (δ3) (δ4)
-        o = block.f_i_o[:, 2 * H:]
+        f, i, o = np.split(block.f_i_o, 3, axis=1)
+        tanh_C = np.tanh(block.C[1:])  # (δ2) (δ3) (δ4)
         np.multiply(tanh_C * o, 1 - o, out=k_a_o)  # (δ2) (δ3)
         np.multiply(o, 1 - tanh_C ** 2, out=k_C)  # (δ4)
-        i = block.f_i_o[:, H:2 * H]
         C_tilde = block.C_tilde
         np.multiply(i, 1 - C_tilde ** 2, out=k_a_C_tilde)  # (δ5) (δ6)
         np.multiply(C_tilde * i, 1 - i, out=k_a_i)  # (δ7) (δ8)
-        C_prev = block.C[:-1]
-        f = block.f_i_o[:, :H]
-        np.multiply(C_prev * f, 1 - f, out=k_a_f)  # (δ9) (δ10)
+        np.multiply(block.C[:-1] * f, 1 - f, out=k_a_f)  # (δ9) (δ10)
         d_h, d_C, s1 = np.empty((3, H, n), dtype)
         back_h, carry_C = carry[:H], carry[H:]
         for (
             (d_y_t, k_a_o_t, d_a_o_t, k_C_t, k_a_C_tilde_t, d_a_C_tilde_t, k_a_i_t, d_a_i_t,
-            k_a_f_t, d_a_f_t, d_a_f_d_a_i_d_a_o_d_a_C_tilde_t), f_t
+            k_a_f_t, d_a_f_t, delta_t), f_t
         ) in zip(reversed(work.steps[:steps]), f[::-1]):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(k_a_o_t, d_h, d_a_o_t)  # (δ2) (δ3)
@@ -323,10 +299,9 @@ def _gradients(params, run, dy, dstate):
             multiply(k_a_i_t, d_C, d_a_i_t)  # (δ7) (δ8)
             multiply(k_a_f_t, d_C, d_a_f_t)  # (δ9) (δ10)
             multiply(f_t, d_C, carry_C)  # (δ4)
-            dot(w_back_h, d_a_f_d_a_i_d_a_o_d_a_C_tilde_t, back_h)  # (δ1)
+            dot(w_back_h, delta_t, back_h)  # (δ1)
         columns[:, at].reshape(4 * H, steps, n)[...] = delta.transpose(1, 0, 2)
-        h_prev = block.h[:-1]
-        h_prev_columns[:, at].reshape(H, steps, n)[...] = h_prev.transpose(1, 0, 2)
+        h_prev_columns[:, at].reshape(H, steps, n)[...] = block.h[:-1].transpose(1, 0, 2)
         handed[:, :n] = carry
     run.spare["work"] = work
     d_by_h_prev = np.dot(columns, h_prev_columns.T)  # (δ11) (δ13) (δ15) (δ17)
@@ -343,10 +318,7 @@ def _gradients(params, run, dy, dstate):
         "b_o": sums[2 * H:3 * H],  # (δ18)
     }
     dx = rows.unpack(np.dot(columns.T, w_d_x))  # (δ19)
-    dstate0 = {
-        "h": rows.batch(handed[:H], rows.begins),
-        "C": rows.batch(handed[H:], rows.begins),
-    }
+    dstate0 = {"h": rows.batch(handed[:H], rows.begins), "C": rows.batch(handed[H:], rows.begins)}
     return dparams, dx, dstate0
 
 
@@ -355,25 +327,21 @@ def step(params, x, state):
 
     Args, errors: as in `forward`, without the axis of time; all states must be given.
     """
-    if state is None:
-        raise TypeError("state: expected a dict, got None; init_state makes one of zeros")
-    params, (H, D), dtype = _check_params(params)
+    (H, D), dtype = _check_params(params)
     _check_array("x", x, ("B", D), dtype)
     B, _ = x.shape
-    _check_state("state", state, B, (H, H), dtype)
-    W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = params.values()
-    h_prev = state["h"]
-    C_prev = state["C"]
-    x_ = x
+    _check_arrays("state", state, {"h": (B, H), "C": (B, H)}, dtype)
+    W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = (params[name] for name in PARAMETERS)
+    h_prev, C_prev = state["h"], state["C"]
     with np.errstate(all="ignore"):  # inf and NaN are values here
-        a_f = h_prev @ W_f[:, :H].T + x_ @ W_f[:, H:].T + b_f  # (1a)
+        a_f = h_prev @ W_f[:, :H].T + x @ W_f[:, H:].T + b_f  # (1a)
         f = _sigma(a_f)  # (1)
-        a_i = h_prev @ W_i[:, :H].T + x_ @ W_i[:, H:].T + b_i  # (2a)
+        a_i = h_prev @ W_i[:, :H].T + x @ W_i[:, H:].T + b_i  # (2a)
         i = _sigma(a_i)  # (2)
-        a_C_tilde_ = h_prev @ W_C[:, :H].T + x_ @ W_C[:, H:].T + b_C  # (3a)
+        a_C_tilde_ = h_prev @ W_C[:, :H].T + x @ W_C[:, H:].T + b_C  # (3a)
         C_tilde = np.tanh(a_C_tilde_)  # (3)
         C = f * C_prev + i * C_tilde  # (4)
-        a_o = h_prev @ W_o[:, :H].T + x_ @ W_o[:, H:].T + b_o  # (5a)
+        a_o = h_prev @ W_o[:, :H].T + x @ W_o[:, H:].T + b_o  # (5a)
         o = _sigma(a_o)  # (5)
         h = o * np.tanh(C)  # (6)
     return {"h": h, "C": C}
@@ -381,7 +349,9 @@ def step(params, x, state):
 
 def _sigma(a, out=None):
     """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
-    out = np.negative(a, np.empty_like(a) if out is None else out)
+    if out is None:
+        return 1 / (1 + np.exp(-a))
+    np.negative(a, out)
     np.exp(out, out)
     np.add(out, 1, out)
     return np.reciprocal(out, out)
@@ -394,59 +364,54 @@ _CACHE, _STEPS = 1 << 19, 16
 
 
 class _Rows:
-    """Which rows of the batch take which steps.
+    """Which rows of the batch take which steps.  A restart ends a run of steps and begins another.
 
-    Where a row restarts, one run of steps ends and another one begins.  The runs are computed side
-    by side, the longest first: a span (steps, n, at) has so many steps of the first n runs, which
-    lie `at` a slice of all steps of all rows, packed one behind the other.
+    Runs are side by side, the longest first: a span (steps, n, at) is some steps of the first n.
     """
 
     def __init__(self, T, B, lengths, restart, numbers):
-        self.shape, self.spans, self.packed = (T, B), [], None
-        self.row, self.begins, self.ends = np.arange(B), np.full(B, True), np.full(B, True)
-        length = np.full(B, T) if lengths is None else _check_lengths(lengths, T, B)
+        self.shape, self.spans, self.count, self.packed = (T, B), [], 0, None
+        self.row, self.begins = np.arange(B), np.full(B, True)
+        self.ends, steps = self.begins, np.full(B, T)
+        if lengths is not None:
+            steps = np.asarray(lengths)
+            whole = steps.shape == (B,) and (steps.dtype.kind in "iu" or B == 0)
+            if not whole or steps.min(initial=0) < 0 or steps.max(initial=0) > T:
+                raise ValueError(f"lengths: expected {B} whole numbers, 0 to {T}, got {lengths!r}")
         if restart is not None:
             _check_array("restart", restart, (T, B), np.dtype(bool))
         if lengths is not None or restart is not None:
-            length = self._pack(length, restart)
-        self.count = done = 0
-        for end in np.unique(length).tolist():
-            n = np.count_nonzero(length >= end)
+            starts = np.zeros((T + 1, B), bool)
+            starts[:T] = False if restart is None else restart & (np.arange(T)[:, None] < steps)
+            kept, starts[0] = ~starts[0], True  # each row has a run, and may begin with its state
+            row, first = np.nonzero(starts.T)
+            ends = np.append(row[1:] != row[:-1], True)[: len(row)]
+            steps = np.where(ends, steps[row].astype(int), np.append(first[1:], 0)) - first
+            order = np.argsort(-steps, kind="stable")
+            self.row, first, steps, self.ends = row[order], first[order], steps[order], ends[order]
+            self.begins = (first == 0) & kept[self.row]
+            k, run = np.nonzero(np.arange(steps.max(initial=0))[:, None] < steps)
+            self.packed = (first[run] + k) * B + self.row[run]
+        done = 0
+        for end in sorted(set(steps.tolist())):
+            n = np.count_nonzero(steps >= end)
             most = max(_STEPS, _CACHE // max(1, numbers * n))
-            for first in range(done, end, most):
-                steps = min(most, end - first)
-                self.spans.append((steps, n, slice(self.count, self.count + steps * n)))
-                self.count += steps * n
-            done = end
-
-    def _pack(self, length, restart):
-        """Find the runs: give how long each is."""
-        T, B = self.shape
-        starts = np.zeros((T + 1, B), bool)  # of runs, of which each row has one at least
-        if restart is not None:
-            starts[:T] = restart & (np.arange(T)[:, None] < length)
-        again, starts[0] = starts[0].copy(), True
-        row, first = np.nonzero(starts.T)
-        ends = np.diff(row, append=B) > 0
-        steps = np.where(ends, length[row], np.roll(first, -1)) - first
-        order = np.argsort(-steps, kind="stable")
-        self.row, first, steps, self.ends = row[order], first[order], steps[order], ends[order]
-        self.begins = (first == 0) & ~again[self.row]  # from the state that was given
-        k, run = np.nonzero(np.arange(max(steps, default=0))[:, None] < steps)
-        self.packed = (first[run] + k) * B + self.row[run]
-        return steps
+            while done < end:
+                count = min(most, end - done)
+                self.spans.append((count, n, slice(self.count, self.count + count * n)))
+                self.count, done = self.count + count * n, done + count
 
     def pack(self, x):
         """(T, B, size) as (count, size)."""
-        flat = np.ascontiguousarray(x).reshape(-1, x.shape[2])
-        return flat if self.packed is None else flat[self.packed]
+        flat = x.reshape(-1, x.shape[2])
+        return np.ascontiguousarray(flat) if self.packed is None else flat[self.packed]
 
-    def unpack(self, packed):
+    def unpack(self, x):
         """(count, size) as (T, B, size), with zeros for the steps that a row does not take."""
         if self.packed is not None:
-            rows, packed = packed, np.zeros((math.prod(self.shape), packed.shape[1]), packed.dtype)
-            packed[self.packed] = rows
-        return packed.reshape(*self.shape, packed.shape[1])
+            taken, x = x, np.zeros((np.prod(self.shape), x.shape[1]), x.dtype)
+            x[self.packed] = taken
+        return x.reshape(*self.shape, x.shape[1])
 
     def columns(self, state, which):
         """(B, size) as a column for each run, zero for those that are not of `which`."""
@@ -457,14 +422,6 @@ class _Rows:
         state = np.zeros((self.shape[1], len(columns)), columns.dtype)
         state[self.row[which]] = columns[:, which].T
         return state
-
-
-def _check_state(name, state, B, sizes, dtype):
-    """Raise unless `state` is None or a dict of all states."""
-    if state is not None:
-        _check_names(name, state, STATES)
-        for key, size in zip(STATES, sizes):
-            _check_array(f"{name}['{key}']", state[key], (B, size), dtype)
 
 
 def _dtype(dtype, name="dtype"):
@@ -495,20 +452,24 @@ def _check_array(name, value, shape, dtype):
     if value.ndim != len(shape) or any(n != m for n, m in extents if not isinstance(n, str)):
         raise ValueError(f"{name}: expected shape {shape}, got {value.shape}")
     if value.dtype != dtype:
-        like = "" if dtype == bool else " like the parameters'"
-        raise TypeError(f"{name}: expected dtype {dtype}{like}, got {value.dtype}")
+        raise TypeError(f"{name}: expected dtype {dtype}, got {value.dtype}")
 
 
-def _check_names(name, given, names):
-    """Raise unless `given` is a dict with just these names."""
-    known = ", ".join(names)
+def _check_names(name, given, keys):
+    """Raise unless `given` is a dict with just these keys."""
     if not isinstance(given, dict):
-        raise TypeError(f"{name}: expected a dict of {known}, got {type(given).__name__}")
-    for key in [*names, *given]:
-        if key not in given:
-            raise ValueError(f"{name}: {key} is missing; expected {known}")
-        if key not in names:
-            raise ValueError(f"{name}: {key!r} is unknown; expected {known}")
+        raise TypeError(f"{name}: expected a dict of {', '.join(keys)}, got {type(given).__name__}")
+    for key in [*keys, *given]:
+        if key not in given or key not in keys:
+            problem = f"{key} is missing" if key in keys else f"{key!r} is unknown"
+            raise ValueError(f"{name}: {problem}; expected {', '.join(keys)}")
+
+
+def _check_arrays(name, given, shapes, dtype):
+    """Raise unless `given` is a dict of arrays with just these names and shapes."""
+    _check_names(name, given, shapes)
+    for key, shape in shapes.items():
+        _check_array(f"{name}['{key}']", given[key], shape, dtype)
 
 
 def _check_tape(name, tape):
@@ -519,68 +480,40 @@ def _check_tape(name, tape):
         raise ValueError(f"{name}: this tape was given to reuse before and is spent")
 
 
-def _check_key(name, key, wanted):
-    """Raise unless sizes and dtype are those of a tape."""
-    if key != wanted:
-        raise ValueError(f"{name}: expected T, B, {', '.join(SIZES)}, dtype = {wanted}, got {key}")
-
-
-def _check_lengths(lengths, T, B):
-    """The lengths as an array of whole numbers from 0 to T, one for each row."""
-    found = np.asarray(lengths)
-    if found.shape != (B,) or (B and found.dtype.kind not in "iu"):
-        kind = f"{found.dtype} of shape {found.shape}"
-        raise TypeError(f"lengths: expected {B} whole numbers, got {kind}")
-    if B and not 0 <= found.min() <= found.max() <= T:
-        raise ValueError(f"lengths: expected 0 to {T}, got {found.min()} to {found.max()}")
-    return found.astype(np.int64)
-
-
 def _check_params(params, dtype=None, **known):
-    """The parameters in order, scalars as arrays; their sizes; the dtype of all of them.
-
-    `known` are sizes, and `dtype` is that of x, which no parameter may tell.
-    """
+    """The sizes and the dtype that parameters have; `known` and `dtype` are what none may tell."""
     _check_names("params", params, PARAMETERS)
-    kinds = ((k, v.dtype) for k, v in params.items() if isinstance(v, (np.ndarray, np.generic)))
-    first, dtype = next(kinds, (None, dtype))
-    dtype = _dtype(dtype, f"params['{first}']" if first else "params and x")
-    arrays = {}
-    for key, shape in PARAMETERS.items():
-        value = params[key]
-        _check_array(f"params['{key}']", value, shape, dtype)
-        arrays[key] = value
-    shapes = tuple(value.shape for value in arrays.values())
-    return arrays, _extents(shapes, tuple(known.items())), dtype
+    dtype = next((v.dtype for v in params.values() if isinstance(v, np.ndarray)), dtype)
+    _check_arrays("params", params, PARAMETERS, dtype)
+    shapes = tuple(params[key].shape for key in PARAMETERS)
+    return _extents(shapes, **known), _dtype(dtype, "params")
 
 
 @functools.lru_cache(maxsize=64)
-def _extents(shapes, known):
+def _extents(shapes, **known):
     """The sizes, each as most shapes have it; raise for the parameter that disagrees."""
-    sizes = dict(known)
-    while len(sizes) < len(SIZES):
-        votes = {}
-        for symbol, extent in zip(sum(PARAMETERS.values(), ()), sum(shapes, ())):
-            parts = symbol.split("+")
-            new = [part for part in parts if part not in sizes]
+    extents = {}  # that each symbol, such as H or H+D, has
+    for symbol, extent in zip(sum(PARAMETERS.values(), ()), sum(shapes, ())):
+        extents.setdefault(symbol, []).append(extent)
+    while len(known) < len(SIZES):
+        for symbol in sorted(extents, key=len):  # what stands alone first
+            new = [part for part in symbol.split("+") if part not in known]
             if len(set(new)) == 1:
-                rest = extent - sum(sizes.get(part, 0) for part in parts)
-                votes.setdefault((len(parts), new[0]), []).append(rest // len(new))
-        # Where a size stands alone says more than what a sum leaves over.
-        plainest = min(votes)
-        sizes[plainest[1]] = max(votes[plainest], key=votes[plainest].count)
-    found = tuple(sizes[size] for size in SIZES)
-    for (key, wanted), shape in zip(_shapes(*found).items(), shapes):
+                most = max(extents[symbol], key=extents[symbol].count)
+                rest = most - sum(known.get(part, 0) for part in symbol.split("+"))
+                known[new[0]] = rest // len(new)
+    sizes = tuple(known[size] for size in SIZES)
+    for (key, wanted), shape in zip(_shapes(*sizes).items(), shapes):
         if shape != wanted or min(shape, default=1) < 1:
             expected = f"shape {PARAMETERS[key]} = {wanted}"
             raise ValueError(f"params['{key}']: expected {expected}, got {shape}")
-    return found
+    return sizes
 
 
 def _shapes(*sizes):
     """The shape of each parameter."""
     known = dict(zip(SIZES, sizes))
     return {
-        name: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
-        for name, symbols in PARAMETERS.items()
+        key: tuple(sum(known[part] for part in symbol.split("+")) for symbol in symbols)
+        for key, symbols in PARAMETERS.items()
     }

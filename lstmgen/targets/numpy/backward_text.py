@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from lstmgen.algebra.expression import Value, values
+from lstmgen.algebra.expression import Expression, Value, values, walk
 from lstmgen.targets.common.extents import columns, extent
 from lstmgen.targets.common.lines import Line as Text
 from lstmgen.targets.numpy.backward import Backward
@@ -42,7 +43,7 @@ class BackwardText:
         self._form = plan.schedule.form
         sizes = {**plan.schedule.sizes, **plan.sizes}
         self._sizes = sizes
-        self._inputs = inputs
+        self._inputs, self._forward = inputs, forward
         scope = self._scope = Scope(
             naming, self._slot(forward), sizes, {x: f"{text}[at]" for x, text in inputs.items()}
         )
@@ -61,6 +62,7 @@ class BackwardText:
             for s in writer.steps
             if s.stack in work or s == seed
         ]
+        self._read_once(writer.steps)
         for line in plan.again:
             scope.define(line)
         self._wholes(plan.before)
@@ -106,6 +108,25 @@ class BackwardText:
             names.insert(0, joined_views(self.views))
             runs.insert(0, "reversed(work.steps[:steps])")
         return names, runs
+
+    def _read_once(self, steps: list[Slot]) -> None:
+        """Say which values of the forward pass need no variable, and bind gates together."""
+        plan, scope = self._plan, self._scope
+        wholes = [w for w in (*plan.before, *plan.after) if isinstance(w, Line)]
+        lines = [*plan.again, *wholes, *plan.common, *plan.factors]
+        read = Counter(v for line in lines for v in _reads(line.value))
+        read += Counter(Value(s.members[0], s.lag) for s in steps if s.count == 1)
+        read += Counter(v for s in plan.gradients.sums for v in _reads(s.value))
+        for w in (*plan.before, *plan.after):
+            if isinstance(w, Sum):
+                read += Counter(Value(term.operand) for term in w.terms)
+        scope.once = {value for value, count in read.items() if count == 1}
+        for stack in self._forward.stacks:
+            members = stack.members
+            several = [m for m in members if read[Value(m)] > 1 and m not in plan.places]
+            alike = len(set(stack.sizes)) == 1 and len(several) == len(members) > 1
+            if stack.keep is Keep.TAPE and alike:
+                scope.split(stack)
 
     def _slot(self, forward: Forward):  # type: ignore[no-untyped-def]
         def slot(value: Value) -> Slot:
@@ -176,7 +197,7 @@ class BackwardText:
             if value.name in self._inputs and not value.shift:
                 self._rights[value] = self._inputs[value.name]
                 continue
-            text = scope.value(value)
+            text = scope.inline(value)
             wanted = f"{value.name}{'_prev' if value.shift else ''}_columns"
             name = naming.identifiers(wanted, f"columns {value}")
             self._rights[value] = f"{name}.T"
@@ -223,3 +244,8 @@ class BackwardText:
             rows = columns(plan.columns.sizes, found.first, len(found.matrix.rows))
             part = naming.stack(plan.columns) + ("" if rows == ":" else f"[{rows}]")
             self.inputs[found.name] = Text(f"np.dot({part}.T, {name})", found.matrix.labels)
+
+
+def _reads(expression: Expression) -> list[Value]:
+    """Each time that an expression reads a value."""
+    return [node for node in walk(expression) if isinstance(node, Value)]

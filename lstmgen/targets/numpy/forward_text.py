@@ -88,7 +88,7 @@ class ForwardText:
         ]
         self.parts = list(writer.parts.items())
         self._wholes(plan.after)
-        self.output = self._scope.value(Value(self._form.output))
+        self.output = self._scope.inline(Value(self._form.output))
         self.last = self._scope.lines
         onces = {**writer.onces, **self._scope.onces}
         self.constants = [

@@ -47,7 +47,7 @@ class NumpyModule:
         rows = {x: f"{given}[at]" for x, given in self.given.items()}
         self.forward = ForwardText(self.plans[0], naming, rows)
         self.backward = BackwardText(self.plans[1], self.plans[0], naming, self.given)
-        self.step = step_lines(form, naming)
+        self.step = step_lines(form, naming, self.given)
         self.helpers = FUNCTIONS.definitions(self._functions())
 
     def _functions(self) -> list[str]:
@@ -111,29 +111,61 @@ class NumpyModule:
         return {x: "x" if single else f'x["{x}"]' for x in self.form.inputs}
 
     @property
-    def state_sizes(self) -> str:
-        """The sizes of the states, as a tuple."""
-        sizes = list(self.interface.state_sizes.values())
-        return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
+    def state_shapes(self) -> str:
+        """The shape of each state."""
+        sizes = self.interface.state_sizes
+        return f"{{{', '.join(f'{chr(34)}{s}{chr(34)}: (B, {n})' for s, n in sizes.items())}}}"
+
+    @property
+    def first_given(self) -> str:
+        """The first input among the arguments."""
+        return self.given[self.form.inputs[0]]
 
     @property
     def known(self) -> str:
-        """What `_check_params` is told, since no parameter tells it, by forward and step."""
+        """What `_check_params` is told, since no parameter tells it."""
         found = [""] + [f"{size}={size}" for size in self.interface.unknown_sizes]
         if not any(self.interface.symbolic.values()):
-            found.insert(1, f'getattr({self.given[self.form.inputs[0]]}, "dtype", None)')
+            label = self.first_given.replace('"', "'")
+            dtype = f'getattr({self.first_given}, "dtype", None)'
+            found.insert(1, f'_dtype({dtype}, "{label}")')
         return ", ".join(found)
 
     @property
-    def known_by_tape(self) -> str:
-        """The same by backward."""
-        i = self.interface
-        found = [""] + [f"{s}=tape.key[{i.sizes.index(s) + 2}]" for s in i.unknown_sizes]
-        if not any(i.symbolic.values()):
-            found.insert(1, "tape.key[-1]")
-        return ", ".join(found)
+    def states_in(self) -> list[Line]:
+        """A block's first states become the last ones before it."""
+        slices = self.state_slices
+        blocks = [f"block.{self.state_array(s)}[0]" for s in slices]
+        return _together(blocks, [f"last[{at}, :n]" for at in slices.values()])
+
+    @property
+    def states_out(self) -> list[Line]:
+        """The last states become those of a block."""
+        slices = self.state_slices
+        blocks = [f"block.{self.state_array(s)}[-1]" for s in slices]
+        return _together([f"last[{at}, :n]" for at in slices.values()], blocks)
+
+    @property
+    def found(self) -> list[Line]:
+        """The last states, as the caller gets them."""
+        slices = self.state_slices
+        return _dict("found", {s: f"rows.batch(last[{at}], rows.ends)" for s, at in slices.items()})
+
+    @property
+    def dstate0(self) -> list[Line]:
+        """The gradients of the initial states."""
+        entries = {}
+        for s, parts in self.backward.initial:
+            total = " + ".join(f"handed[{rows}]" for rows in parts)
+            entries[s] = f"rows.batch({total}, rows.begins)"
+        return _dict("dstate0", entries)
 
     # Loops
+
+    def ufuncs(self, part: ForwardText | BackwardText) -> list[Line]:
+        """The NumPy functions that a loop calls, by their bare names."""
+        names = part.ufuncs
+        return _together(names, [f"np.{name}" for name in names]) if names else []
 
     def memory(self, part: ForwardText | BackwardText) -> list[Line]:
         """The memory of a step, arrays of one size together, and its parts that have names."""
@@ -148,12 +180,7 @@ class NumpyModule:
         for name, text in part.parts:
             of_array.setdefault(text.partition("[")[0], []).append((name, text))
         for parts in of_array.values():
-            names, texts = [name for name, _ in parts], [text for _, text in parts]
-            together = f"{', '.join(names)} = {', '.join(texts)}"
-            if len(together) <= _WIDTH - 8:
-                lines.append(Line(together))
-            else:
-                lines += [Line(f"{name} = {text}") for name, text in parts]
+            lines += _together([name for name, _ in parts], [text for _, text in parts])
         return lines
 
     def loop_head(self, part: ForwardText | BackwardText, indent: int) -> str:
@@ -166,9 +193,14 @@ class NumpyModule:
         if indent + len(line) <= _WIDTH:
             return line
         margin = " " * indent
-        filled = textwrap.wrap(", ".join(names), _WIDTH - indent - 4)
-        inner = "".join(f"\n{margin}    {line}" for line in filled)
-        return f"for ({inner}\n{margin}) in {through}:"
+
+        def filled(items: list[str]) -> str:
+            lines = textwrap.wrap(", ".join(items), _WIDTH - indent - 4)
+            return "".join(f"\n{margin}    {line}" for line in lines) + f"\n{margin}"
+
+        if indent + len(through) + 6 > _WIDTH:
+            through = f"zip({filled(runs)})"
+        return f"for ({filled(names)}) in {through}:"
 
     # The end of backward
 
@@ -190,13 +222,28 @@ class NumpyModule:
 
     # One step
 
-    def step_state(self, state: str) -> str:
-        return self.naming.whole(Value(state, -1))
+    @property
+    def step_states(self) -> str:
+        """The line that names the states before the step."""
+        names = ", ".join(self.naming.whole(Value(s, -1)) for s in self.form.states)
+        return f"{names} = " + ", ".join(f'state["{s}"]' for s in self.form.states)
 
     def step_new(self, state: str) -> str:
         return self.naming.whole(Value(state))
 
-    @property
-    def step_inputs(self) -> list[tuple[str, str]]:
-        """The inputs by their variables."""
-        return [(self.naming.whole(Value(x)), given) for x, given in self.given.items()]
+
+def _together(names: list[str], texts: list[str]) -> list[Line]:
+    """Assignments that belong together: one line, if it is not too long."""
+    line = f"{', '.join(names)} = {', '.join(texts)}"
+    if len(line) + 8 <= _WIDTH:
+        return [Line(line)]
+    return [Line(f"{name} = {text}") for name, text in zip(names, texts, strict=True)]
+
+
+def _dict(name: str, entries: dict[str, str]) -> list[Line]:
+    """A dict by its name: one line, if it is not too long."""
+    parts = [f'"{key}": {text}' for key, text in entries.items()]
+    line = f"{name} = {{{', '.join(parts)}}}"
+    if len(line) + 4 <= _WIDTH:
+        return [Line(line)]
+    return [Line(f"{name} = {{"), *(Line(f"    {part},") for part in parts), Line("}")]

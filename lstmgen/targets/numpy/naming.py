@@ -67,6 +67,7 @@ class Naming:
     def step(self, slot: Slot) -> str:
         """The loop's variable for a slot that has an axis of steps."""
         name = slot.members[0] if slot.count == 1 else _joined(slot.members)
+        name = slot.stack.name if 1 < slot.count == len(slot.stack.members) else name
         return self.identifiers(name + ("_prev_t" if slot.lag else "_t"), f"step {slot}")
 
     def whole(self, value: Value) -> str:
@@ -132,7 +133,7 @@ class Naming:
             (row,) = matrix.rows
             if all(b.transposed for b in row):
                 below = [Block(b.weight, b.slot, False, b.negative) for b in row]
-                return f"np.ascontiguousarray({self._below(below)}.T)"
+                return f"{self._below(below)}.T.copy()"
             if len(row) > 1:
                 return f"np.concatenate(({', '.join(map(self.block, row))}), axis=1)"
         return self._below([row[0] for row in matrix.rows])

@@ -23,7 +23,7 @@ from lstmgen.algebra.expression import Call as Function
 from lstmgen.targets.common.lines import Line as Text
 from lstmgen.targets.numpy.expressions import Python
 from lstmgen.targets.numpy.naming import Naming
-from lstmgen.targets.numpy.program import Keep, Line, Once, Slot
+from lstmgen.targets.numpy.program import Keep, Line, Once, Slot, Stack
 from lstmgen.targets.numpy.trees import Node, Tree
 
 _CLASSES: dict[str, Callable[[tuple[Expression, ...]], Expression]] = {
@@ -46,6 +46,7 @@ class Scope:
 
     Attributes:
         lines: the lines so far.
+        once: values that are read once, and need no variable.
         bound: the variables that are bound.
         parameters: those that the lines read.
         onces: constants of a call that the lines read, and what they are.
@@ -64,6 +65,7 @@ class Scope:
         self._inputs = inputs
         self._texts: dict[str, str] = {}  # of operands that stand for several values
         self.lines: list[Text] = []
+        self.once: set[Value] = set()
         self.bound: dict[Value, str] = {}
         self.parameters: dict[str, None] = {}
         self.onces: dict[str, str] = {}
@@ -95,11 +97,24 @@ class Scope:
             else:
                 slot = self._slot(value)
                 text = self._naming.of_block(slot, "block")
-                if slot.stack.keep is Keep.BLOCK:
+                if slot.stack.keep is Keep.BLOCK or value in self.once:
                     return text
                 self.emit(f"{name} = {text}")
             self.bound[value] = name
         return self.bound[value]
+
+    def split(self, stack: Stack) -> None:
+        """Bind all members of an array of a block, which are of one size."""
+        names = [self._naming.whole(Value(member)) for member in stack.members]
+        text = self._naming.of_block(Slot(stack, 0, len(names)), "block")
+        self.emit(f"{', '.join(names)} = np.split({text}, {len(names)}, axis=1)")
+        self.bound |= {Value(m): name for m, name in zip(stack.members, names, strict=True)}
+
+    def inline(self, value: Value) -> str:
+        """The same where it is read once: no variable for what a block has."""
+        if value in self.bound or value.name in self._texts or value.name in self._inputs:
+            return self.value(value)
+        return self._naming.of_block(self._slot(value), "block")
 
     def define(self, line: Line, *, on_block: bool = False) -> None:
         """A line of the program; `on_block` if the block keeps the value."""

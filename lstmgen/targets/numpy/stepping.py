@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lstmgen.algebra.expression import MatVec, Parameter, Value, values
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.targets.common.extents import columns
@@ -10,12 +12,15 @@ from lstmgen.targets.numpy.expressions import Python
 from lstmgen.targets.numpy.naming import Naming
 
 
-def step_lines(form: NormalForm, naming: Naming) -> list[Line]:
-    """The lines between what is read from the arguments and the new state."""
+def step_lines(form: NormalForm, naming: Naming, inputs: Mapping[str, str]) -> list[Line]:
+    """The lines between the state before the step and the new one; `inputs` are the arguments'."""
+
+    def value(node: Value) -> str:
+        return inputs.get(node.name) or naming.whole(node)
 
     def leaf(node: Value | Parameter | MatVec) -> str:
         if isinstance(node, Value):
-            return naming.whole(node)
+            return value(node)
         if isinstance(node, Parameter):
             return naming.parameters[node.name]
         weight = naming.parameters[node.weight]
@@ -23,7 +28,7 @@ def step_lines(form: NormalForm, naming: Naming) -> list[Line]:
         block = f"[:, {columns(sizes, node.slot)}]" if len(sizes) > 1 else ""
         # Rows of the batch times the transpose of what multiplies a column.
         side = "" if node.transposed else ".T"
-        return f"{naming.whole(node.operand)} @ {weight}{block}{side}"
+        return f"{value(node.operand)} @ {weight}{block}{side}"
 
     lines = []
     for d in form.definitions:

@@ -212,12 +212,12 @@ MISTAKES: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "integers as parameters": (
         lambda g: g.update(params={k: v.astype(int) for k, v in g["params"].items()}),
         ValueError,
-        ["params['W_f']", "float32 or float64", "int64"],
+        ["params", "float32 or float64", "int64"],
     ),
     "half precision": (
         lambda g: g.update(params={k: v.astype("float16") for k, v in g["params"].items()}),
         ValueError,
-        ["params['W_f']", "float32 or float64", "float16"],
+        ["params", "float32 or float64", "float16"],
     ),
     "parameter as a list": (
         replaced("params", b_f=[0.0] * H),
@@ -230,7 +230,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "x of another dtype": (
         assigned(x=zeros(T, B, D, dtype="float32")),
         TypeError,
-        ["x:", "float64 like the parameters", "float32"],
+        ["x:", "float64", "float32"],
     ),
     "state in a tuple": (assigned(state=(1, 2)), TypeError, ["state", "dict of h, C", "tuple"]),
     "missing state": (replaced("state", C=None), ValueError, ["state", "C is missing"]),
@@ -295,7 +295,7 @@ OTHERS: dict[str, tuple[Any, type[Exception], str]] = {
     "parameters of other sizes than the tape's": (
         lambda m, g, tape: m.backward(arguments("lstm", H=H + 1)["params"], tape),
         ValueError,
-        "params: expected T, B, H, D, dtype = ",
+        "params['W_f']: expected shape",
     ),
     "reuse of no tape": (
         lambda m, g, tape: m.forward(g["params"], g["x"], reuse=3),
@@ -305,12 +305,12 @@ OTHERS: dict[str, tuple[Any, type[Exception], str]] = {
     "reuse for another length": (
         lambda m, g, tape: m.forward(g["params"], g["x"][:2], reuse=tape),
         ValueError,
-        "reuse: expected T, B, H, D, dtype = ",
+        "reuse: expected a tape of sizes and dtype",
     ),
     "reuse for another dtype": (
         lambda m, g, tape: m.forward(**only_forward(arguments("lstm", "float32")), reuse=tape),
         ValueError,
-        "reuse: expected T, B, H, D, dtype = ",
+        "reuse: expected a tape of sizes and dtype",
     ),
     "a step over a sequence": (
         lambda m, g, tape: m.step(g["params"], g["x"], g["state"]),
@@ -320,7 +320,7 @@ OTHERS: dict[str, tuple[Any, type[Exception], str]] = {
     "a step without a state": (
         lambda m, g, tape: m.step(g["params"], g["x"][0], None),
         TypeError,
-        "state: expected a dict, got None",
+        "state: expected a dict of h, C, got None",
     ),
     "a step without one of the states": (
         lambda m, g, tape: m.step(g["params"], g["x"][0], {"h": g["state"]["h"]}),
