@@ -334,9 +334,7 @@ def step(params, x, state):
 
 def _sigma(a, out=None):
     """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
-    if out is None:
-        return 1 / (1 + np.exp(-a))
-    np.negative(a, out)
+    out = np.negative(a, np.empty_like(a) if out is None else out)
     np.exp(out, out)
     np.add(out, 1, out)
     return np.reciprocal(out, out)

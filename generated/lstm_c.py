@@ -465,8 +465,9 @@ def _compiled(letter):
 # Calls
 
 
+@functools.lru_cache(maxsize=256)
 def _sizes(*sizes):
-    """T, the rows of this call, those of the batch, and the cell's sizes."""
+    """T, the rows of this call, those of the batch, and the cell's sizes; C only reads it."""
     for name, size in zip(("T", "B", "B", *SIZES), sizes, strict=True):
         if size >= 2**31:
             raise ValueError(f"{name}: expected less than 2**31, got {size}")
@@ -580,12 +581,7 @@ class _Ready:
             and all(map(operator.is_, params.values(), self.params))
         ):
             return None
-        if len(INPUTS) == 1:
-            arrays = [x, *state.values()]
-        elif type(x) is dict and (*x,) == INPUTS:
-            arrays = [*x.values(), *state.values()]
-        else:
-            return None
+        arrays = [x, *state.values()]
         for array in arrays:
             if type(array) is not np.ndarray:
                 return None
@@ -664,21 +660,11 @@ def _taken(reuse, key):
 
 def _check_inputs(x, lead, known, dtype):
     """The inputs in order as arrays of (T, B, size), or (B, size), and their T and B."""
-    if len(INPUTS) == 1 and not _SCALAR_INPUTS and isinstance(x, np.ndarray) and x.ndim == lead + 1:
-        _check_array("x", x, (*x.shape[:-1], known[_INPUT_SIZES[0]]), dtype)
-        return ({INPUTS[0]: x}, *x.shape[:-1])
-    found, extents = {}, ("T", "B")[-lead:]
-    for name, size in zip(INPUTS, _INPUT_SIZES, strict=True):
-        label = "x" if len(INPUTS) == 1 else f"x[{name!r}]"
-        value = x if len(INPUTS) == 1 else x[name]
-        if name not in _SCALAR_INPUTS:
-            _check_array(label, value, (*extents, known[size]), dtype)
-        elif isinstance(value, np.ndarray) and value.ndim == lead:
-            _check_array(label, value, extents, dtype)
-        else:
-            _check_array(label, value, (*extents, 1), dtype)
-        found[name], extents = value, value.shape[:lead]
-    return (found, *extents)
+    extents = ("T", "B")[-lead:]
+    if isinstance(x, np.ndarray) and x.ndim == lead + 1:
+        extents = x.shape[:-1]
+    _check_array("x", x, (*extents, known[_INPUT_SIZES[0]]), dtype)
+    return ({INPUTS[0]: x}, *extents)
 
 
 def _check_state(name, state, B, known, dtype):
@@ -698,7 +684,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def _params(params, dtype=None, **known):
-    """The parameters in order, as arrays, their sizes and their dtype; what is right passes quickly."""
+    """The parameters in order, their sizes and their dtype; what is right passes quickly."""
     if isinstance(params, dict) and (*params,) == _NAMES:
         values = [*params.values()]
         if (

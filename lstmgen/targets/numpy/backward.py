@@ -31,6 +31,7 @@ from lstmgen.targets.common.parameters import ParameterGradients, parameter_grad
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.linear import Adjoint, Part, simplified
 from lstmgen.targets.numpy.lowering import Lowering, Scratch
+from lstmgen.targets.numpy.passes import ALL, Passes
 from lstmgen.targets.numpy.program import (
     Block,
     Dot,
@@ -96,14 +97,14 @@ class Backward:
     in_loop: tuple[str, ...] = ()
 
 
-def backward(schedule: Schedule, forward: Forward) -> Backward:
+def backward(schedule: Schedule, forward: Forward, passes: Passes = ALL) -> Backward:
     """Plan the backward pass of a schedule whose forward pass is planned."""
-    return _Planner(schedule, forward).plan()
+    return _Planner(schedule, forward, passes).plan()
 
 
 class _Planner:
-    def __init__(self, schedule: Schedule, forward: Forward) -> None:
-        self._schedule = schedule
+    def __init__(self, schedule: Schedule, forward: Forward, passes: Passes) -> None:
+        self._schedule, self._passes = schedule, passes
         self._forward = forward
         self._plan = Backward(schedule)
         self._places = self._plan.places
@@ -208,7 +209,8 @@ class _Planner:
             *carries,
             *(s.result for s in self._schedule.backward.stages if isinstance(s, Gather)),
         }
-        computed = {a.name: a for a in simplified(assignments, sources, needed, carries)}
+        made = simplified(assignments, sources, needed, carries, direct=self._passes.direct)
+        computed = {a.name: a for a in made}
         scratch = Scratch()
         body: list[Statement] = []
         lowering = Lowering(scratch, body)
@@ -246,7 +248,7 @@ class _Planner:
     def _operand(self, adjoint: Adjoint, part: Part, size: str) -> Expression:
         """A coefficient as the loop reads it: a value, something of parameters, or a factor."""
         coefficient = part.coefficient
-        if isinstance(coefficient, Value) or not values(coefficient):
+        if isinstance(coefficient, Value) or not values(coefficient) or not self._passes.factors:
             return coefficient
         if coefficient not in self._factors:
             name = self._name(f"k_{adjoint.name.removeprefix('d_')}")
@@ -360,7 +362,8 @@ class _Planner:
                 for d in stage.assignments:
                     if d.name == gradient.name and isinstance(d.value, Value):
                         gather = gathers.get(d.value.name)
-                        if gather is not None and self._is_run(gather, members):
+                        late = gather is not None and self._passes.late
+                        if gather is not None and late and self._is_run(gather, members):
                             at_end[d.name] = gather
                             self._input(gradient.of, gather, members)
         left_out = {gather.result for gather in at_end.values()}

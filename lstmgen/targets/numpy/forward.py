@@ -16,6 +16,7 @@ from lstmgen.schedule.program import Block as ElementWise
 from lstmgen.schedule.program import Fanout, Schedule
 from lstmgen.schedule.variables import Home, Role
 from lstmgen.targets.numpy.lowering import Lowering, Scratch
+from lstmgen.targets.numpy.passes import ALL, Passes
 from lstmgen.targets.numpy.program import (
     AddAhead,
     Ahead,
@@ -60,14 +61,14 @@ class Forward:
         return Slot(place.stack, place.first, place.count, value.shift)
 
 
-def forward(schedule: Schedule) -> Forward:
+def forward(schedule: Schedule, passes: Passes = ALL) -> Forward:
     """Plan the forward pass of a schedule."""
-    return _Planner(schedule).plan()
+    return _Planner(schedule, passes).plan()
 
 
 class _Planner:
-    def __init__(self, schedule: Schedule) -> None:
-        self._schedule = schedule
+    def __init__(self, schedule: Schedule, passes: Passes) -> None:
+        self._schedule, self._passes = schedule, passes
         self._form = schedule.form
         self._lives = lives(schedule)
         self._plan = Forward(schedule)
@@ -187,7 +188,7 @@ class _Planner:
             found = [t.name for t in terms if isinstance(t, Value) and t.name in products]
             known = [t for t in terms if self._is_known(t, products)]
             self._values[d.name] = d.value
-            if found and known:
+            if found and known and self._passes.ahead:
                 first = min(found, key=products.__getitem__)
                 self._added[first] = add(*known)
                 self._values[d.name] = add(*(t for t in terms if t not in known))
@@ -304,7 +305,8 @@ class _Planner:
         run: list[Definition] = []
         for d in group:
             if run and (
-                self._keep(d) is not self._keep(run[-1])
+                not self._passes.stacked
+                or self._keep(d) is not self._keep(run[-1])
                 or stacked([self._tree(e) for e in (run[-1], d)]) is None
                 or self._accumulates(d) is not self._accumulates(run[-1])
             ):

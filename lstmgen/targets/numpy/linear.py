@@ -85,6 +85,8 @@ def simplified(
     sources: Collection[str],
     needed: Collection[str],
     carries: Collection[str],
+    *,
+    direct: bool = True,
 ) -> tuple[Adjoint, ...]:
     """The adjoints that are computed, in order, those that only hand one on left out.
 
@@ -93,6 +95,7 @@ def simplified(
         sources: the names of all adjoints and of what they are made of.
         needed: those that must be computed, since others than these assignments read them.
         carries: what is overwritten within the step, and must be read where it stands.
+        direct: False to compute those that hand one on, too.
     """
     found = [
         Adjoint(d.name, tuple(_labelled(p, d.label) for p in parts(d.value, sources)), (d.label,))
@@ -110,7 +113,7 @@ def simplified(
             _through(handed[p.source], p) if p.source in handed else p for p in adjoint.parts
         )
         once = uses.get(adjoint.name, 0) == 1 and adjoint.name not in needed
-        if once and len(merged) == 1 and merged[0].source in made:
+        if direct and once and len(merged) == 1 and merged[0].source in made:
             handed[adjoint.name] = merged[0]
             continue
         if uses.get(adjoint.name, 0) == 0 and adjoint.name not in needed:

