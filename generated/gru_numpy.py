@@ -245,7 +245,7 @@ def _gradients(params, run, dy, dstate):
     T, B, H, D, dtype = run.key
     rows, x = run.rows, run.x
     W_z, W_r, W = (params[name] for name in PARAMETERS)
-    w_back_u_h_tilde = np.ascontiguousarray(W[:, :H]).T.copy()  # (δ4)
+    w_back_u_h_tilde = W[:, :H].T.copy()  # (δ4)
     w_back_h = np.concatenate((W_z[:, :H], W_r[:, :H])).T.copy()  # (δ1)
     w_d_x = np.concatenate((W_z[:, H:], W_r[:, H:], W[:, H:]))  # (δ12)
     columns = np.empty((3 * H, rows.count), dtype)

@@ -282,7 +282,7 @@ def _gradients(params, run, dy, dstate):
     T, B, H, D, dtype = run.key
     rows, x = run.rows, run.x
     W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = (params[name] for name in PARAMETERS)
-    w_back2_C = np.ascontiguousarray(W_o[:, :H]).T.copy()  # (δ4)
+    w_back2_C = W_o[:, :H].T.copy()  # (δ4)
     # (δ1)
     w_back_h = np.concatenate((
         W_f[:, H:2 * H],

@@ -208,7 +208,7 @@ def _gradients(params, run, dy, dstate):
     T, B, H, D, dtype = run.key
     rows, x = run.rows, run.x
     W, b = (params[name] for name in PARAMETERS)
-    w_back_h = np.ascontiguousarray(W[:, :H]).T.copy()  # (δ1)
+    w_back_h = W[:, :H].T.copy()  # (δ1)
     w_d_x = np.ascontiguousarray(W[:, H:])  # (δ5)
     columns = np.empty((H, rows.count), dtype)
     h_prev_columns = np.empty((H, rows.count), dtype)

@@ -7,7 +7,6 @@ for each step and row, so that each gradient is one product.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from lstmgen.algebra.expression import (
     ONE,
@@ -27,7 +26,8 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.schedule.program import Block as ElementWise
 from lstmgen.schedule.program import Column, Gather, Schedule, Stage
-from lstmgen.targets.common.parameters import ParameterGradients, parameter_gradients
+from lstmgen.targets.common.parameters import parameter_gradients
+from lstmgen.targets.numpy.backward_plan import Backward, InputProduct
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.linear import Adjoint, Part, simplified
 from lstmgen.targets.numpy.lowering import Lowering, Scratch
@@ -47,54 +47,6 @@ from lstmgen.targets.numpy.program import (
 )
 from lstmgen.targets.numpy.program import Call as Operation
 from lstmgen.targets.numpy.trees import tree
-
-
-@dataclass(frozen=True, slots=True)
-class InputProduct:
-    """An input's gradient as one product: adjacent members of the columns times a matrix."""
-
-    name: str
-    first: int
-    matrix: Matrix
-
-
-@dataclass
-class Backward:
-    """The plan.
-
-    Attributes:
-        again: forward values that are evaluated again for a block.
-        before, after: lines for a whole block, before and after the loop.
-        common: calls that several factors have in common.
-        factors: what the loop multiplies adjoints by.
-        loop: its statements.
-        places: of adjoints, factors and what is handed on.
-        stacks: arrays of a block or a step; `carry` what is handed from step to step.
-        columns: the adjoints that are collected.
-        gradients: of the parameters.
-        inputs: those computed at the end; the others are lines of `after`.
-        sizes: of the factors and what they have in common.
-        in_loop: what the loop computes.
-        handed: for each state the members of `carry` whose sum reaches the step before.
-    """
-
-    schedule: Schedule
-    again: tuple[Line, ...] = ()
-    before: tuple[Whole, ...] = ()
-    common: tuple[Line, ...] = ()
-    factors: tuple[Line, ...] = ()
-    loop: tuple[Statement, ...] = ()
-    after: tuple[Whole, ...] = ()
-    places: dict[str, Slot] = field(default_factory=dict)
-    stacks: tuple[Stack, ...] = ()
-    scratch: tuple[Stack, ...] = ()
-    carry: Stack | None = None
-    columns: Stack | None = None
-    gradients: ParameterGradients = field(default_factory=lambda: ParameterGradients((), (), ()))
-    inputs: tuple[InputProduct, ...] = ()
-    handed: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    sizes: dict[str, str] = field(default_factory=dict)
-    in_loop: tuple[str, ...] = ()
 
 
 def backward(schedule: Schedule, forward: Forward, passes: Passes = ALL) -> Backward:

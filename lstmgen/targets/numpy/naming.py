@@ -133,7 +133,8 @@ class Naming:
             (row,) = matrix.rows
             if all(b.transposed for b in row):
                 below = [Block(b.weight, b.slot, False, b.negative) for b in row]
-                return f"{self._below(below)}.T.copy()"
+                parts = self.block(below[0]) if len(below) == 1 else self._below(below)
+                return f"{parts}.T.copy()"
             if len(row) > 1:
                 return f"np.concatenate(({', '.join(map(self.block, row))}), axis=1)"
         return self._below([row[0] for row in matrix.rows])
