@@ -164,8 +164,11 @@ def derive(form: NormalForm) -> Gradients:
     for d in form.definitions:
         factor = vanishing_factor(d.value, vanishing)
         if factor is not None:
-            factor = Value(d.name) if factor == d.value else factor
-            vanishing |= {Value(d.name, k): shifted(factor, k) for k in (0, -1)}
+            own = Value(d.name)
+            vanishing[own] = own if factor == d.value else factor
+            # A step before, only states are there still.
+            kept = all(v.name in form.states and not v.shift for v in values(vanishing[own]))
+            vanishing[shifted(own, -1)] = shifted(vanishing[own] if kept else own, -1)
     finite = not any(is_singular(d.value) for d in form.definitions)
 
     def term(delta: Value, definition: Definition, by: Value | Parameter) -> Expression:
