@@ -129,6 +129,14 @@ class NormalForm:
         """What each input has for a step and a row, as modules take it: a size, or "1"."""
         return {x: "1" if x in self.scalar_inputs else self.sizes[x] for x in self.inputs}
 
+    def telling(self, size: str) -> tuple[str, ...]:
+        """The parameters, inputs and states with this size on an axis, which tell its number."""
+        return (
+            *(p for p in self.parameters if any(size in e.split("+") for e in self.shape(p))),
+            *(x for x, extent in self.input_extents.items() if extent == size),
+            *(s for s in self.states if self.sizes[s] == size),
+        )
+
     @property
     def extra_sizes(self) -> tuple[str, ...]:
         """The declared sizes besides H and the inputs', sorted."""

@@ -282,7 +282,10 @@ class ModuleCheck:
     def _defaults(self) -> None:
         """A state that is left out is zero; without dy and dstate every gradient is zero."""
         check = self._called("defaults")
-        self._same(check, "a state that is left out is zero", self._without_state)
+        if self._tells_every_size():
+            self._same(check, "a state that is left out is zero", self._without_state)
+        else:
+            self._same(check, "a state whose size nothing else tells is asked for", self._asked_for)
         self._same(check, "without dy and dstate every gradient is zero", self._without_seeds)
 
     def _same(self, check: str, what: str, differs: Any) -> None:
@@ -290,6 +293,14 @@ class ModuleCheck:
         with self._ledger.guard(check, label, None, self._where()):
             problem = differs()
             self._ledger.verdict(check, label, not problem, self._where(problem))
+
+    def _tells_every_size(self) -> bool:
+        """Whether parameters and inputs tell the size of every state."""
+        form = self._s.form
+        return all(set(form.telling(form.sizes[s])) - set(form.states) for s in form.states)
+
+    def _asked_for(self) -> str:
+        return refused(lambda: self._forward(self._parameters, self._x), ("state",))
 
     def _without_state(self) -> str:
         s, host = self._s, self._s.runner.to_host

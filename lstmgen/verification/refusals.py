@@ -119,10 +119,12 @@ class RefusalCheck:
                 for what, wrong in self._misfits(array):
                     x = self._s.inputs(good | {name: wrong})
                     yield f"{how}: {name} {what}", ("x", name), call(x)
-                wrong = self._send(np.repeat(array, 2, -1))
-                x = self._s.inputs(good | {name: wrong})
-                # Where no parameter has the input's size, it is the state that does not fit.
-                yield f"{how}: {name} too wide", ("x", name, "state", "params"), call(x)
+                extent = form.input_extents[name]
+                if extent == "1" or form.telling(extent) != (name,):
+                    wrong = self._send(np.repeat(array, 2, -1))
+                    x = self._s.inputs(good | {name: wrong})
+                    # Where no parameter has the input's size, it is the state that does not fit.
+                    yield f"{how}: {name} too wide", ("x", name, "state", "params"), call(x)
                 if len(form.inputs) > 1:
                     for axis in range(2 if whole else 1):
                         wrong = self._send(np.repeat(array, 2, axis))
@@ -153,7 +155,10 @@ class RefusalCheck:
                 wrong[f"without {name}"] = _without(good, name)
                 for what, one in self._misfits(array):
                     wrong[f"with {name} {what}"] = good | {name: one}
+                alone = self._form.telling(self._form.sizes[name]) == (name,)
                 for axis, what in enumerate(("rows", "units")):
+                    if what == "units" and alone and argument == "state":
+                        continue  # it tells its own size
                     longer = self._send(np.repeat(array, 2, axis))
                     wrong[f"with {name} of other {what}"] = good | {name: longer}
             for what, state in wrong.items():
