@@ -938,10 +938,8 @@ def _explain_shapes(params):
     """Raise for the parameter whose shape disagrees with most of the others."""
     votes = {}
     for size, name, axis, less, times in _SIZE_SOURCES:
-        extent = params[name].shape[axis]
-        for other in less:
-            extent -= max(votes[other], key=votes[other].get)
-        extent //= times
+        others = sum(max(votes[other], key=votes[other].get) for other in less)
+        extent = (params[name].shape[axis] - others) // times
         found = votes.setdefault(size, {})
         found[extent] = found.get(extent, 0) + 1
     sizes = {size: max(found, key=found.get) for size, found in votes.items()}

@@ -1,0 +1,1 @@
+"""Random token mutants of generated modules, and whether verification catches them."""
