@@ -27,6 +27,7 @@ class Coverage:
 
     def __init__(self, module: Any, apart: frozenset[str] = frozenset()) -> None:
         self._left: dict[CodeType, set[int]] = {}
+        self._apart: dict[CodeType, str] = {}
         self._ran: set[int] = set()
         functions = dict(_functions(module))
         forward = functions.get("forward")
@@ -34,8 +35,11 @@ class Coverage:
         for name, function in functions.items():
             code = function.__code__
             here = forward is not None and code.co_filename == forward.__code__.co_filename
-            if here and name.partition(".")[0] not in apart:
+            if here:
+                outer = name.partition(".")[0]
                 for part in _codes(code):
+                    if outer in apart:
+                        self._apart[part] = outer
                     self._left[part] = {n for _, _, n in part.co_lines() if n}
         for value in vars(module).values() if hasattr(module, "__dict__") else ():
             # What is kept from calls before would hide what is run.
@@ -59,12 +63,18 @@ class Coverage:
         """The lines that were not executed, in the order of the module."""
         found = {}
         for code, lines in self._left.items():
+            if code in self._apart:
+                continue
             inside = lines - {code.co_firstlineno}  # where the function itself begins
             for line in (inside or lines) - self._ran:  # a comprehension may be in a line that ran
                 found[code.co_filename, line] = code.co_qualname
         for file, line in sorted(found):
             text = linecache.getline(file, line).strip()
             yield f"{found[file, line]}, line {line}" + (f": {text}" if text else "")
+
+    def apart(self) -> list[str]:
+        """Of the functions that are not asked about, those of which not all was executed."""
+        return sorted({name for code, name in self._apart.items() if self._left[code]})
 
     def _enter(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
         left = self._left.get(frame.f_code)

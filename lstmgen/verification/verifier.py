@@ -211,7 +211,8 @@ class Verifier:
                 self._check_text(runner, ledger)
         except Stopped:
             pass
-        return self._report(runner, tuple(ledger.checks()))
+        report = self._report(runner, tuple(ledger.checks()))
+        return replace(report, unchecked=tuple(self._unchecked(coverage)))
 
     def _check_large_sizes(self, session: Session) -> None:
         """What is made of small cases: long sequences, with lengths and restarts, many rows."""
@@ -280,9 +281,22 @@ class Verifier:
             report,
             checks=checks + report.checks + _compared(report.checks) + inspection.checks,
             kernels=inspection.kernels,
-            unchecked=inspection.unchecked,
+            unchecked=report.unchecked + inspection.unchecked,
             kernel_lines=inspection.lines,
         )
+
+    def _unchecked(self, coverage: Coverage | None) -> Iterator[str]:
+        """What is not verified, or not wholly."""
+        if not self.target.sequences:
+            yield f"lengths and restart, which modules for {self.target.name} do not take"
+        if self._quick:
+            return
+        if coverage is None:
+            yield "which statements never run: those about parameters, as the cell has none"
+        elif not coverage.known:
+            yield "which statements never run: the module's functions are not Python's"
+        elif apart := coverage.apart():
+            yield f"all of {', '.join(apart)}: what of it runs is another matter on every machine"
 
     def _report(self, runner: Runner, checks: tuple[Check, ...]) -> Report:
         return Report(
