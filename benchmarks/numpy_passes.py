@@ -1,6 +1,6 @@
 """Measure what each pass of the NumPy target buys: forward and backward with it, and without.
 
-    python -m benchmarks.numpy_passes                        three cells at all sizes
+    python -m benchmarks.numpy_passes                        three cells, sizes without e and f
     python -m benchmarks.numpy_passes --cells lstm --sizes ab
 
 A pass that buys less than a tenth at every size has no place, unless modules are shorter with it.
@@ -28,7 +28,11 @@ from benchmarks.cpu_parts import one_thread
 __all__ = ["main"]
 
 CELLS = ("lstm", "peephole", "gru")
-ROUNDS, SECONDS = (5, 201), 6.0
+LETTERS = "abcdg"
+"""At e and f nearly all the time is the matrix products'."""
+COPIES = 5
+"""Modules of each kind, with memory of their own: where it lies makes up to a tenth at size a."""
+ROUNDS, SECONDS = (2, 60), 8.0
 """Rounds of all modules in turn, at least and at most; seconds after which no more begin."""
 
 
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from benchmarks.cpu_parts.sizes import SIZES
 
     cells = options.cells.split(",") if options.cells else CELLS
-    letters = options.sizes or "".join(SIZES)
+    letters = options.sizes or LETTERS
     if unknown := sorted(set(letters) - set(SIZES)):
         print(f"numpy_passes: no size is called {unknown[0]}", file=sys.stderr)
         return 2
@@ -82,20 +86,22 @@ def _measure(cell: str, letter: str) -> dict[str, float]:
     """For each pass the time without it over the time with all of them, of the medians."""
     from lstmgen.targets.numpy.passes import ALL
 
-    calls = {"": _training(_module(cell, ALL), cell, letter)}
-    for field in fields(ALL):
-        passes = replace(ALL, **{field.name: False})
-        calls[field.name] = _training(_module(cell, passes), cell, letter)
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
+    calls: list[tuple[str, Callable[[], object]]] = []
+    for _ in range(COPIES):
+        calls.append(("", _training(_module(cell, ALL), cell, letter)))
+        for field in fields(ALL):
+            passes = replace(ALL, **{field.name: False})
+            calls.append((field.name, _training(_module(cell, passes), cell, letter)))
+    samples: dict[str, list[float]] = {name: [] for name, _ in calls}
+    for _, call in calls:
         call()
     started = time.process_time()
-    while len(samples[""]) < ROUNDS[0] or (
-        len(samples[""]) < ROUNDS[1] and time.process_time() - started < SECONDS
-    ):
-        for name in sorted(calls, key=lambda _: random.random()):
+    for done in range(ROUNDS[1]):
+        if done >= ROUNDS[0] and time.process_time() - started > SECONDS:
+            break
+        for name, call in random.sample(calls, len(calls)):
             before = time.process_time()
-            calls[name]()
+            call()
             samples[name].append(time.process_time() - before)
     medians = {name: statistics.median(times) for name, times in samples.items()}
     return {name: round(medians[name] / medians[""], 3) for name in medians if name}
