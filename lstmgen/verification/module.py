@@ -26,6 +26,8 @@ MERGED = {
 }
 """Checks that are shown as one line if they pass, and what they are then called."""
 
+_STEPS = 20  # from which on not all are made one by one
+
 
 class ModuleCheck:
     """The checks of one case; every failure becomes a line of the session's ledger."""
@@ -64,10 +66,12 @@ class ModuleCheck:
             self._defaults()
             self._untouched()
 
-    def run_large(self) -> None:
+    def run_large(self, seeds: Sequence[str] = SEEDS) -> None:
         """What is worth its time where the case is large."""
         with np.errstate(all="ignore"):
-            self._forward_and_backward(again=False)
+            self._forward_and_backward(seeds, again=False)
+            if self._sequential and self._case.shape.T < _STEPS:
+                self._step()
             self._without_tape()
 
     def _called(self, check: str) -> str:
@@ -87,7 +91,7 @@ class ModuleCheck:
         given = {"dy": self._dy, "dstate": self._dstate}
         return {name: given[name] for name in given if name in seed.split(" and ")}
 
-    def _forward_and_backward(self, again: bool = True) -> None:
+    def _forward_and_backward(self, seeds: Sequence[str] = SEEDS, again: bool = True) -> None:
         s, case = self._s, self._case
         check = self._called("forward")
         tape = None
@@ -96,7 +100,7 @@ class ModuleCheck:
             s.results(check, y, last, case, self._where())
         if tape is None:
             return
-        kept = self._backward("backward", tape, "")
+        kept = self._backward("backward", tape, "", seeds)
         if not again:
             return
         # dy alone once more, now that dstate was there: what is left of it must not count.
@@ -108,11 +112,13 @@ class ModuleCheck:
             where = self._where(f"{seed}, after another backward")
             s.gradients(check, found, case.gradients[seed], case, where)
 
-    def _backward(self, name: str, tape: Any, how: str) -> dict[str, Any]:
+    def _backward(
+        self, name: str, tape: Any, how: str, seeds: Sequence[str] = SEEDS
+    ) -> dict[str, Any]:
         """backward with each of the seeds, and what it returned."""
         check, case = self._called(name), self._case
         returned = {}
-        for seed in SEEDS:
+        for seed in seeds:
             where = self._where((seed if seed == SEEDS[-1] else f"{seed} alone") + how)
             with self._ledger.guard(check, self._s.labels.all_derived, case.bound, where):
                 found = self._module.backward(self._parameters, tape, **self._seeds(seed))

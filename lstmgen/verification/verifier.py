@@ -14,6 +14,7 @@ from lstmgen.stages import Stages
 from lstmgen.targets.target import Runner, Target, module_text
 from lstmgen.verification.cases import (
     BOUNDS,
+    SEEDS,
     Case,
     Cases,
     quick_shapes,
@@ -232,8 +233,10 @@ class Verifier:
             return
         session = Session(self.cell.normal_form, self._labels, counters.runner, ledger)
         for case in self.cases():
-            ModuleCheck(session, case).run(LAYOUTS[:1])
-        self._check_large_sizes(session)
+            if case.shape == self._shapes[0]:
+                ModuleCheck(session, case).run(LAYOUTS[:1])
+        for case in (*self.cases(), *self._sequences, *self._wide):
+            ModuleCheck(session, case).run_large(SEEDS[-1:])
         self.target.extra_checks(self._bench(session))
         _never_run(ledger, " compiled", counters.never())
 
