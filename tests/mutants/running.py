@@ -80,7 +80,7 @@ def _runner(target: Any, texts: dict[str, str]) -> Any:
     device = target.devices[-1]
     module = target.load(texts, device)
     if hasattr(module, "_FLAGS"):
-        vars(module)["_FLAGS"] = (*module._FLAGS, "-O1")
+        vars(module)["_FLAGS"] = (*module._FLAGS, "-O0")
     return make_runner(module, target, device)
 
 

@@ -19,6 +19,7 @@ _CONTROL = re.compile(r"(?:if|for|while|switch)\b")
 _LABEL = re.compile(r"(?:case\b[^:;]*|default\s*):")
 _BLANK = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/|#(?:[^\n]*\\\n)*[^\n]*)*", re.DOTALL)
 _PLACE = re.compile(rf"{ARRAY}\[(\d+)\] = 1;")
+_CALL = re.compile(r"\b([A-Za-z_]\w*)(?:<[^<>;]*>)?\s*\(")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _DEFINE = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w+)((?:[^\n]*\\\n)*[^\n]*)", re.MULTILINE)
 
@@ -113,10 +114,12 @@ class _Counting:
 
     def used(self, functions: list[_Function]) -> set[str]:
         """What exported functions call, or tables of functions have."""
+        macros = {name for name, _ in _DEFINE.findall(self.text)}
         bodies: dict[str, set[str]] = {}
         outside, at = "", 0
         for function in functions:
-            words = set(_WORD.findall(self.text[function.start : function.end]))
+            body = self.text[function.start : function.end]
+            words = set(_CALL.findall(body)) | macros.intersection(_WORD.findall(body))
             bodies.setdefault(function.name, set()).update(words)
             head = self.text[at : function.start]
             outside += head[: max(0, head.rfind("\n", 0, head.rfind(function.name)))]
