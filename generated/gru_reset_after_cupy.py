@@ -243,10 +243,11 @@ __device__ __forceinline__ void gather_units(
 #pragma unroll 1
   for (long long row = blockIdx.y * blockDim.y + threadIdx.y; row < rows;
        row += gridDim.y * blockDim.y) {
-    if (j >= size) continue;
-    const long long place = p_places[row];
-    const Pack<n> value = place < 0 ? Pack<n>{} : load<n>(p_source + place * size + j, size - j);
-    store<n>(p_result + row * size + j, size - j, value);
+    if (j < size) {
+      const long long place = p_places[row];
+      const Pack<n> value = place < 0 ? Pack<n>{} : load<n>(p_source + place * size + j, size - j);
+      store<n>(p_result + row * size + j, size - j, value);
+    }
   }
 }
 extern "C" __global__ void __launch_bounds__(THREADS, 1) gather(
