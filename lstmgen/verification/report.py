@@ -59,6 +59,7 @@ class Report:
         checks: the lines.
         kernels: what each function of a module that is compiled takes of a device, if it is known.
         unchecked: what could not be checked here, why, and how to get what is missing.
+        left_out: what this verification does not look at anywhere, and why.
         kernel_lines: `kernels` as text.
         note: what is to be said of the device.
     """
@@ -70,6 +71,7 @@ class Report:
     checks: tuple[Check, ...]
     kernels: tuple[Mapping[str, object], ...] = ()
     unchecked: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     kernel_lines: tuple[str, ...] = ()
     note: str = ""
 
@@ -98,6 +100,7 @@ class Report:
             ],
             "kernels": [dict(use) for use in self.kernels],
             "unchecked": list(self.unchecked),
+            "left_out": list(self.left_out),
         }
 
     def to_json(self) -> str:
@@ -121,7 +124,14 @@ class Report:
         return f"{self.cell}: {self.module} module for {self.target} on {self.device}{self.note}"
 
     def _summary(self) -> str:
-        return "\n".join([self.verdict(), *(f"not checked: {text}" for text in self.unchecked)])
+        return "\n".join([self.verdict(), *self.notes()])
+
+    def notes(self) -> list[str]:
+        """What was not checked, a line each."""
+        return [
+            *(f"not checked: {text}" for text in self.unchecked),
+            *(f"left out: {text}" for text in self.left_out),
+        ]
 
     def verdict(self) -> str:
         """How many checks passed; of those that failed a line each."""

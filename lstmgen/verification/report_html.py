@@ -31,7 +31,7 @@ def report_html(
     verdict, *failures = report.verdict().splitlines()
     parts = [f"<p><strong>{html.escape(report.title())}: {html.escape(verdict)}</strong></p>"]
     notes = [line.strip() for line in failures]
-    notes += [f"not checked: {text}" for text in report.unchecked]
+    notes += report.notes()
     if notes:
         parts.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul>")
     if report.checks:

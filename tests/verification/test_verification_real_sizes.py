@@ -161,4 +161,4 @@ def test_what_is_not_verified_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     module = lstmgen.compile(lstmgen.load("rnn"), "numpy")
     monkeypatch.setattr(module, "_size", lambda name, value, smallest=1: value)
     report = Verifier(lstmgen.load("rnn"), target, quick=True).check(make_runner(module, target))
-    assert report.unchecked == ("lengths and restart, which modules for numpy do not take",)
+    assert report.left_out == ("lengths and restart, which modules for numpy do not take",)
