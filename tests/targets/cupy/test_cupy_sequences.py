@@ -162,7 +162,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def test_errors_are_those_of_numpy_modules(module: Any, wrong: dict[str, Any]) -> None:
+def test_what_numpy_modules_refuse_is_refused(module: Any, wrong: dict[str, Any]) -> None:
     params, inputs, state = given(module)
     numpy = lstmgen.compile(TWO_SIZES, "numpy")
     host = [
@@ -178,6 +178,6 @@ def test_errors_are_those_of_numpy_modules(module: Any, wrong: dict[str, Any]) -
     ):
         with pytest.raises((TypeError, ValueError)) as raised:
             call()
-        errors.append((raised.type, str(raised.value).replace("numpy.", "cupy.")))
-    assert errors[0] == errors[1]
-    assert errors[0][1].startswith(next(iter(wrong)) + ": expected")
+        errors.append(str(raised.value))
+    assert all(error.startswith(next(iter(wrong)) + ": expected") for error in errors), errors
+    assert all(", got " in error for error in errors), errors
