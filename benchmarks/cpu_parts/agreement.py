@@ -17,8 +17,11 @@ class Disagreement(Exception):
     """Two contenders do not compute the same; the message names them, the array and the amount."""
 
 
-def deviation(found: Results, expected: Results) -> tuple[float, str]:
+def deviation(found: Results, expected: Results, *, typical: bool = False) -> tuple[float, str]:
     """The largest deviation over all arrays, relative to each one's largest value, and where.
+
+    With `typical`, an array's deviation is the root of its mean square: among millions of numbers
+    in float32, one may fall on the other side of a kink such as relu's.
 
     Raises:
         Disagreement: other arrays, or other shapes.
@@ -35,20 +38,23 @@ def deviation(found: Results, expected: Results) -> tuple[float, str]:
         if not wanted.size:
             continue
         scale = float(np.max(np.abs(wanted))) or 1.0
-        error = float(np.max(np.abs(got.astype(np.float64) - wanted))) / scale
+        off = np.abs(got.astype(np.float64) - wanted)
+        error = float(np.sqrt(np.mean(off**2)) if typical else np.max(off)) / scale
         if not error <= worst:  # also for nan
             worst, where = error, name
     return worst, where
 
 
-def require_agreement(name: str, found: Results, expected: Results, limit: float) -> float:
-    """The largest relative deviation of a contender from ours.
+def require_agreement(
+    name: str, found: Results, expected: Results, limit: float, *, typical: bool = False
+) -> float:
+    """The largest relative deviation of a contender from ours; `typical` as for `deviation`.
 
     Raises:
         Disagreement: it is above the limit, or the arrays differ in name or shape.
     """
     try:
-        worst, where = deviation(found, expected)
+        worst, where = deviation(found, expected, typical=typical)
     except Disagreement as error:
         raise Disagreement(f"{name}: {error}") from None
     if not worst <= limit:

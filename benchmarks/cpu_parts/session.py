@@ -184,7 +184,7 @@ def _measure(
         ours = made["ours"].results()
         for name, contender in made.items():
             who = f"{name}, {cell} at {size}, {dtype}"
-            require_agreement(who, contender.results(), ours, FLOAT32)
+            require_agreement(who, contender.results(), ours, FLOAT32, typical=True)
     least = {
         training: floor(cell, size, dtype, peak, training=training) for training in (True, False)
     }

@@ -148,6 +148,17 @@ def test_a_problem_is_the_same_in_both_dtypes_up_to_rounding() -> None:
 # -- agreement -------------------------------------------------------------------------------
 
 
+def test_one_number_beyond_a_kink_is_no_disagreement_where_the_typical_counts() -> None:
+    right = {"dx": np.ones((1000, 1000), np.float32)}
+    found = {"dx": right["dx"].copy()}
+    found["dx"][3, 5] = 1.1
+    assert require_agreement("one", found, right, 1e-3, typical=True) < 1.1e-4
+    with pytest.raises(Disagreement):
+        require_agreement("one", found, right, 1e-3)
+    with pytest.raises(Disagreement):
+        require_agreement("all", {"dx": 1.01 * right["dx"]}, right, 1e-3, typical=True)
+
+
 def test_agreement_is_measured_against_the_largest_value_of_each_array() -> None:
     expected: Results = {"y": np.array([100.0, 1.0]), "dx": np.array([1.0])}
     found: Results = {"y": np.array([100.0, 1.5]), "dx": np.array([1.001])}
