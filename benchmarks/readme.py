@@ -1,6 +1,6 @@
 """Put the figures of a run of `python -m benchmarks.cpu` into README.md.
 
-    python -m benchmarks.readme benchmarks/results/cpu-amd-epyc-2-cores.json
+    python -m benchmarks.readme benchmarks/results/cpu-intel-xeon-2-cores.json
 
 What stands between the lines `<!-- figures: FILE -->` and `<!-- figures end -->` is replaced.
 

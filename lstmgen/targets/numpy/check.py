@@ -13,19 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 from lstmgen.algebra.expression import (
-    MASKED,
-    Add,
     Call,
-    Div,
     Expression,
     MatVec,
-    Mul,
-    Neg,
-    Number,
-    Pow,
     Value,
     add,
-    children,
     div,
     mul,
     neg,
@@ -38,6 +30,7 @@ from lstmgen.algebra.expression import (
 from lstmgen.errors import StageError
 from lstmgen.schedule.program import Block as ElementWise
 from lstmgen.schedule.program import Gather, Schedule
+from lstmgen.targets.common.canonical import canonical
 from lstmgen.targets.numpy.backward import Backward
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.program import AddAhead, Dot, Keep, Once, Operand, Slot, Stack, Statement
@@ -69,33 +62,6 @@ def _refuse(label: str, problem: str) -> StageError:
         f"equation ({label}): {problem}; this is a fault of lstmgen's NumPy target, not of the "
         "equations: please report the cell"
     )
-
-
-def canonical(expression: Expression) -> Any:
-    """Equal for expressions that differ in the order of terms and factors, and in brackets."""
-    match expression:
-        case Add(terms):
-            return ("add", tuple(sorted((canonical(t) for t in terms), key=repr)))
-        case Mul(factors):
-            return ("mul", tuple(sorted((canonical(f) for f in factors), key=repr)))
-        case Neg(argument):
-            return ("neg", canonical(argument))
-        case Number(value):
-            return ("number", str(value))
-        case Call(function, (_, _)) if function == MASKED:
-            masks = []
-            while isinstance(expression, Call) and expression.function == MASKED:
-                mask, expression = expression.arguments
-                masks.append(canonical(mask))
-            if isinstance(expression, Neg):
-                masked = ("masked", tuple(sorted(masks, key=repr)), canonical(expression.argument))
-                return ("neg", masked)
-            return ("masked", tuple(sorted(masks, key=repr)), canonical(expression))
-        case Call(function, arguments):
-            return (function, *map(canonical, arguments))
-        case Div() | Pow():
-            return (type(expression).__name__, *map(canonical, children(expression)))
-    return expression
 
 
 class _Machine:
