@@ -1,9 +1,9 @@
 """Measure the limits that decide how a persistent recurrent kernel should be built.
 
-    python benchmarks/gpu_limits.py                    all parts on the first CUDA device
-    python benchmarks/gpu_limits.py --part clusters    one part (may be given more than once)
-    python benchmarks/gpu_limits.py --quick            fewer samples, to see that all runs
-    python benchmarks/gpu_limits.py --dry-run-on-cpu   run, not time, what the CPU stand-in can
+    python -m benchmarks.gpu_limits                    all parts on the first CUDA device
+    python -m benchmarks.gpu_limits --part clusters    one part (may be given more than once)
+    python -m benchmarks.gpu_limits --quick            fewer samples, to see that all runs
+    python -m benchmarks.gpu_limits --dry-run-on-cpu   run, not time, what the CPU stand-in can
 
 Every part runs in a process of its own, so that a kernel that hangs or breaks its CUDA context
 costs that part alone; a case that fails says so in its line and the next one is measured.  Times
@@ -33,8 +33,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:  # run as a script, only benchmarks/ is on the path
-    sys.path.insert(0, str(ROOT))
+if __name__ == "__main__" and not __package__:
+    # Run as a script, benchmarks/ is on the path instead, where torch.py is not PyTorch.
+    sys.path[0] = str(ROOT)
 
 from benchmarks.limits.device import Device, no_stand_in, on_cpu, on_gpu  # noqa: E402
 from benchmarks.limits.results import MeasurementError, failed, run, table  # noqa: E402
@@ -105,7 +106,7 @@ def _run_apart(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run one part in a child process; what it measured before it ended is kept."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "records.jsonl")
-        command = [sys.executable, str(Path(__file__).resolve()), "--part", name]
+        command = [sys.executable, "-m", "benchmarks.gpu_limits", "--part", name]
         command += ["--records", str(path)]
         command += ["--quick"] if options.quick else []
         command += ["--dry-run-on-cpu"] if options.dry_run_on_cpu else []
@@ -113,7 +114,7 @@ def _run_apart(name: str, options: argparse.Namespace) -> dict[str, Any]:
         reason = None
         try:
             # stdout is the table's; whatever a part prints goes to stderr (2).
-            done = subprocess.run(command, stdout=2, timeout=options.timeout, check=False)
+            done = subprocess.run(command, stdout=2, cwd=ROOT, timeout=options.timeout, check=False)
             status = done.returncode
             if status < 0:
                 reason = f"ended by signal {-status}"

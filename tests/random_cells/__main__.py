@@ -8,9 +8,12 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+from lstmgen import Cell
 from lstmgen.errors import EquationError
+from lstmgen.verification.runners import Runner, build_runner
 
 from .checking import Wrong, check
 from .declaration import Declaration, read
@@ -25,6 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.families:
         return _families(options.cells, options.seed)
     target = options.target
+
+    def made(declaration: Declaration) -> tuple[Cell, Runner]:
+        cell = declaration.cell()
+        return cell, build_runner(cell, target, options.device)
+
     started = time.monotonic()
     if options.files:
         found = [(str(path), read(path), options.seed) for path in options.files]
@@ -36,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     comparisons = refused = 0
     for place, (name, declaration, seed) in enumerate(found, start=1):
         try:
-            checked = check(declaration.cell(), target, seed)
+            checked = check(*made(declaration), seed)
         except EquationError:
             refused += 1
             continue
@@ -55,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         declaration, seed, line = min(failures[failed], key=lambda f: len(str(f[0])))
         print(f"\n{len(failures[failed])} cells: {failed}; the smallest: {line}")
         if options.shrink:
-            declaration, line = _shrunk(declaration, seed, failed, target, options.shrink, line)
+            declaration, line = _shrunk(declaration, seed, failed, made, options.shrink, line)
         print(_indented(declaration))
         if options.save:
             _save(options.save, declaration, f"{target}: {line}", failed)
@@ -78,13 +86,18 @@ def kind(error: Exception) -> str:
 
 
 def _shrunk(
-    declaration: Declaration, seed: int, failed: str, target: str, seconds: float, line: str
+    declaration: Declaration,
+    seed: int,
+    failed: str,
+    made: Callable[[Declaration], tuple[Cell, Runner]],
+    seconds: float,
+    line: str,
 ) -> tuple[Declaration, str]:
     lines = {declaration: line}
 
     def fails(smaller: Declaration) -> bool:
         try:
-            check(smaller.cell(), target, seed)
+            check(*made(smaller), seed)
         except EquationError:
             return False
         except Exception as error:
@@ -128,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("files", nargs="*", type=Path, help="cell files instead of random cells")
     parser.add_argument("--cells", type=int, default=100)
     parser.add_argument("--target", default="numpy")
+    parser.add_argument("--device", default="cpu", help="where modules run, such as cuda")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shrink", type=float, default=0, metavar="SECONDS", help="for each kind")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="for a file of each kind")

@@ -92,7 +92,7 @@ class CupyTarget(Target):
         check_device(bench)
 
     def counters(self, runner: Runner) -> Counters | None:
-        """The module with counters in its kernels, on the CPU."""
+        """The module with counters in its kernels."""
         from lstmgen.targets.cupy.counting import counters
 
         return counters(self, runner)
