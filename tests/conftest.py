@@ -10,6 +10,10 @@ from needs import missing
 
 from lstmgen.errors import UnavailableError
 
+# Before NumPy is imported: the matrices of tests are small, and threads that wait for each other
+# burn the time of the other processes.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def cuda_on_the_cpu() -> None:
