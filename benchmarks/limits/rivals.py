@@ -21,7 +21,10 @@ from . import generated, model
 from .device import Device
 from .results import Case, MeasurementError, NotHereError, Outcome, Scalar
 
-SIZES = ((1024, 16, 768), (512, 64, 512), (1024, 16, 1024), (256, 128, 256))
+SIZES = (
+    (100, 32, 64), (100, 32, 256), (1024, 16, 768), (512, 64, 512), (1024, 16, 1024),
+    (256, 128, 256),
+)  # fmt: skip
 """(T, B, H)."""
 KINDS = ("fp16", "bf16", "fp32", "tf32")
 """PyTorch's arithmetic; its own default for float32 in cuDNN is tf32."""
@@ -72,13 +75,14 @@ def cases(device: Device) -> Iterator[Case]:
                         model.sequence(kind, batch, steps, hidden, rival.gates, backward=backward),
                         partial(_pytorch, device, rival, size, kind, backward),
                     )
-                yield Case(
-                    f"generated {rival.module}",
-                    "ms",
-                    {**settings, "arithmetic": "fp32"},
-                    model.our_sequence(batch, steps, hidden, rival.gates, backward=backward),
-                    partial(_ours, device, rival, size, backward),
-                )
+                for how, as_graph in (("", False), (", replayed from a graph", True)):
+                    yield Case(
+                        f"generated {rival.module}{how}",
+                        "ms",
+                        {**settings, "arithmetic": "fp32"},
+                        model.our_sequence(batch, steps, hidden, rival.gates, backward=backward),
+                        partial(_ours, device, rival, size, backward, as_graph),
+                    )
 
 
 # -- PyTorch ---------------------------------------------------------------------------------
@@ -172,7 +176,15 @@ def _by_cudnn(y: Any) -> bool:
 # -- the generated modules -------------------------------------------------------------------
 
 
-def _ours(device: Device, rival: Rival, size: tuple[int, int, int], backward: bool) -> Outcome:
+def _ours(
+    device: Device, rival: Rival, size: tuple[int, int, int], backward: bool, as_graph: bool = False
+) -> Outcome:
+    """As it is issued; or captured once by the user and replayed, with the arrays where they are.
+
+    The second shows what the host costs, and what a user can do about it.
+    """
+    if as_graph and not device.on_gpu:
+        raise NotHereError("graphs of launches need a GPU")
     module = generated.load(device, rival.module)
     steps, batch, hidden = size
     params = module.init_params(hidden, hidden, seed=0, dtype="float32")
@@ -195,7 +207,22 @@ def _ours(device: Device, rival: Rival, size: tuple[int, int, int], backward: bo
             module.backward(params, tape, dy)
 
     samples = 3 if device.quick else 11
-    timed = device.time(work, CALLS, samples=samples)
+    if not as_graph:
+        timed = device.time(work, CALLS, samples=samples)
+        return timed.scaled(MILLISECONDS).noted(**notes)
+    stream = device.cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        work()  # takes what memory it needs on this stream, which a capture cannot
+        work()
+        stream.synchronize()
+        stream.begin_capture()
+        try:
+            work()
+        except NotImplementedError as error:
+            raise NotHereError(f"CuPy cannot capture it: {error}") from error
+        finally:
+            graph = stream.end_capture()
+        timed = device.time(lambda: graph.launch(stream=stream), CALLS, samples=samples)
     return timed.scaled(MILLISECONDS).noted(**notes)
 
 

@@ -516,7 +516,7 @@ def test_a_failed_run_does_not_replace_better_results(
 
 def test_the_commands_in_the_docstring_can_be_given() -> None:
     lines = re.findall(
-        r"^    python benchmarks/gpu_limits\.py(.*)$", gpu_limits.__doc__ or "", re.M
+        r"^    python -m benchmarks\.gpu_limits(.*)$", gpu_limits.__doc__ or "", re.M
     )
     assert len(lines) == 4
     given = [gpu_limits._parser().parse_args(line.split("  ")[0].split()) for line in lines]
