@@ -3,6 +3,7 @@
     python -m benchmarks.torch              everything (some ten minutes)
     python -m benchmarks.torch --quick      fewer sizes and rounds, in a minute
     python -m benchmarks.torch --cells lstm,peephole --sizes ab
+    python -m benchmarks.torch --device cuda      on a CUDA device, in at most --seconds (80)
 
 One process, one core, one thread, float32.  In float64 all must compute the same first; then they
 are timed in turn.  Training is forward and backward with the gradients of everything, inference
@@ -10,12 +11,17 @@ forward in inference_mode.  "packed" has T=1000, B=32, H=D=64 and lengths drawn 
 T; "bare" is an autograd.Function of a few lines around the same module, without anything that the
 layer does besides.  Results go to benchmarks/results/ as JSON and as a table.
 
-Exit status: 0 measured, 1 they do not compute the same, 2 usage.
+On a CUDA device nothing is pinned, times are wall time until the device is done, and a race that
+fails says so in its line.
+
+Exit status: 0 measured, 1 they do not compute the same (on a CUDA device: some race failed), 2
+usage, 4 no CUDA device.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +44,8 @@ SMALL = (10, 1, 8, 8)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the results; gives the exit status."""
     options = _parser().parse_args(arguments)
+    if options.device == "cuda":
+        return _on_device(options)
     core = one_thread.pin()
     import torch
 
@@ -71,8 +79,65 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
     parser.add_argument("--cells", help=f"of {', '.join(OPPONENTS)}, separated by commas")
     parser.add_argument("--sizes", help="letters of the sizes, such as abc")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--seconds", type=float, default=80, help="for all races on a CUDA device")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
     return parser
+
+
+def _on_device(options: argparse.Namespace) -> int:
+    """All races on a CUDA device; gives the exit status."""
+    import torch
+
+    if not torch.cuda.is_available():
+        print("torch: there is no CUDA device here", file=sys.stderr)
+        return 4
+    from benchmarks.cpu_parts import machine
+    from benchmarks.cpu_parts.files import write
+    from benchmarks.cpu_parts.sizes import SIZES
+    from benchmarks.torch_parts import on_device
+
+    device = torch.device("cuda", torch.cuda.current_device())
+    try:
+        cells, sizes = _chosen(options)
+    except ValueError as error:
+        print(f"torch: {error}", file=sys.stderr)
+        return 2
+    opponents = {cell: (OPPONENTS[cell], _opponent(cell)) for cell in cells}
+    races = list(on_device.races(opponents, sizes, _problem, device, options.seconds))
+    document = {
+        "schema": 1,
+        "date": machine.today(),
+        "device": on_device.describe(device),
+        "versions": machine.versions(),
+        "target": "cupy",
+        "quick": options.quick,
+        "sizes": {name: SIZES[name].symbols() for name in sizes},
+        "races": races,
+    }
+    table = on_device.text(document)
+    print(table, end="")
+    name = re.sub(r"[^a-z0-9]+", "-", f"torch-{document['device']['name']}".lower()).strip("-")
+    for path in write(document, options.output, name, table):
+        print(f"wrote {path}", file=sys.stderr)
+    return int(any("error" in record for record in races))
+
+
+def _chosen(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """The cells and the sizes that are asked for.
+
+    Raises:
+        ValueError: there is no such cell or size.
+    """
+    from benchmarks.cpu_parts.sizes import SIZES
+
+    cells = options.cells.split(",") if options.cells else list(OPPONENTS)
+    sizes = list(options.sizes or ("ab" if options.quick else SIZES))
+    for kind, names, known in (("cell", cells, OPPONENTS), ("size", sizes, SIZES)):
+        for name in names:
+            if name not in known:
+                raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(known)}")
+    return cells, sizes
 
 
 def _run(options: argparse.Namespace, core: int | None) -> dict[str, Any]:
@@ -88,12 +153,7 @@ def _run(options: argparse.Namespace, core: int | None) -> dict[str, Any]:
     from benchmarks.torch_parts.contenders import Bare, Layer, Packed, random_lengths
     from lstmgen.torch import Recurrent
 
-    cells = options.cells.split(",") if options.cells else list(OPPONENTS)
-    sizes = list(options.sizes or ("ab" if options.quick else SIZES))
-    for kind, names, known in (("cell", cells, OPPONENTS), ("size", sizes, SIZES)):
-        for name in names:
-            if name not in known:
-                raise ValueError(f"there is no {kind} {name!r}; there are {', '.join(known)}")
+    cells, sizes = _chosen(options)
     effort = Effort(5, 0.005, 1.0) if options.quick else Effort(21, 0.02, 15.0)
     (engine,) = Recurrent("rnn", 1, 1)._engines.values()
     races: list[dict[str, Any]] = []

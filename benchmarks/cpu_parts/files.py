@@ -21,7 +21,9 @@ def write(
 
     Results of a quick run have names of their own, so that they replace no full ones.
     """
-    name = file_name(document["machine"], stem) + ("-quick" if document["quick"] else "")
+    if "machine" in document:
+        stem = file_name(document["machine"], stem)
+    name = stem + ("-quick" if document["quick"] else "")
     contents = {".json": json.dumps(document, indent=1) + "\n", ".txt": table}
     if drawing is not None:
         contents[".svg"] = drawing

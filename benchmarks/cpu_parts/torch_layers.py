@@ -95,7 +95,7 @@ class TorchLayer(Contender):
         return (y, *torch.autograd.grad(y, [self.x, *self.weights], self.dy))
 
     def results(self) -> Results:
-        y, dx, *gradients = (a.detach().numpy() for a in self.train())
+        y, dx, *gradients = (a.detach().cpu().numpy() for a in self.train())
         named = dict(zip(self.parts, gradients, strict=True))
         return {"y": y, "dx": dx, **_gradients(self.problem.cell, named, self.problem.size.H)}
 

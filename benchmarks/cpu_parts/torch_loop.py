@@ -57,7 +57,7 @@ class TorchPeepholeLoop(_Loop):
 
     def _forward(self) -> Any:
         size, p, linear = self.problem.size, self.parameters, torch.nn.functional.linear
-        h = c = torch.zeros(size.B, size.H, dtype=self.x.dtype)
+        h = c = self.x.new_zeros(size.B, size.H)
         ys = []
         for x in self.x.unbind(0):
             c_h_x = torch.cat([c, h, x], dim=1)
@@ -71,7 +71,7 @@ class TorchPeepholeLoop(_Loop):
         return torch.stack(ys)
 
     def results(self) -> Results:
-        y, dx, *gradients = (a.detach().numpy() for a in self.train())
+        y, dx, *gradients = (a.detach().cpu().numpy() for a in self.train())
         return {"y": y, "dx": dx, **dict(zip(self.parameters, gradients, strict=True))}
 
 
@@ -95,7 +95,7 @@ class TorchPeepholeFusedLoop(_Loop):
 
     def _forward(self) -> Any:
         size = self.problem.size
-        h = c = torch.zeros(size.B, size.H, dtype=self.x.dtype)
+        h = c = self.x.new_zeros(size.B, size.H)
         parts = torch.addmm(self.b, self.x.reshape(-1, size.D), self.w_x)
         ys = []
         for part in parts.reshape(size.T, size.B, 4 * size.H).unbind(0):
@@ -110,7 +110,7 @@ class TorchPeepholeFusedLoop(_Loop):
         return torch.stack(ys)
 
     def results(self) -> Results:
-        y, dx, d_w_x, d_w_h, d_w_c, d_w_o, d_b = (a.detach().numpy() for a in self.train())
+        y, dx, d_w_x, d_w_h, d_w_c, d_w_o, d_b = (a.detach().cpu().numpy() for a in self.train())
         H = self.problem.size.H
         found: Results = {"y": y, "dx": dx}
         to_c = {"f": d_w_c[:, :H], "i": d_w_c[:, H:], "o": d_w_o}

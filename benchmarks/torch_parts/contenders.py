@@ -41,7 +41,7 @@ class Layer(Contender):
             return self.layer(self.x)[0]
 
     def results(self) -> Results:
-        y, dx, *gradients = (a.detach().numpy() for a in self.train())
+        y, dx, *gradients = (a.detach().cpu().numpy() for a in self.train())
         return {"y": y, "dx": dx, **dict(zip(self.problem.params, gradients, strict=True))}
 
 

@@ -36,6 +36,8 @@ def markdown(document: Mapping[str, Any]) -> str:
     sizes = list(document["sizes"])
     rows: dict[tuple[str, str, str], dict[str, float]] = {}
     for record in document["races"]:
+        if "error" in record:
+            continue
         key = record["cell"], record["against"], record["mode"]
         rows.setdefault(key, {})[record["size"].split(" ")[0]] = record["ratio"]["median"]
     lines = [

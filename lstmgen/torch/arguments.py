@@ -105,8 +105,8 @@ def state(
     return found
 
 
-def lengths(given: Any, B: int, batched: bool, device: torch.device) -> Tensor:
-    """The lengths as whole numbers, (B,), on the device.
+def lengths(given: Any, B: int, batched: bool) -> Tensor:
+    """The lengths as whole numbers, (B,), where they were: a module looks at them on the CPU.
 
     Raises:
         ValueError, TypeError: they do not fit; the module looks at the numbers themselves.
@@ -118,7 +118,7 @@ def lengths(given: Any, B: int, batched: bool, device: torch.device) -> Tensor:
         found = found.unsqueeze(0)
     if tuple(found.shape) != (B,):
         raise ValueError(f"lengths: expected shape {(B,)}, got {tuple(found.shape)}")
-    return found.to(device, torch.int64)
+    return found.to(torch.int64)
 
 
 def restart(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,10 +54,9 @@ class NumpyArrays:
 class CupyArrays:
     """CuPy's arrays, by DLPack, for tensors on a CUDA device.
 
-    The module's kernels run on torch's current stream, behind what was put there before, and its
-    memory comes from torch's allocator.  DLPack orders nothing here: both sides are on that stream.
-
-    No device has run this yet: tests call it with stand-ins for CuPy.
+    The module's kernels run on torch's current stream, behind what was put there before.  DLPack
+    orders nothing here: both sides are on that stream.  The module's memory is torch's: what it
+    returns are tensors like all others, for `Tensor.record_stream` too.
     """
 
     keep_spares = False
@@ -65,32 +65,63 @@ class CupyArrays:
         import cupy
 
         self._cupy = cupy
-        self._allocator = cupy.cuda.PythonFunctionAllocator(
-            _allocate, torch.cuda.caching_allocator_delete
-        )
+        self._memory: dict[int, torch.Tensor] = {}  # by its address, as long as CuPy has it
+        self._allocator = cupy.cuda.PythonFunctionAllocator(self._allocate, self._free)
 
     def session(self, device: torch.device) -> AbstractContextManager[Any]:
         cuda = self._cupy.cuda
         stream = torch.cuda.current_stream(device)
         stack = ExitStack()
         stack.enter_context(cuda.Device(stream.device.index))
-        stack.enter_context(cuda.ExternalStream(stream.cuda_stream, stream.device.index))
+        stack.enter_context(cuda.Stream.from_external(_Stream(stream)))
         stack.enter_context(cuda.using_allocator(self._allocator.malloc))
         return stack
 
     def array(self, tensor: torch.Tensor) -> Any:
+        if tensor.device.type == "cpu":  # lengths, which the module looks at there
+            return tensor.numpy(force=True)
+        return self._shared(tensor)
+
+    def _shared(self, tensor: torch.Tensor) -> Any:
+        tensor = tensor.detach().resolve_neg()
         if tensor.dtype == torch.bool:  # which not every DLPack knows
-            return self._cupy.from_dlpack(tensor.detach().view(torch.uint8)).view(bool)
-        return self._cupy.from_dlpack(tensor.detach())
+            return self._cupy.from_dlpack(tensor.view(torch.uint8)).view(bool)
+        return self._cupy.from_dlpack(tensor)
 
     def tensor(self, array: Any) -> torch.Tensor:
-        return torch.from_dlpack(self._cupy.ascontiguousarray(array).reshape(array.shape))
+        # A tensor on the memory itself and no view of another: autograd lets nobody change a view
+        # that an operator returns.
+        shape = array.shape
+        array = self._cupy.ascontiguousarray(array).reshape(shape)
+        memory = self._memory.get(array.data.mem.ptr) if array.size else None
+        if memory is None:  # empty
+            return torch.from_dlpack(array)
+        start = (array.data.ptr - array.data.mem.ptr) // array.itemsize
+        strides = [prod(shape[k + 1 :]) for k in range(len(shape))]
+        made = torch.empty(0, dtype=_DTYPES[array.dtype.char], device=memory.device)
+        return made.set_(memory.untyped_storage(), start, shape, strides)
+
+    def _allocate(self, size: int, device: int) -> int:
+        """Memory for CuPy, on torch's current stream."""
+        memory = torch.empty(size, dtype=torch.uint8, device=torch.device("cuda", device))
+        address = memory.data_ptr()
+        self._memory[address] = memory
+        return address
+
+    def _free(self, address: int, device: int) -> None:
+        """CuPy has no array there any more; tensors may."""
+        self._memory.pop(address, None)
 
 
-def _allocate(size: int, device: int) -> int:
-    """Memory from torch, for torch's current stream on the device."""
-    stream = torch.cuda.current_stream(device)
-    return int(torch.cuda.caching_allocator_alloc(size, device, stream))
+class _Stream:
+    """A stream of torch's by CUDA's protocol, which streams of older versions do not have."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return 0, self._stream.cuda_stream
 
 
+_DTYPES = {"f": torch.float32, "d": torch.float64}
 _NOTHING = nullcontext()

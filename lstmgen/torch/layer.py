@@ -207,7 +207,7 @@ class Recurrent(nn.Module):
         inputs, batched = arguments.inputs(x, self._input_sizes, weight, by_batch)
         T, B = inputs[0].shape[:2]
         rows = packing.lengths if packing is not None else lengths
-        counts = None if rows is None else arguments.lengths(rows, B, batched, weight.device)
+        counts = None if rows is None else arguments.lengths(rows, B, batched)
         if restart is not None:
             shape = (B, T) if self.batch_first else (T, B)
             restart = arguments.restart(restart, shape, batched, self.batch_first, weight.device)
@@ -241,7 +241,7 @@ class Recurrent(nn.Module):
             )
         ways = [(inputs, restart)]
         if self.bidirectional:
-            reverse = Reversal(inputs[0].shape[0], lengths)
+            reverse = Reversal(inputs[0].shape[0], lengths, inputs[0].device)
             ways.append(([reverse(x) for x in inputs], reverse.restart(restart)))
         states = [s.split(1) for s in initial]
         lasts = []

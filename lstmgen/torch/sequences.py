@@ -20,12 +20,14 @@ class Reversal:
     Args:
         T: the number of steps.
         lengths: (B,); None where every row has T steps.
+        device: of what is reversed.
     """
 
-    def __init__(self, T: int, lengths: Maybe) -> None:
+    def __init__(self, T: int, lengths: Maybe, device: torch.device) -> None:
+        lengths = None if lengths is None else lengths.to(device)
         self._last, self._lengths = max(T - 1, 0), lengths
         if lengths is not None:
-            self._step = torch.arange(T, device=lengths.device).unsqueeze(1)
+            self._step = torch.arange(T, device=device).unsqueeze(1)
             back = lengths - 1 - self._step
             # Lengths above T are an error, which the module raises.
             self._source = torch.where(back >= 0, back.clamp(max=self._last), self._step)

@@ -15,6 +15,7 @@ from torch_layers import torch
 
 from benchmarks.cpu_parts.agreement import Disagreement
 from benchmarks.torch import _agree, _opponent, _problem
+from benchmarks.torch_parts import on_device
 from benchmarks.torch_parts.contenders import Bare, Layer, random_lengths
 from benchmarks.torch_parts.report import markdown
 
@@ -48,6 +49,34 @@ def test_a_quick_run_writes_json_and_table(tmp_path: Path) -> None:
     }
     assert "| rnn | nn.RNN | training | " in markdown(document)
     assert run("--cells", "no_such_cell").returncode == 2
+    if not torch.cuda.is_available():
+        assert run("--device", "cuda").returncode == 4
+
+
+def test_races_on_a_device_go_on_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+
+    def broken(problem):
+        raise RuntimeError("no such thing\nand more")
+
+    cells = {"lstm": ("broken", broken), "peephole": ("eager loop", _opponent("peephole"))}
+    found = list(on_device.races(cells, "a", _problem, torch.device("cpu"), 60))
+    assert [r.get("error") for r in found[:2]] == ["RuntimeError: no such thing"] * 2
+    assert all(r["ratio"]["median"] > 0 for r in found[2:]) and len(found) == 4
+    assert (
+        "left out"
+        in list(on_device.races(cells, "a", _problem, torch.device("cpu"), 0))[3]["error"]
+    )
+    document = {
+        "device": {"name": "some GPU", "cuda": "13.0"},
+        "date": "2026-01-01",
+        "target": "cupy",
+        "versions": {"torch": "2"},
+        "sizes": {"a": {}},
+        "races": found,
+    }
+    assert "eager loop   inference a (100,1,32,32)" in on_device.text(document)
+    assert "| peephole | eager loop | training |" in markdown(document)
 
 
 def test_those_that_compute_something_else_are_not_timed() -> None:

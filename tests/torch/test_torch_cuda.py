@@ -68,14 +68,31 @@ def test_modules_for_cupy_below_the_same_operators(
 
 
 class Recorded:
-    """A `cupy` that writes down what it is asked for."""
+    """A `cupy` that writes down what it is asked for; its arrays are NumPy's, in torch's memory."""
+
+    class ndarray:
+        def __init__(self, array: np.ndarray, memory: int, address: int) -> None:
+            self.array, self.shape, self.size = array, array.shape, array.size
+            self.dtype, self.itemsize = array.dtype, array.itemsize
+            self.data = SimpleNamespace(ptr=address, mem=SimpleNamespace(ptr=memory))
+
+        def reshape(self, shape):
+            assert shape == self.shape
+            return self
+
+        def __dlpack__(self, **options):
+            return self.array.__dlpack__()
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
 
     def __init__(self) -> None:
         self.log: list[tuple[object, ...]] = []
+        stream = self.context("stream")
         self.cuda = SimpleNamespace(
-            PythonFunctionAllocator=lambda malloc, free: SimpleNamespace(malloc=(malloc, free)),
+            PythonFunctionAllocator=lambda malloc, free: SimpleNamespace(malloc=malloc, free=free),
             Device=self.context("device"),
-            ExternalStream=self.context("stream"),
+            Stream=SimpleNamespace(from_external=lambda given: stream(*given.__cuda_stream__())),
             using_allocator=self.context("allocator"),
         )
 
@@ -92,39 +109,69 @@ class Recorded:
         assert not tensor.requires_grad
         return np.from_dlpack(tensor)
 
-    ascontiguousarray = staticmethod(np.ascontiguousarray)
+    @staticmethod
+    def ascontiguousarray(array):
+        return array
 
 
-def test_stream_and_allocator_are_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stream_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     cupy = Recorded()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     asked = []
     stream = SimpleNamespace(device=SimpleNamespace(index=3), cuda_stream=4711)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: asked.append(device) or stream)
-    monkeypatch.setattr(
-        torch.cuda, "caching_allocator_alloc", lambda size, device, stream: (size, stream)[0] + 1
-    )
     made = arrays.CupyArrays()
     device = torch.device("cuda", 3)
     with made.session(device):
         assert [entry[0] for entry in cupy.log] == ["device", "stream", "allocator"]
-        malloc, free = cupy.log[2][1]
-        assert malloc(100, 3) == 101 and free is torch.cuda.caching_allocator_delete
-    assert cupy.log[0] == ("device", 3) and cupy.log[1] == ("stream", 4711, 3)
+        assert cupy.log[2][1] == made._allocator.malloc
+    assert cupy.log[0] == ("device", 3) and cupy.log[1] == ("stream", 0, 4711)
     assert [entry[0] for entry in cupy.log[3:]] == ["allocator", "stream", "device"]
-    assert asked == [device, 3]
+    assert asked == [device]
 
 
-def test_arrays_share_memory_by_dlpack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensors_go_to_the_module_without_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", Recorded())
     made = arrays.CupyArrays()
     for tensor in (torch.randn(3, 4, requires_grad=True), torch.randn(3, 4).T, torch.tensor(2.0)):
-        array = made.array(tensor)
+        array = made._shared(tensor)
         assert array.ctypes.data == tensor.data_ptr() and array.shape == tensor.shape
-        back = made.tensor(array)
-        assert torch.equal(back, tensor) and back.is_contiguous() and back.shape == tensor.shape
     borders = torch.tensor([[True, False]])
-    assert made.array(borders).dtype == bool and made.array(borders).tolist() == [[True, False]]
+    assert made._shared(borders).dtype == bool and made._shared(borders).tolist() == [[True, False]]
+    signs = torch.complex(torch.zeros(2), torch.tensor([1.0, -2.0])).conj().imag
+    assert signs.is_neg() and made._shared(signs).tolist() == [-1.0, 2.0]
+
+
+def test_a_modules_memory_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", Recorded())
+    empty = torch.empty
+    asked = []
+
+    def on_the_cpu(*size, device=None, **options):
+        asked.append(device)
+        return empty(*size, **options)
+
+    monkeypatch.setattr(torch, "empty", on_the_cpu)
+    made = arrays.CupyArrays()
+    malloc, free = made._allocator.malloc, made._allocator.free
+    memory = malloc(6 * 8 + 16, 3)
+    assert asked == [torch.device("cuda", 3)]
+    whole = made._memory[memory]
+    values = whole.numpy()[16:].view(np.float64).reshape(2, 3)
+    values[...] = [[1, 2, 3], [4, 5, 6]]
+    tensor = made.tensor(Recorded.ndarray(values, memory, memory + 16))
+    assert tensor.tolist() == values.tolist() and tensor.is_contiguous()
+    assert tensor.data_ptr() == memory + 16 and not tensor._is_view()
+    assert tensor.untyped_storage().data_ptr() == whole.data_ptr()  # record_stream finds it
+    del whole
+    free(memory, 3)
+    assert not made._memory and tensor.tolist() == values.tolist()
+    scalar = malloc(4, 3)
+    made._memory[scalar].view(torch.float32).fill_(2.5)
+    number = np.array(2.5, np.float32)
+    assert made.tensor(Recorded.ndarray(number, scalar, scalar)).item() == 2.5
+    nothing = Recorded.ndarray(np.empty((0, 3, 2), np.float32), 0, 0)
+    assert made.tensor(nothing).shape == (0, 3, 2)
 
 
 def test_without_cupy_a_layer_says_so() -> None:
