@@ -10,7 +10,7 @@ several rounds.  `--contenders all` has those too that are seldom measured.  Res
 benchmarks/results/ as JSON, as a table (.txt) and as a plot (.svg), named by the machine.  The
 extra `bench` installs PyTorch and JAX; a contender that is not installed is left out, with a line
 that says so.
-`python -m benchmarks.readme` puts the figures into README.md.
+`python -m benchmarks.readme` puts the figures into README.md and docs/speed.md.
 
 Exit status: 0 measured, 1 contenders do not compute the same, 2 usage.
 """

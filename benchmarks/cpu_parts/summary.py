@@ -1,4 +1,4 @@
-"""A run of the benchmark as the Markdown that the README shows."""
+"""A run of the benchmark as Markdown: all of it for docs/speed.md, a few rows for the README."""
 
 from __future__ import annotations
 
@@ -8,13 +8,30 @@ from typing import Any
 
 from .machine import file_name
 
-__all__ = ["block", "markdown"]
+__all__ = ["markdown", "page", "short"]
 
 _SPEC = "{name} {T}, {B}, {D}, {H}"
 
 
-def block(document: Mapping[str, Any]) -> str:
-    """All that the README says of a run: how it was measured, ratios, and the other figures."""
+def short(document: Mapping[str, Any]) -> str:
+    """What the README says of a run: training in float32 against PyTorch, a row for each cell."""
+    machine = document["machine"]
+    measured = (
+        "What a training step takes, forward and backward with all gradients: PyTorch's time over "
+        f"that of the {document['contenders']['ours']}, above 1 the module is faster. float32, one "
+        f"core of {machine['processor']} ({machine['vectors']}), {document['date']}; by T, B, D, H."
+    )
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for record in document["training"]:
+        if record["dtype"] == "float32" and record["contender"] in ("torch", "torch-loop-fused"):
+            key = record["cell"], document["contenders"][record["contender"]]
+            rows.setdefault(key, {})[record["size"]] = f"{record['ratio']['median']:.2f}"
+    heads = {n: _SPEC.format(name="", **size).strip() for n, size in document["sizes"].items()}
+    return "\n\n".join(("\n".join(_wrapped(measured)), _table(("cell", "against"), heads, rows)))
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """What docs/speed.md says: how a run was measured, all ratios, and the other figures."""
     machine = document["machine"]
     sizes = "; ".join(_SPEC.format(name=n, **size) for n, size in document["sizes"].items())
     ratios = [r["ratio"] for r in document["training"] if r["ratio"] is not None]
@@ -27,11 +44,8 @@ def block(document: Mapping[str, Any]) -> str:
         f"said otherwise; the middle half of the rounds behind a ratio spans {100 * spread:.0f} % "
         f"of it as a rule. By T, B, D, H: {sizes}."
     )
-    stem = f"benchmarks/results/{file_name(machine, 'cpu')}"
-    drawing = (
-        f'<img src="{stem}.svg" width="720" alt="The ratios of training with their quartiles, on '
-        'a logarithmic axis">'
-    )
+    stem = f"../benchmarks/results/{file_name(machine, 'cpu')}"
+    drawing = f"![The ratios of training with their quartiles, on a logarithmic axis]({stem}.svg)"
     whole = f"[The whole table]({stem}.txt) has what was aimed at and missed too."
     parts = (measured, markdown(document), drawing, *_others(document), whole)
     return "\n\n".join(p if p.startswith("|") else "\n".join(_wrapped(p)) for p in parts)
@@ -56,16 +70,21 @@ def markdown(document: Mapping[str, Any]) -> str:
                 against += f", {record['dtype']}"
             key = record["cell"] + suffix, against
             rows.setdefault(key, {})[record["size"]] = f"{record['ratio']['median']:.2f}"
-    return _table(("cell", "against"), document["sizes"], rows)
+    return _table(("cell", "against"), _letters(document), rows)
+
+
+def _letters(document: Mapping[str, Any]) -> dict[str, str]:
+    return {name: name for name in document["sizes"]}
 
 
 def _table(
     heads: Sequence[str],
-    sizes: Mapping[str, Any],
+    sizes: Mapping[str, str],
     rows: Mapping[tuple[str, ...], Mapping[str, str]],
 ) -> str:
+    """The columns are headed by the values of `sizes`."""
     lines = [
-        f"| {' | '.join((*heads, *sizes))} |",
+        f"| {' | '.join((*heads, *sizes.values()))} |",
         f"|{'---|' * len(heads)}{'--:|' * len(sizes)}",
     ]
     for key, figures in rows.items():
@@ -82,7 +101,7 @@ def _others(document: Mapping[str, Any]) -> Iterator[str]:
             shares.setdefault((record["cell"],), {})[record["size"]] = share
     if document.get("multiply_add_flops_per_second"):
         yield "The share of the multiply-add units' peak that a training step reaches:"
-        yield _table(("cell",), document["sizes"], shares)
+        yield _table(("cell",), _letters(document), shares)
     said = []
     steps = {(r["cell"], r["contender"]): r["seconds"]["median"] for r in document["step"]}
     for (cell, contender), seconds in steps.items():
@@ -110,14 +129,12 @@ def _others(document: Mapping[str, Any]) -> Iterator[str]:
     if said:
         yield f"An activation takes a number: {', '.join(said)}."
     kept = {
-        r[
-            "cell"
-        ]: f"{r['cell']} {r['kept_floats']:.1f} (at most {r['peak_floats']:.1f} in training)"
+        r["cell"]: f"{r['kept_floats']:.1f} (at most {r['peak_floats']:.1f} in training)"
         for r in document["memory"]
         if r["contender"] == "ours" and r["kept_bytes"] is not None
     }
     if kept:
-        listed = ", ".join(kept.values())
+        listed = ", ".join(f"{cell} {floats}" for cell, floats in kept.items())
         yield f"Floats a step, unit and row that are kept for the gradient: {listed}."
 
 

@@ -165,7 +165,7 @@ class Target(ABC):
 
     The first line of every file is `lstmgen.targets.common.header.header`, in whatever the file's
     language has for a comment: by it lstmgen knows its own files.  The module has the functions
-    and constants of every generated module (README).
+    and constants of every generated module (docs/modules.md).
 
     Attributes:
         name: as on the command line; files are called CELL_name.py.

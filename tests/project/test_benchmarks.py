@@ -40,7 +40,7 @@ from benchmarks.cpu_parts.contender import Contender, Kind
 from benchmarks.cpu_parts.kinds import CELLS, KINDS, USUAL
 from benchmarks.cpu_parts.problem import Problem, Results, Unsuitable, make_problem
 from benchmarks.cpu_parts.sizes import SIZES, Size
-from benchmarks.cpu_parts.summary import block
+from benchmarks.cpu_parts.summary import page, short
 from benchmarks.cpu_parts.svg import COLOURS, marker
 from tests.targets.c.many import LEAN
 
@@ -580,7 +580,7 @@ def test_the_readme_gets_all_figures_of_a_run(
     document["activations"] = [
         {"function": "tanh", "dtype": "float32", "seconds": {"median": 2.5e-10}}
     ]
-    said = block(document)
+    said = page(document)
     for part in (
         "| lstm | torch.nn layer | 4.00 | 0.50 |",
         "| lstm | 25 % | 25 % |",
@@ -589,17 +589,21 @@ def test_the_readme_gets_all_figures_of_a_run(
         "A & B <1>",
     ):
         assert part in said.replace("\n", " ")
-    page = tmp_path / "README.md"
-    page.write_text("before\n<!-- figures: old.json -->\nold\n<!-- figures end -->\nafter\n")
-    results = readme.ROOT / "benchmarks" / "results"
-    whole = next(results.glob("cpu-*[!k].json"))
-    assert readme.main([str(whole), "--readme", str(page)]) == 0
-    text = page.read_text()
-    assert text.startswith("before\n<!-- figures: benchmarks/results/cpu-")
-    assert text.endswith("<!-- figures end -->\nafter\n")
-    assert readme.figures(text)[1] == block(json.loads(whole.read_text()))
-    assert readme.main([str(whole), "--readme", str(tmp_path / "none.md")]) == 2
-    assert "none.md" in capsys.readouterr().err
+    assert "| lstm | torch.nn layer | 4.00 | 0.50 |" in short(document)
+    (tmp_path / "docs").mkdir()
+    for name in readme.PLACES:
+        (tmp_path / name).write_text(
+            "before\n<!-- figures: old.json -->\nold\n<!-- figures end -->\nafter\n"
+        )
+    whole = next((readme.ROOT / "benchmarks" / "results").glob("cpu-*[!k].json"))
+    assert readme.main([str(whole), "--root", str(tmp_path)]) == 0
+    for name, text_of in readme.PLACES.items():
+        text = (tmp_path / name).read_text()
+        assert text.startswith("before\n<!-- figures: benchmarks/results/cpu-")
+        assert text.endswith("<!-- figures end -->\nafter\n")
+        assert readme.figures(text)[1] == text_of(json.loads(whole.read_text()))
+    assert readme.main([str(whole), "--root", str(tmp_path / "none")]) == 2
+    assert "README.md" in capsys.readouterr().err
 
 
 def test_one_thread_and_two_are_timed_in_a_process_that_may_use_both() -> None:

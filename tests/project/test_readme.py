@@ -1,8 +1,9 @@
-"""The README is true: its commands and programs are run, and print what it says they print.
+"""The README and the pages of docs/ are true: what they show is run, and prints what they say.
 
 A block marked `<!-- file: name -->` is a file of that name.  In a block of the kind `console` a
-line `$ command` is run, all in one folder, and what follows is its output; a line `...` stands for
-any lines.  Errors that depend on the machine's arithmetic are compared by their form alone.
+line `$ command` is run, all of a page in one folder, and what follows is its output; a line `...`
+stands for any lines.  Errors that depend on the machine's arithmetic are compared by their form
+alone.  Unmarked programs in Python run after the commands, in the same folder.
 
 A console block marked `<!-- measured: date -->` shows runs of examples/ that take minutes.  Such a
 command is run with its own options but at a small size, and must print lines of the same form.
@@ -10,6 +11,8 @@ command is run with its own options but at a small size, and must print lines of
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -23,11 +26,15 @@ from pathlib import Path
 import click
 import pytest
 
-from benchmarks.cpu_parts import summary
-from benchmarks.readme import figures
+from benchmarks.readme import PLACES, figures
+from lstmgen.cli.root import commands, main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = (
+    "README.md",
+    *(f"docs/{p}.md" for p in "declaring equations examples modules verifying".split()),
+)
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<mark>\w+): (?P<name>\S+) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -42,14 +49,20 @@ class Block:
     text: str
 
 
-BLOCKS = [Block(**m.groupdict()) for m in _BLOCK.finditer(README)]  # type: ignore[arg-type]
+def blocks(page: str) -> list[Block]:
+    """What stands between fences on a page, which is named by its path from the root."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [Block(**m.groupdict()) for m in _BLOCK.finditer(text)]  # type: ignore[arg-type]
+
+
 _NUMBER = re.compile(r"\b\d\.\de[+-]\d+\b")
+_FLOW = "lstmgen flow"  # takes seconds, and has a test of its own
 
 
-def examples(measured: bool = False) -> list[tuple[str, list[str]]]:
+def examples(page: str, measured: bool = False) -> list[tuple[str, list[str]]]:
     """Each command with the lines it prints; those that are run as they are, or the long ones."""
     found: list[tuple[str, list[str]]] = []
-    for block in BLOCKS:
+    for block in blocks(page):
         if block.kind == "console" and (block.mark == "measured") == measured:
             for line in block.text.splitlines():
                 if line.startswith("$ "):
@@ -59,34 +72,14 @@ def examples(measured: bool = False) -> list[tuple[str, list[str]]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the README, after all of its commands have run."""
-    place = tmp_path_factory.mktemp("readme")
-    for block in BLOCKS:
-        if block.mark == "file":
-            (place / str(block.name)).write_text(block.text, encoding="utf-8")
-    return place
-
-
-@pytest.fixture(scope="module")
-def printed(folder: Path) -> list[tuple[str, list[str], list[str]]]:
-    """Each command, what the README says it prints, and what it prints."""
-    found = []
-    for command, said in examples():
-        program, *arguments = shlex.split(command)
-        assert program == "lstmgen", command
-        done = subprocess.run(
-            [sys.executable, "-m", "lstmgen", *arguments],
-            cwd=folder,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            check=False,
-        )
-        found.append((command, said, done.stdout.rstrip("\n").split("\n")))
-    return found
+def printed(command: str) -> list[str]:
+    """What a command prints, on standard output and standard error together."""
+    program, *arguments = shlex.split(command)
+    assert program == "lstmgen", command
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        main(arguments)
+    return shown.getvalue().rstrip("\n").split("\n")
 
 
 def matches(said: list[str], shown: list[str]) -> bool:
@@ -103,19 +96,30 @@ def comparable(line: str) -> str:
     return re.sub(r"(?<=\S) {2,}", "  ", re.sub(r"-{9,}", "---------", masked))
 
 
-def test_every_output_in_the_readme_is_what_the_command_prints(
-    printed: list[tuple[str, list[str], list[str]]],
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_what_its_commands_print_and_its_programs_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for command, said, shown in printed:
-        assert matches(said, shown), f"$ {command}\n" + "\n".join(shown)
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page):
+        if block.mark == "file":
+            Path(str(block.name)).write_text(block.text, encoding="utf-8")
+    for command, said in examples(page):
+        assert said, f"{command} is followed by its output"
+        if not command.startswith(_FLOW):
+            shown = printed(command)
+            assert matches(said, shown), f"$ {command}\n" + "\n".join(shown)
+    for block in blocks(page):
+        if block.kind == "python" and block.mark is None:
+            subprocess.run([sys.executable, "-W", "error", "-c", block.text], check=True)
 
 
 def test_the_readme_shows_build_latex_and_verify() -> None:
-    commands = [command for command, _ in examples()]
-    assert "lstmgen build peephole --target numpy" in commands
-    assert "lstmgen verify peephole" in commands
-    assert any(command.startswith("lstmgen latex peephole") for command in commands)
-    assert all(said for _, said in examples()), "every command is followed by its output"
+    shown = [command for command, _ in examples("README.md")]
+    assert "lstmgen build peephole --target numpy" in shown
+    assert "lstmgen verify peephole" in shown
+    assert any(command.startswith("lstmgen latex peephole") for command in shown)
+    assert any(b.kind == "python" and b.mark is None for b in blocks("README.md"))
 
 
 def test_the_comparison_can_fail() -> None:
@@ -140,37 +144,35 @@ def rows(lines: list[str]) -> dict[tuple[str, str], list[float]]:
     return found
 
 
-def test_the_table_of_gradient_norms_and_its_figure_are_those_of_the_command(
-    folder: Path, printed: list[tuple[str, list[str], list[str]]]
+def test_what_is_said_of_gradient_norms_is_what_the_command_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ((_, said, shown),) = [run for run in printed if run[0].startswith("lstmgen flow")]
+    from lstmgen import load
+    from lstmgen.show.flow import Settings, measure
+
+    monkeypatch.chdir(tmp_path)
+    ((command, said),) = [e for e in examples("docs/equations.md") if e[0].startswith(_FLOW)]
+    shown = printed(command)
+    assert matches(said, shown), "\n".join(shown)
     table, measured = rows(said), rows(shown)
     assert list(table) == list(measured) and len(table) == 4
     for key, norms in table.items():
         assert norms == pytest.approx(measured[key], rel=0.06), key  # two digits, rounded
+
     kept = (ROOT / "docs" / "flow.svg").read_text(encoding="utf-8")
-    drawn = (folder / "flow.svg").read_text(encoding="utf-8")
+    drawn = Path("flow.svg").read_text(encoding="utf-8")
     number = re.compile(r"-?\d+\.\d")
     where, there = (re.sub(r"area-\w+", "", number.sub("#", text)) for text in (kept, drawn))
     assert where == there
     places, now = ([float(v) for v in number.findall(text)] for text in (kept, drawn))
     assert places == pytest.approx(now, abs=1)  # pixels
 
-
-def test_what_the_readme_says_of_gradients(
-    printed: list[tuple[str, list[str], list[str]]],
-) -> None:
-    from lstmgen import load
-    from lstmgen.show.flow import Settings, measure
-
-    ((_, said, _),) = [run for run in printed if run[0].startswith("lstmgen flow")]
-    norms = rows(said)
-    rnn, lstm = norms["rnn", "h"], norms["lstm, b_f = 1", "C"]
+    rnn, lstm = table["rnn", "h"], table["lstm, b_f = 1", "C"]
     after = {k: n for n, k in enumerate((1, 2, 5, 10, 20, 50, 100))}
     assert 1e-6 < rnn[after[20]] < 1e-5
     assert lstm[after[50]] / rnn[after[50]] > 1e9
-    *_, kept = measure([load("lstm")], Settings(seeds=2), forget_bias=(3.0,)).curves
-    assert kept.state == "C" and kept.median[-1] > kept.median[0]
+    *_, curve = measure([load("lstm")], Settings(seeds=2), forget_bias=(3.0,)).curves
+    assert curve.state == "C" and curve.median[-1] > curve.median[0]
 
 
 # The examples -----------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def form(line: str) -> str:
 def test_long_runs_are_of_programs_that_print_such_lines(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("Of arms and the man, and of much else besides.\n" * 20, encoding="utf-8")
-    runs = examples(measured=True)
+    runs = examples("docs/examples.md", measured=True)
     assert [shlex.split(command)[2] for command, _ in runs] == list(SMALL)
     for command, said in runs:
         setting, _, program, *given = shlex.split(command)
@@ -211,8 +213,8 @@ def test_long_runs_are_of_programs_that_print_such_lines(tmp_path: Path) -> None
         assert re.fullmatch(pattern, shown), done.stdout
 
 
-def test_what_the_readme_says_of_long_runs() -> None:
-    (_, language), (_, memory) = examples(measured=True)
+def test_what_is_said_of_long_runs() -> None:
+    (_, language), (_, memory) = examples("docs/examples.md", measured=True)
     bits = {
         m[1]: float(m[2]) for m in (re.fullmatch(r"  (\w+) +([\d.]+)", s) for s in language) if m
     }
@@ -224,23 +226,15 @@ def test_what_the_readme_says_of_long_runs() -> None:
     ]  # fmt: skip
 
 
-def test_the_python_example_runs(
-    folder: Path, printed: list[tuple[str, list[str], list[str]]]
-) -> None:
-    programs = [b.text for b in BLOCKS if b.kind == "python" and b.mark is None]
-    assert programs
-    for program in programs:
-        subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=folder, check=True)
-
-
-def test_the_figures_of_speed_are_those_of_the_measured_run() -> None:
-    path, said = figures(README)
+@pytest.mark.parametrize("page", PLACES)
+def test_the_figures_of_speed_are_those_of_the_measured_run(page: str) -> None:
+    path, said = figures((ROOT / page).read_text(encoding="utf-8"))
     run = json.loads((ROOT / path).read_text(encoding="utf-8"))
-    assert said == summary.block(run) and not run["quick"]
+    assert said == PLACES[page](run) and not run["quick"]
 
 
 def test_the_set_up_commands_are_single_lines() -> None:
-    setup = {b.name: b.text.rstrip("\n") for b in BLOCKS if b.mark == "setup"}
+    setup = {b.name: b.text.rstrip("\n") for b in blocks("README.md") if b.mark == "setup"}
     start = "python3 -m venv .venv && . .venv/bin/activate && pip install "
     assert setup == {
         "use": start + ". && lstmgen build peephole --target numpy && lstmgen verify peephole",
@@ -249,19 +243,34 @@ def test_the_set_up_commands_are_single_lines() -> None:
 
 
 def test_every_command_and_option_in_the_table_exists() -> None:
-    from lstmgen.cli.root import commands
-
-    rows = re.findall(r"^\| `lstmgen (\w+)(.*?)` \|", README, re.MULTILINE)
-    assert {name for name, _ in rows} == set(commands.commands)
-    for name, rest in rows:
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `lstmgen (\w+)(.*?)` \|", page, re.MULTILINE)
+    assert {name for name, _ in table} == set(commands.commands)
+    for name, rest in table:
         command = commands.commands[name]
         options = command.get_params(click.Context(command))  # those of targets too
         known = {o for p in options for o in (*p.opts, *p.secondary_opts)}
         assert set(re.findall(r"(?<![\w-])--?[a-z]+", rest)) <= known, name
 
 
-def test_extras_and_links_of_the_readme_exist() -> None:
+def test_extras_of_the_readme_exist() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(re.findall(r"'\.\[([\w-]+)\]'", README)) <= set(project["optional-dependencies"])
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")),
+    ],
+)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", re.sub(r"`[^`]*`", "", text)):
+        assert target.startswith("https://") or ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 260  # what is longer goes to docs/

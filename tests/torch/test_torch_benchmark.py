@@ -100,7 +100,8 @@ def _size():
 
 
 def test_the_readmes_ratios_are_those_of_a_run() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for path, table in re.findall(r"^<!-- torch-figures: (\S+) -->\n((?:\|.*\n)+)", readme, re.M):
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    for path, table in re.findall(r"^<!-- torch-figures: (\S+) -->\n((?:\|.*\n)+)", text, re.M):
         document = json.loads((ROOT / path).read_text(encoding="utf-8"))
         assert table.rstrip("\n") == markdown(document) and not document["quick"]
