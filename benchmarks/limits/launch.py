@@ -1,9 +1,10 @@
-"""What a launch costs: the host's time in CuPy's RawKernel, and the device's between kernels."""
+"""What a launch costs: the host's time in CuPy's calls, and the device's between kernels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from .device import Device
 from .results import Case, NotHereError, Outcome
 
 MICROSECONDS = 1e6
+SCALARS = ("Python's", "NumPy's", "the device's")
+"""What `cupy.cublas.gemm` is given as alpha and beta; it makes an array of a number of Python's."""
 
 
 def cases(device: Device) -> Iterator[Case]:
-    """Host time by number of arguments; device time issued, queued, and replayed from a graph."""
+    """Host time of launches and products; device time issued, queued, replayed from a graph."""
     for count in kernels.ARGUMENT_COUNTS:
         yield Case(
             "host time of a launch",
@@ -24,6 +27,14 @@ def cases(device: Device) -> Iterator[Case]:
             {"arguments": count},
             model.launch_from_host(),
             partial(_on_host, device, count),
+        )
+    for scalars in SCALARS:
+        yield Case(
+            "host time of an accumulating product",
+            "us",
+            {"scalars": scalars},
+            model.product_from_host(),
+            partial(_product, device, scalars),
         )
     yield Case(
         "launches as they are issued",
@@ -59,6 +70,26 @@ def _launcher(device: Device, count: int) -> Callable[[], object]:
 def _on_host(device: Device, count: int) -> Outcome:
     # Few enough calls that the stream's queue of about a thousand launches never fills.
     return device.time_host(_launcher(device, count), 256).scaled(MICROSECONDS)
+
+
+def _product(device: Device, scalars: str) -> Outcome:
+    """As a module's time loop calls it, for a product too small to keep the device busy."""
+    cupy = device.cupy
+    if device.on_gpu:
+        import_module("cupy.cublas")  # not imported with cupy
+    one: Any = 1.0
+    if scalars != SCALARS[0]:
+        if not device.on_gpu:
+            raise NotHereError("the stand-in's product takes numbers of Python's")
+        one = (np if scalars == SCALARS[1] else cupy).ones((), np.float32)
+    h, weights = (cupy.ones((rows, 32), dtype=np.float32) for rows in (4, 128))
+    z = cupy.zeros((4, 128), dtype=np.float32)
+    gemm = cupy.cublas.gemm
+
+    def product() -> None:
+        gemm("N", "T", h, weights, out=z, alpha=one, beta=one)
+
+    return device.time_host(product, 256).scaled(MICROSECONDS)
 
 
 def _replayed(device: Device, launches: int) -> Outcome:

@@ -54,6 +54,12 @@ def launch_from_host() -> Prediction:
     return Prediction(forward / 2, "half of the public 10.5 us for a step of two launches")
 
 
+def product_from_host() -> Prediction:
+    """Microseconds of the host per product through CuPy's public `gemm`."""
+    launch = launch_from_host().value
+    return Prediction(launch + 3, "a launch, and an estimate for the Python around it")
+
+
 def launch_on_device() -> Prediction:
     """Microseconds from kernel to kernel when the queue is full."""
     return Prediction(KERNEL_GAP, "estimate: gap between queued kernels")

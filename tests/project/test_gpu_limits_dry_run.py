@@ -36,14 +36,14 @@ def device() -> Device:
 
 
 GPU_ONLY = {
-    launch: {"launches replayed from a graph"},
+    launch: {"launches replayed from a graph", *launch.SCALARS[1:]},
     step: set(),
     barriers: set(),
     exchange: set(),
     bandwidth: {"memcpy"},
     clusters: {16, "clusters resident at a time"},
 }
-"""By part: the name, the `by` or the `cluster` of what only a GPU can do."""
+"""By part: the name, or the `by`, `cluster` or `scalars`, of what only a GPU can do."""
 
 
 @pytest.mark.parametrize("part", GPU_ONLY, ids=lambda part: part.__name__.rpartition(".")[2])
@@ -53,7 +53,7 @@ def test_every_part_runs_and_times_nothing(device: Device, part: ModuleType) -> 
         record = run(case)
         assert record["error"] is None, record
         assert record["measured"] is None, "a time from the CPU must never be taken"
-        marks = {case.name, case.settings.get("by"), case.settings.get("cluster")}
+        marks = {case.name, *(case.settings.get(key) for key in ("by", "cluster", "scalars"))}
         assert bool(record["not_here"]) == bool(marks & GPU_ONLY[part]), record
         ran += not record["not_here"]
     assert ran >= 2
