@@ -7,6 +7,7 @@ to the first; a parameter's gradient is the sum over the steps and the rows of t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from lstmgen.gradients.derivation import Gradients
@@ -18,7 +19,15 @@ from lstmgen.gradients.equations import (
     OuterProduct,
     VectorGradient,
 )
-from lstmgen.verification.arithmetic import Arithmetic, Limits, Matrix, Operand, Real, Vector
+from lstmgen.verification.arithmetic import (
+    Arithmetic,
+    Limits,
+    Matrix,
+    Operand,
+    Real,
+    Vector,
+    at_digits,
+)
 from lstmgen.verification.equations import Compiler
 from lstmgen.verification.points import Point
 from lstmgen.verification.unrolling import Frame, Trajectory, Values, finish
@@ -26,25 +35,32 @@ from lstmgen.verification.unrolling import Frame, Trajectory, Values, finish
 
 @dataclass
 class Backward:
-    """A point, the values of the normal form there, and the adjoints, [t][row][name of adjoint].
+    """A point, and what equations of gradients see there, [t][row].
 
-    `adjoints[0]` stays empty: nothing is defined at step 0.
+    Attributes:
+        frames_of: for the steps from 1, behind an empty list, the values of the normal form and
+            the adjoints, as far as they are known.
     """
 
     point: Point
-    trajectory: Trajectory
-    adjoints: list[list[Values]]
+    frames_of: list[list[Frame]]
 
     @classmethod
     def start(cls, point: Point, trajectory: Trajectory) -> Backward:
         """Without adjoints yet."""
-        rows = range(point.shape.B)
-        return cls(point, trajectory, [[{} for _ in rows] for _ in range(point.shape.T + 1)])
+        frames: list[list[Frame]] = [[]]
+        for before, now in pairwise(trajectory):
+            pairs = zip(before, now, strict=True)
+            frames.append([Frame(dict(n), b, point.parameters, point.shape) for b, n in pairs])
+        return cls(point, frames)
 
     def frame(self, t: int, row: int) -> Frame:
         """What the equations of step t see in one row."""
-        now = {**self.trajectory[t][row], **self.adjoints[t][row]}
-        return Frame(now, self.trajectory[t - 1][row], self.point.parameters, self.point.shape)
+        return self.frames_of[t][row]
+
+    def adjoints(self, t: int, row: int) -> Values:
+        """Where the adjoints of a step are, by name, from t = 1."""
+        return self.frames_of[t][row].now
 
     def frames(self) -> list[Frame]:
         """All steps and rows."""
@@ -69,6 +85,7 @@ class GradientEquations:
             if isinstance(p, VectorGradient)
         }
 
+    @at_digits
     def solve(self, point: Point, trajectory: Trajectory) -> Backward:
         """All adjoints, going backward in t; `trajectory` is that of the normal form."""
         backward = Backward.start(point, trajectory)
@@ -76,9 +93,10 @@ class GradientEquations:
             for row in range(point.shape.B):
                 for adjoint in self.gradients.adjoints:
                     value = self.adjoint(adjoint, t, row, backward)
-                    backward.adjoints[t][row][adjoint.name] = value
+                    backward.adjoints(t, row)[adjoint.name] = value
         return backward
 
+    @at_digits
     def adjoint(self, adjoint: Adjoint, t: int, row: int, backward: Backward) -> Vector:
         """The right side of an adjoint's equation at step t, from 1 to T."""
         parts: list[Operand] = [self._here[adjoint.name](backward.frame(t, row))]
@@ -87,10 +105,12 @@ class GradientEquations:
             parts.append(backward.point.dy[t - 1][row])
         return self._vector(self.arithmetic.total(parts), adjoint.of, backward)
 
+    @at_digits
     def initial(self, gradient: InitialGradient, row: int, backward: Backward) -> Vector:
         """dL/ds_0: what reaches step 0, which is dstate itself when there are no steps."""
         return self._from_later(self.gradients.adjoint(gradient.state), 0, row, backward)
 
+    @at_digits
     def input(self, gradient: InputGradient, t: int, row: int, backward: Backward) -> Operand:
         """dL/dx_t for t from 1 to T; a number for a scalar input."""
         value = self._inputs[gradient.of](backward.frame(t, row))
@@ -99,12 +119,14 @@ class GradientEquations:
             return self.arithmetic.context.fsum(units)
         return units
 
+    @at_digits
     def parameter(self, gradient: MatrixGradient | VectorGradient, backward: Backward) -> Any:
         """dL/d parameter: a matrix, a vector or a number."""
         if isinstance(gradient, MatrixGradient):
             return self._matrix(gradient, backward)
         return self._sum(gradient, self._addends(gradient, backward), backward)
 
+    @at_digits
     def cancellation(self, gradient: VectorGradient, backward: Backward) -> float:
         """How much smaller a gradient is than the numbers that it is the sum of, from 0 to 1.
 

@@ -1,20 +1,22 @@
 """Element-wise functions at many digits, by name, and how near a point is to trouble.
 
-Numbers are mpmath's; a vector is a list of them, and a number alone stands for every unit.  The
-functions are written from their definitions here, not taken from the derivation's table.
+Numbers are decimal ones; a vector is a list of them, and a number alone stands for every unit.
+The functions are evaluated by their definitions, not by the derivation's table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from itertools import repeat
-from typing import Any
-
-import mpmath
+from operator import add, mul
+from typing import Any, TypeVar
 
 from lstmgen.algebra.functions import FUNCTIONS, Function
+from lstmgen.verification.decimals import Decimals
 
-Real = Any  # an mpmath mpf of the arithmetic's context; mpmath has no types
+Real = Any  # a number of the arithmetic's context
 Vector = list[Real]
 Matrix = list[Vector]
 Operand = Any  # Real or Vector
@@ -35,7 +37,7 @@ class IndefiniteError(PointError):
 
 
 class Arithmetic:
-    """mpmath at `digits` digits, in a context of its own (the global one is left alone).
+    """Decimal numbers of `digits` digits, which operators have within `working`.
 
     With a context that is given, such as `mpmath.fp`, it is that.
 
@@ -48,9 +50,7 @@ class Arithmetic:
     """
 
     def __init__(self, digits: int, context: Any = None) -> None:
-        if context is None:
-            context = mpmath.MPContext()
-            context.dps = digits
+        context = Decimals(digits) if context is None else context
         self.context = context
         self.digits = digits
         self.zero: Real = self.context.mpf(0)
@@ -72,28 +72,37 @@ class Arithmetic:
         """`value` (an int, a float, a Fraction, a decimal string) at full precision."""
         if isinstance(value, (int, float, str)):
             return self.context.mpf(value)
-        return self.context.mpf(value.numerator) / self.context.mpf(value.denominator)
+        with self.working():
+            return self.context.mpf(value.numerator) / self.context.mpf(value.denominator)
+
+    def working(self) -> AbstractContextManager[Any]:
+        """Where numbers are computed: within it operators have the arithmetic's digits."""
+        context = self.context
+        return context.working() if isinstance(context, Decimals) else nullcontext()
 
     def each(self, function: Callable[..., Real], *operands: Operand) -> Operand:
         """The function unit by unit; numbers go with every unit of the vectors."""
-        length = next((len(o) for o in operands if isinstance(o, list)), None)
-        if length is None:
+        lengths = [len(operand) for operand in operands if isinstance(operand, list)]
+        if not lengths:
             return function(*operands)
-        if any(isinstance(o, list) and len(o) != length for o in operands):
+        if lengths.count(lengths[0]) < len(lengths):
             raise ValueError("vectors of different sizes meet in one element-wise operation")
-        return list(
-            map(function, *(o if isinstance(o, list) else repeat(o, length) for o in operands))
-        )
+        if len(lengths) < len(operands):
+            operands = tuple(o if isinstance(o, list) else repeat(o) for o in operands)
+        return list(map(function, *operands))
 
     def total(self, terms: Sequence[Operand]) -> Operand:
         """The sum of the terms."""
-        return terms[0] if len(terms) == 1 else self.each(lambda *x: self.context.fsum(x), *terms)
+        result = terms[0]
+        for term in terms[1:]:
+            result = self.each(add, result, term)
+        return result
 
     def product(self, factors: Sequence[Operand]) -> Operand:
         """The element-wise product of the factors."""
         result = factors[0]
         for factor in factors[1:]:
-            result = self.each(lambda a, b: a * b, result, factor)
+            result = self.each(mul, result, factor)
         return result
 
     def apply(self, matrix: Sequence[Sequence[Real]], vector: Sequence[Real]) -> Vector:
@@ -114,7 +123,7 @@ class Arithmetic:
         if exponent == int(exponent):
             if exponent < 0:
                 return self.quotient(self.one, base ** int(-exponent))
-            return base ** int(exponent)
+            return base ** int(exponent) if exponent else self.one
         return self.varying_power(base, exponent)
 
     def varying_power(self, base: Real, exponent: Real) -> Real:
@@ -185,6 +194,20 @@ class Arithmetic:
         raise PointError("a pole: a division by zero, or the logarithm of zero")
 
 
+Evaluate = TypeVar("Evaluate", bound=Callable[..., Any])
+
+
+def at_digits(method: Evaluate) -> Evaluate:
+    """A method that computes with the digits of its object's `arithmetic`."""
+
+    @wraps(method)
+    def evaluate(self: Any, *arguments: Any, **options: Any) -> Any:
+        with self.arithmetic.working():
+            return method(self, *arguments, **options)
+
+    return evaluate  # type: ignore[return-value]
+
+
 class Limits(Arithmetic):
     """The same for derivatives: they are infinite at a pole.
 
@@ -193,6 +216,8 @@ class Limits(Arithmetic):
 
     def in_range(self, vector: Vector) -> Vector:
         for value in vector:
+            if abs(value) <= self._largest:
+                continue
             if self.context.isnan(value):
                 raise IndefiniteError("0 times infinity")
             if abs(value) < self.context.inf:

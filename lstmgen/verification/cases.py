@@ -18,7 +18,7 @@ from lstmgen.form.normal_form import NormalForm
 from lstmgen.gradients.equations import VectorGradient
 from lstmgen.stages import Stages
 from lstmgen.verification.adjoints import Backward, GradientEquations
-from lstmgen.verification.arithmetic import Arithmetic, IndefiniteError, PointError
+from lstmgen.verification.arithmetic import Arithmetic, IndefiniteError, PointError, at_digits
 from lstmgen.verification.equations import NormalFormEvaluator
 from lstmgen.verification.points import RANGES, Point, Range, Shape, find_point, shape_for
 from lstmgen.verification.reference import Reference
@@ -151,11 +151,12 @@ class Cases:
 
     def __init__(self, cell: Stages) -> None:
         self._form = cell.normal_form
-        self._arithmetic = Arithmetic(DIGITS)
-        self._reference = Reference(cell, self._arithmetic)
-        self._normal = NormalFormEvaluator(self._form, self._arithmetic)
-        self._equations = GradientEquations(cell.gradients, self._arithmetic)
+        self.arithmetic = Arithmetic(DIGITS)
+        self._reference = Reference(cell, self.arithmetic)
+        self._normal = NormalFormEvaluator(self._form, self.arithmetic)
+        self._equations = GradientEquations(cell.gradients, self.arithmetic)
 
+    @at_digits
     def make(self, shape: Shape, dtype: str, spans: Sequence[Range] = RANGES) -> Case:
         """The case of this size; raises `VerificationError` where the cell cannot be evaluated.
 
@@ -184,13 +185,14 @@ class Cases:
             )
         return case
 
+    @at_digits
     def make_large(self, dtype: str) -> Case | None:
         """A small case with inputs far beyond the range of exp; gradients are not expected of it.
 
         None where the equations themselves leave the range of numbers there.
         """
         point, _ = self._point(shape_for(self._form, 2, 2, 3, 4), dtype, 0)
-        factor = self._arithmetic.number(_LARGE[dtype])
+        factor = self.arithmetic.number(_LARGE[dtype])
         point = replace(
             point,
             inputs=[
@@ -204,13 +206,14 @@ class Cases:
             return None
         return self._case(point, true, (), dtype)
 
+    @at_digits
     def make_pool(self, shape: Shape, dtype: str) -> list[Case] | None:
         """Sequences of one row, of 1 to T steps, with the same parameters.
 
         Those of each length begin with a state of their own, and then with one of zeros.  None
         where the equations cannot be evaluated with states of zeros.
         """
-        T, zero = shape.T, self._arithmetic.zero
+        T, zero = shape.T, self.arithmetic.zero
 
         def rows(point: Point) -> list[Point]:
             found = []
@@ -260,7 +263,7 @@ class Cases:
     ) -> tuple[Point, Result]:
         return find_point(
             self._form,
-            self._arithmetic,
+            self.arithmetic,
             f"module of {self._form.name} {seed}",
             (shape,),
             evaluate,
@@ -272,7 +275,7 @@ class Cases:
 
     def _solve(self, point: Point) -> tuple[Backward, Backward]:
         """With dy alone and with dstate alone."""
-        values, zero = self._normal.run(point), self._arithmetic.zero
+        values, zero = self._normal.run(point), self.arithmetic.zero
         return (
             self._equations.solve(replace(point, dstate=_zeros(point.dstate, zero)), values),
             self._equations.solve(replace(point, dy=_zeros(point.dy, zero)), values),

@@ -63,10 +63,13 @@ def check_derivation(
         shape_for(form, T=2, B=1, H=1, D=1),
     )
     many = len(form.definitions) > _MANY
-    single = _Derivation(cell, gradients, shapes[2:] if many else shapes, advance)
-    checks = list(single.checks())
-    whole = _Derivation(cell, gradients, shapes, advance) if many else single
-    return (*checks, whole.check_whole())
+    arithmetic = Arithmetic(WORKING_DIGITS)
+    with arithmetic.working():
+        at = shapes[2:] if many else shapes
+        single = _Derivation(cell, gradients, arithmetic, at, advance)
+        checks = list(single.checks())
+        whole = _Derivation(cell, gradients, arithmetic, shapes, advance) if many else single
+        return (*checks, whole.check_whole())
 
 
 class _Derivation:
@@ -74,6 +77,7 @@ class _Derivation:
         self,
         cell: Stages,
         gradients: Gradients,
+        arithmetic: Arithmetic,
         shapes: tuple[Shape, ...],
         advance: Advance | None,
     ) -> None:
@@ -81,7 +85,7 @@ class _Derivation:
         self._form = gradients.form
         self._labels = Labels(cell, gradients)
         self._advance = advance or (lambda label: None)
-        self._arithmetic = Arithmetic(WORKING_DIGITS)
+        self._arithmetic = arithmetic
         self._reference = Reference(cell, self._arithmetic)
         self._normal = NormalFormEvaluator(self._form, self._arithmetic)
         self._equations = GradientEquations(gradients, self._arithmetic)
@@ -161,7 +165,7 @@ class _Derivation:
         """
         for t in range(1, self._point.shape.T + 1):
             for row, vector in enumerate(self._slopes(adjoint, t, self._step)):
-                self._backward.adjoints[t][row][adjoint.name] = vector
+                self._backward.adjoints(t, row)[adjoint.name] = vector
 
     def _slopes(self, adjoint: Adjoint, t: int, step: Real) -> list[list[Real]]:
         """For each row, dL/dv_t of every unit over a step."""
@@ -192,21 +196,22 @@ class _Derivation:
         in a quotient that still grows as the step gets smaller.
         """
         shape, inf = self._point.shape, self._arithmetic.context.inf
-        wide = self._step * self._arithmetic.number("1e10")
+        number = self._arithmetic.number
+        wide, bound, growth = self._step * number("1e10"), number(DERIVATION_BOUND), number(_GROWTH)
         for t in range(shape.T, 0, -1):
             for adjoint in self._gradients.adjoints:
                 over_wide: list[list[Real]] = []
                 for row in range(shape.B):
-                    true = self._backward.adjoints[t][row][adjoint.name]
+                    true = self._backward.adjoints(t, row)[adjoint.name]
                     try:
                         found = self._equations.adjoint(adjoint, t, row, self._backward)
                     except PointError:
                         continue  # its own line will say so
                     for unit, (a, b) in enumerate(zip(true, found, strict=True)):
-                        if a == b or abs(a - b) <= DERIVATION_BOUND * abs(a):
+                        if a == b or abs(a - b) <= bound * abs(a):
                             continue
                         over_wide = over_wide or self._slopes(adjoint, t, wide)
-                        if abs(a) == inf or abs(a) > _GROWTH * abs(over_wide[row][unit]):
+                        if abs(a) == inf or abs(a) > growth * abs(over_wide[row][unit]):
                             true[unit] = b
 
     def _adjoint(self, adjoint: Adjoint) -> tuple[float, str]:
@@ -215,7 +220,7 @@ class _Derivation:
         for t in range(1, shape.T + 1):
             for row in range(shape.B):
                 where = f"t={t}, row {row}"
-                true[where] = self._backward.adjoints[t][row][adjoint.name]
+                true[where] = self._backward.adjoints(t, row)[adjoint.name]
                 found[where] = self._equations.adjoint(adjoint, t, row, self._backward)
         return _worst(true, found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import neg
 
 from lstmgen.algebra.expression import (
     Add,
@@ -19,7 +20,7 @@ from lstmgen.algebra.expression import (
     walk,
 )
 from lstmgen.form.normal_form import NormalForm
-from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector
+from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector, at_digits
 from lstmgen.verification.points import Point, Shape
 from lstmgen.verification.unrolling import Frame, Shift, Trajectory, finish, unroll
 
@@ -54,7 +55,7 @@ class Compiler:
                 return lambda frame: arithmetic.product([f(frame) for f in factors])
             case Neg(part):
                 inner = self.compile(part)
-                return lambda frame: arithmetic.each(lambda a: -a, inner(frame))
+                return lambda frame: arithmetic.each(neg, inner(frame))
             case Div(numerator, denominator):
                 above, below = self.compile(numerator), self.compile(denominator)
                 return lambda frame: arithmetic.each(
@@ -112,6 +113,7 @@ class NormalFormEvaluator:
         compiler = Compiler(form, arithmetic)
         self._definitions = [(d.name, compiler.compile(d.value)) for d in form.definitions]
 
+    @at_digits
     def run(
         self,
         point: Point,

@@ -9,6 +9,7 @@ independent high-precision reference: N. Higham, "Accuracy and Stability of Nume
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from functools import reduce
 from typing import Any
 
@@ -17,7 +18,7 @@ import sympy
 from lstmgen.algebra.functions import BY_NOTATION
 from lstmgen.language import notation
 from lstmgen.stages import Stages
-from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector
+from lstmgen.verification.arithmetic import Arithmetic, Operand, Vector, at_digits
 from lstmgen.verification.points import Point
 from lstmgen.verification.unrolling import Frame, Shift, Trajectory, finish, unroll
 
@@ -38,6 +39,7 @@ class Reference:
         ]
         self.names = tuple(name for name, _ in self.equations)
 
+    @at_digits
     def run(
         self,
         point: Point,
@@ -93,7 +95,7 @@ class Reference:
 
     def _constant(self, node: Any) -> Any:
         if isinstance(node, sympy.Rational):
-            return self.arithmetic.number(int(node.p)) / self.arithmetic.number(int(node.q))
+            return self.arithmetic.number(Fraction(int(node.p), int(node.q)))
         if isinstance(node, sympy.Float):
             # The decimal that the user wrote, as everywhere in lstmgen: 0.1 is one tenth.
             return self.arithmetic.number(repr(float(node)))

@@ -144,10 +144,11 @@ def _difference_quotient(
     for k, numbers in enumerate(zip(*(a.ravel().tolist() for a in given), strict=True)):
         at = [exact.number(a) for a in numbers]
         try:
-            value[k] = float(f(*at))
-            for j, slope in enumerate(slopes):
-                up, down = (f(*at[:j], at[j] + h, *at[j + 1 :]) for h in (small, -small))
-                slope[k] = float((up - down) / (2 * small))
+            with exact.working():
+                value[k] = float(f(*at))
+                for j, slope in enumerate(slopes):
+                    up, down = (f(*at[:j], at[j] + h, *at[j + 1 :]) for h in (small, -small))
+                    slope[k] = float((up - down) / (2 * small))
         except (PointError, ValueError):
             value[k] = math.nan
             kinks.edge(np.array([-1.0]))

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from lstmgen.algebra.expression import Call, Expression
 from lstmgen.typeset.formula import Formula
 
-Real = Any  # an mpmath mpf; mpmath has no types
-Context = Any  # an mpmath context, at whose digits a function is evaluated
+Real = Any  # a number of many digits: neither mpmath nor its likes have types
+Context = Any  # at whose digits a function is evaluated; it has mpmath's names
 Arguments = tuple[Expression, ...]
 T = TypeVar("T")
 Rule = Callable[[Expression, Arguments], tuple[Expression, ...]]
@@ -46,7 +46,9 @@ class Function:
         arguments: their names.
         summary: its definition in a line.
         written: its name in formulas, or what makes a formula of the argument's: `Root`, `Bars`.
-        exact: its definition, evaluated in an mpmath context: (context, *arguments) -> value.
+        exact: its definition, evaluated at many digits: (context, *arguments) -> value.
+            The context has mpmath's names; numbers besides the arguments are whole ones, or come
+            of a text: m.mpf("0.1").
             Written apart from `composed` and `rule`, because these are verified against it.
         rule: from the value of a call and its arguments to a partial derivative for each argument;
             None for a function that occurs in derivatives only.  Where it can, it is written in the
