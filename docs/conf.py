@@ -12,6 +12,7 @@ release = lstmgen.__version__
 author = "The lstmgen authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
+html_show_copyright = False  # LICENSE has it
 html_title = f"lstmgen {release}"
 default_role = "code"  # `name` in a docstring
 autodoc_member_order = "bysource"

@@ -78,7 +78,7 @@ def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
 
     Args:
         input_size: D, the size of x.
-        hidden_size: H.
+        hidden_size: H, the number of units.
         seed: of the random numbers; None for different ones each time.
         dtype: "float32" or "float64".
 

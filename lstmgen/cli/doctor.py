@@ -138,9 +138,9 @@ _ALWAYS = (
 _BESIDES = (
     package("cairosvg", "`lstmgen draw -o cell.png`", 'pip install "lstmgen[draw]"'),
     replace(
-        package("torch", "weights to and from PyTorch; the benchmarks, which compare with it"),
+        package("torch", "the layer of `lstmgen.torch`, and the benchmarks"),
         name="PyTorch",
-        cure='pip install "lstmgen[bench]"',
+        cure='pip install "lstmgen[torch]"',
     ),
     Requirement(
         "pdflatex",

@@ -34,10 +34,8 @@ def read_parameters(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {name: found[name] for name in found.files}
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"{path} is no file that numpy.savez(FILE, **params) writes: {error}"
-        ) from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        raise UsageError(f"{path} is no file that numpy.savez(FILE, **params) writes") from None
 
 
 def header_text(parameters: Mapping[str, npt.NDArray[Any]]) -> str:
