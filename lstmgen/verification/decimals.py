@@ -127,5 +127,6 @@ def _ten_to(power: int, bits: int) -> Any:
 @lru_cache(maxsize=4096)
 def _two_to(power: int, digits: int) -> Decimal:
     """2 ** power to so many digits."""
-    context = decimal.Context(prec=digits, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
+    # Beyond all exponents it is infinite: what it multiplies is too, and what it divides is zero.
+    context = decimal.Context(prec=digits, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX, traps=[])
     return context.power(Decimal(2), power)

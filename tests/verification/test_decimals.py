@@ -70,3 +70,12 @@ def test_the_digits_are_those_of_the_block_alone() -> None:
         assert arithmetic.context.is_working()
     assert Decimal(1) / 3 == third
     assert decimal.getcontext().traps[decimal.DivisionByZero]
+
+
+def test_what_is_smaller_than_any_decimal_number_is_zero() -> None:
+    """erfc(1e10) is exp(-1e20): its exponent has no place in a decimal number."""
+    context = Decimals(DIGITS)
+    with context.working():
+        assert context.erfc(context.mpf(1e10)) == 0
+        assert context.exp(context.mpf(-1e30)) == 0
+        assert context.cosh(context.mpf(1e30)) == context.inf
