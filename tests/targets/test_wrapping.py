@@ -21,6 +21,7 @@ def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         several.map(lambda parts: f"({', '.join(parts)},)"),
         several.map(lambda parts: f"[{', '.join(parts)}]"),
         several.map(lambda parts: f"({' + '.join(parts)})"),
+        several.map(lambda parts: f"{{{', '.join(f'{k}: {p}' for k, p in enumerate(parts))}}}"),
         several.map(lambda parts: f"x[{', '.join(parts)}]"),
         several.map(lambda parts: f"sum(i for i in ({', '.join(parts)},))"),
         inner.map(lambda part: f"gemm(({part}, {part}), out=b, key=lambda c, d: {part})"),

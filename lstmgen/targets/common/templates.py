@@ -35,6 +35,7 @@ def _environment() -> jinja2.Environment:
         f'("{s.size}", "{s.parameter}", {s.axis}, {_tuple_text(s.others)}, {s.times})'
     )
     environment.filters["library"] = lambda name: {"np": "numpy", "cp": "cupy"}[name]
+    environment.filters["wrapped"] = _wrapped
     environment.filters["commented"] = _commented
     environment.filters["targets"] = _targets
     environment.filters["unpacked"] = _unpacked
@@ -59,9 +60,13 @@ def _commented(line: Any, indent: int) -> str:
     comment = f"# {line.comment}" if line.labels else ""
     if comment and indent + len(code) + 2 + len(comment) <= WIDTH:
         return f"{code}  {comment}"
-    margin = " " * indent
-    lines = wrapped(code, indent).replace("\n", f"\n{margin}")
-    return f"{comment}\n{margin}{lines}" if comment else lines
+    lines = _wrapped(code, indent)
+    return f"{comment}\n{' ' * indent}{lines}" if comment else lines
+
+
+def _wrapped(code: str, indent: int) -> str:
+    """A line that is indented so far, over several lines if it is long."""
+    return wrapped(code, indent).replace("\n", "\n" + " " * indent)
 
 
 def _targets(names: list[str], indent: int) -> str:
@@ -98,7 +103,7 @@ def _filled(items: list[str], indent: int) -> str:
 def _unpacked(names: list[str], indent: int) -> str:
     """Names that a sequence is unpacked to, over several lines if they are many."""
     line = ", ".join(names) + ("," if len(names) == 1 else "")
-    if indent + len(line) <= WIDTH - 25:
+    if indent + len(line) <= WIDTH - 40:  # " = (params[name] for name in PARAMETERS)"
         return line
     margin = " " * indent
     filled = textwrap.wrap(line + ("" if line.endswith(",") else ","), WIDTH - indent - 4)

@@ -28,7 +28,7 @@ _FORMATTED = tuple(
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What stands in a pair of parentheses: from `start` to `end`, in parts between commas."""
+    """What stands in a pair of parentheses or braces: from `start` to `end`, in parts."""
 
     start: int
     end: int
@@ -38,7 +38,7 @@ class _Call:
 
 
 def wrapped(code: str, indent: int) -> str:
-    """Code with its longest parentheses opened, an argument per line, if it does not fit.
+    """Code with its longest parentheses or braces opened, an argument per line, if it does not fit.
 
     Args:
         code: one logical line of Python, without its indent.
@@ -58,7 +58,7 @@ def wrapped(code: str, indent: int) -> str:
 
 
 def _calls(code: str) -> list[_Call]:
-    """Every pair of parentheses, in the order of their ends."""
+    """Every pair of parentheses or braces, in the order of their ends."""
     found: list[_Call] = []
     open_at: list[tuple[str, int, list[int]]] = []  # bracket, where its inside begins, commas
     formatted = 0
@@ -73,7 +73,7 @@ def _calls(code: str) -> list[_Call]:
             open_at[-1][2].append(token.start[1])
         elif token.string in _CLOSE:
             bracket, start, commas = open_at.pop()
-            if bracket != "(":
+            if bracket == "[":
                 continue
             end = token.start[1]
             edges = [start - 1, *commas, end]
