@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from lstmgen.notebook import plain_text
-from lstmgen.verification.report_html import report_html
+from lstmgen.verification.report_html import Row, report_html
 
 SCHEMA_VERSION = 1
 """Of `Report.to_json`: raised when a field changes its meaning or goes."""
@@ -115,7 +115,11 @@ class Report:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return report_html(self, _HEAD, [(_row(check), check.passed) for check in self.checks])
+        verdict, *failures = self.verdict().splitlines()
+        notes = [*(line.strip() for line in failures), *self.notes()]
+        every: list[Row] = [(_row(check), check.passed) for check in self.checks]
+        tables = ((_KINDS, _kinds(self.checks)), (_HEAD, every)) if every else ()
+        return report_html(f"{self.title()}: {verdict}", notes, tables, self.kernel_lines)
 
     def title(self) -> str:
         """What was verified, in a line."""
@@ -144,19 +148,37 @@ class Report:
         return "\n".join(lines + [f"  {check}" for check in failures])
 
 
+_KINDS = ("check", "lines", "worst error", "bound", "verdict")
 _HEAD = ("check", "label", "equation", "error", "bound", "verdict")
 _WIDEST = 56  # of an equation; the failing lines have it in full
 
 
 def _row(check: Check) -> tuple[str, ...]:
+    label = f"({check.label})" if check.label else ""
+    return (check.check, label, check.what, *_figures(check.error, check.bound, check.passed))
+
+
+def _figures(error: float | None, bound: float | None, passed: bool) -> tuple[str, str, str]:
     return (
-        check.check,
-        f"({check.label})" if check.label else "",
-        check.what,
-        "" if check.error is None else f"{check.error:.1e}",
-        "" if check.bound is None else f"{check.bound:.0e}",
-        "ok" if check.passed else "FAILED",
+        "" if error is None else f"{error:.1e}",
+        "" if bound is None else f"{bound:.0e}",
+        "ok" if passed else "FAILED",
     )
+
+
+def _kinds(checks: Iterable[Check]) -> list[Row]:
+    """One line for all checks of a name: how many, the worst error, the verdict."""
+    kinds: dict[str, list[Check]] = {}
+    for check in checks:
+        kinds.setdefault(check.check, []).append(check)
+    rows: list[Row] = []
+    for name, those in kinds.items():
+        # The worst is what comes nearest to its bound, or lies farthest beyond it.
+        measured = [(c.error, c.bound) for c in those if c.error is not None and c.bound]
+        error, bound = max(measured, key=lambda m: m[0] / m[1], default=(None, None))
+        good = all(check.passed for check in those)
+        rows.append(((name, str(len(those)), *_figures(error, bound, good)), good))
+    return rows
 
 
 def _short(text: str) -> str:

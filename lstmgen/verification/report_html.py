@@ -8,70 +8,45 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lstmgen.verification.report import Check, Report
+__all__ = ["Row", "report_html"]
 
-__all__ = ["report_html"]
+Row = tuple[Sequence[str], bool]
+"""The texts of a line, and its verdict."""
 
-_KINDS = ("check", "lines", "worst error", "bound", "verdict")
 _LEFT = ' style="text-align: left"'  # Jupyter sets tables flush right
 
 
 def report_html(
-    report: Report, head: Sequence[str], row: Sequence[tuple[Sequence[str], bool]]
+    verdict: str,
+    notes: Sequence[str],
+    tables: Sequence[tuple[Sequence[str], Sequence[Row]]],
+    kernel_lines: Sequence[str],
 ) -> str:
-    """The report as HTML.
+    """A report as HTML.
 
     Args:
-        report: what is shown.
-        head, row: the columns of the full table, and of each line its texts and its verdict.
+        verdict: what was verified, and how it went.
+        notes: a point each.
+        tables: heads and lines of the kinds of checks, and of every check; none if none was made.
+        kernel_lines: what a module's kernels take, as text.
     """
-    verdict, *failures = report.verdict().splitlines()
-    parts = [f"<p><strong>{html.escape(report.title())}: {html.escape(verdict)}</strong></p>"]
-    notes = [line.strip() for line in failures]
-    notes += report.notes()
+    parts = [f"<p><strong>{html.escape(verdict)}</strong></p>"]
     if notes:
         parts.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul>")
-    if report.checks:
-        parts.append(_table(_KINDS, _kinds(report.checks)))
+    if tables:
+        kinds, every = tables
+        parts.append(_table(*kinds))
         parts.append(
-            f"<details><summary>every line, with its equation ({len(report.checks)})</summary>"
-            f"{_table(head, row)}</details>"
+            f"<details><summary>every line, with its equation ({len(every[1])})</summary>"
+            f"{_table(*every)}</details>"
         )
-    if report.kernel_lines:
-        parts.append(f"<pre>{html.escape(chr(10).join(report.kernel_lines))}</pre>")
+    if kernel_lines:
+        parts.append(f"<pre>{html.escape(chr(10).join(kernel_lines))}</pre>")
     return f"<div>{''.join(parts)}</div>"
 
 
-def _kinds(checks: Iterable[Check]) -> list[tuple[tuple[str, ...], bool]]:
-    """One line for all checks of a name: how many, the worst error, the verdict."""
-    kinds: dict[str, list[Check]] = {}
-    for check in checks:
-        kinds.setdefault(check.check, []).append(check)
-    rows: list[tuple[tuple[str, ...], bool]] = []
-    for name, those in kinds.items():
-        # The worst is what comes nearest to its bound, or lies farthest beyond it.
-        measured = [(c.error, c.bound) for c in those if c.error is not None and c.bound]
-        error, bound = max(measured, key=lambda m: m[0] / m[1], default=(None, None))
-        good = all(check.passed for check in those)
-        rows.append(
-            (
-                (
-                    name,
-                    str(len(those)),
-                    "" if error is None else f"{error:.1e}",
-                    "" if bound is None else f"{bound:.0e}",
-                    "ok" if good else "FAILED",
-                ),
-                good,
-            )
-        )
-    return rows
-
-
-def _table(head: Sequence[str], rows: Iterable[tuple[Sequence[str], bool]]) -> str:
+def _table(head: Sequence[str], rows: Iterable[Row]) -> str:
     titles = "".join(f'<th scope="col"{_LEFT}>{html.escape(title)}</th>' for title in head)
     lines = []
     for texts, good in rows:
