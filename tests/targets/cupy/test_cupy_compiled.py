@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import verification_cells
 
 import lstmgen
-from lstmgen import targets
+from lstmgen import targets, verification
 from lstmgen.cuda import on_cpu as cuda_on_cpu
 from lstmgen.cuda.compiler.nvrtc import ARCHITECTURES, Nvrtc
 from lstmgen.library.loading import names
@@ -19,8 +20,8 @@ from lstmgen.targets.building import KEPT
 from lstmgen.targets.cupy.inspection import inspect
 from lstmgen.targets.cupy.kernel_text import kernel_text
 from lstmgen.targets.cupy.plan import Plan
-from lstmgen.targets.cupy.resources import MODULE_OPTIONS, compile_kernels, table
-from lstmgen.verification import verify_module
+from lstmgen.targets.cupy.resources import DTYPES, MODULE_OPTIONS, compile_kernels, table
+from lstmgen.verification import Verifier, verify_module
 from lstmgen.verification.runners import Runner
 
 CELLS = {**dict.fromkeys(names()), **verification_cells.cells()}
@@ -32,13 +33,16 @@ pytestmark = pytest.mark.usefixtures("nvrtc_here")
 def test_kernels_compile_without_spills_and_in_one_precision(name: str) -> None:
     """For one architecture: a thread may have as many registers in all of them.
 
-    The kernels of the post's cells are compiled for every one where they are verified.
+    Kernels of every function are compiled in both dtypes, the library's in one and the other in
+    turn.
     """
     cell = CELLS[name] or lstmgen.load(name)
-    builds = compile_kernels(kernel_text(cell), ("sm_90",))
+    both = tuple(DTYPES)
+    dtypes = both if CELLS[name] else (both[[*CELLS].index(name) % 2],)
+    builds = compile_kernels(kernel_text(cell), ("sm_90",), dtypes)
     kernels = [*(kernel.name for kernel in Plan(cell.schedule).kernels), "gather", "restart"]
     wanted = sorted([*kernels, *(f"{kernel}_wide" for kernel in kernels)])
-    assert len(builds) == 2
+    assert [build.dtype for build in builds] == [*dtypes]
     for build in builds:
         assert not build.problems, (build.dtype, build.architecture)
         assert [use.kernel for use in build.kernels] == wanted
@@ -194,6 +198,7 @@ def test_without_nvrtc_verification_says_so(
     from lstmgen.cuda.compiler import nvrtc
 
     monkeypatch.setattr(nvrtc, "_nvidia_folders", list)
+    monkeypatch.setattr(verification, "Verifier", partial(Verifier, quick=True))
     assert main(["verify", "rnn", "--target", "cupy", "--device", "cpu"]) == 4
     out, err = capsys.readouterr()
     assert "on cpu, its kernels compiled for the CPU" in out
