@@ -28,9 +28,16 @@ def inputs(
     Raises:
         ValueError, TypeError: it does not fit.
     """
+    if type(x) is Tensor and len(sizes) == 1:
+        shape = x.shape
+        if (
+            len(shape) == 3
+            and shape[2] in sizes.values()
+            and x.dtype == weight.dtype in DTYPES
+            and x.device == weight.device
+        ):
+            return [x.transpose(0, 1) if by_batch else x], True  # nothing else is to be done
     names = list(sizes)
-    if len(names) == 1 and type(x) is Tensor and _fits(x, sizes[names[0]], weight):
-        return [x.transpose(0, 1) if by_batch else x], True  # nothing else is to be done
     if isinstance(x, Mapping):
         for name in (*names, *x):
             if name not in x or name not in names:
@@ -146,16 +153,6 @@ def restart(
     if not batched:
         return given.unsqueeze(1)
     return given.transpose(0, 1) if by_batch else given
-
-
-def _fits(value: Tensor, size: int, weight: Tensor) -> bool:
-    """Whether a tensor is (., ., size) and of the layer's dtype and device."""
-    return (
-        value.dim() == 3
-        and value.shape[2] == size
-        and value.dtype == weight.dtype in DTYPES
-        and value.device == weight.device
-    )
 
 
 def _fitting(label: str, value: Any, weight: Tensor) -> Tensor:

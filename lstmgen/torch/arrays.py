@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from math import prod
 from typing import Any, Protocol
@@ -22,16 +23,16 @@ class Arrays(Protocol):
 
     keep_spares: bool
 
-    def session(self, device: torch.device) -> AbstractContextManager[Any]:
-        """What a module's functions are called in."""
+    def session(self, tensor: torch.Tensor) -> AbstractContextManager[Any]:
+        """What a module's functions are called in, for tensors on the device of this one."""
         ...
 
-    def array(self, tensor: torch.Tensor) -> Any:
-        """The array that shares the tensor's memory."""
+    def arrays(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
+        """The arrays that share the tensors' memory."""
         ...
 
-    def tensor(self, array: Any) -> torch.Tensor:
-        """The contiguous tensor of an array, whose memory it shares if that is contiguous."""
+    def tensors(self, arrays: Iterable[Any]) -> list[torch.Tensor]:
+        """The contiguous tensors of arrays, whose memory they share if that is contiguous."""
         ...
 
 
@@ -40,15 +41,17 @@ class NumpyArrays:
 
     keep_spares = True
 
-    def session(self, device: torch.device) -> AbstractContextManager[Any]:
+    def session(self, tensor: torch.Tensor) -> AbstractContextManager[Any]:
         return _NOTHING
 
-    def array(self, tensor: torch.Tensor) -> Any:
+    def arrays(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
         # It copies only what no array can be: a tensor whose sign is yet to be changed.
-        return tensor.numpy(force=True)
+        return [tensor.numpy(force=True) for tensor in tensors]
 
-    def tensor(self, array: Any) -> torch.Tensor:
-        return torch.from_numpy(np.asarray(array, order="C"))
+    def tensors(self, arrays: Iterable[Any]) -> list[torch.Tensor]:
+        return [
+            torch.from_numpy(a if a.flags.c_contiguous else np.array(a, order="C")) for a in arrays
+        ]
 
 
 class CupyArrays:
@@ -68,16 +71,22 @@ class CupyArrays:
         self._memory: dict[int, torch.Tensor] = {}  # by its address, as long as CuPy has it
         self._allocator = cupy.cuda.PythonFunctionAllocator(self._allocate, self._free)
 
-    def session(self, device: torch.device) -> AbstractContextManager[Any]:
+    def session(self, tensor: torch.Tensor) -> AbstractContextManager[Any]:
         cuda = self._cupy.cuda
-        stream = torch.cuda.current_stream(device)
+        stream = torch.cuda.current_stream(tensor.device)
         stack = ExitStack()
         stack.enter_context(cuda.Device(stream.device.index))
         stack.enter_context(cuda.Stream.from_external(_Stream(stream)))
         stack.enter_context(cuda.using_allocator(self._allocator.malloc))
         return stack
 
-    def array(self, tensor: torch.Tensor) -> Any:
+    def arrays(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
+        return [self._array(tensor) for tensor in tensors]
+
+    def tensors(self, arrays: Iterable[Any]) -> list[torch.Tensor]:
+        return [self._tensor(array) for array in arrays]
+
+    def _array(self, tensor: torch.Tensor) -> Any:
         if tensor.device.type == "cpu":  # lengths, which the module looks at there
             return tensor.numpy(force=True)
         return self._shared(tensor)
@@ -88,7 +97,7 @@ class CupyArrays:
             return self._cupy.from_dlpack(tensor.view(torch.uint8)).view(bool)
         return self._cupy.from_dlpack(tensor)
 
-    def tensor(self, array: Any) -> torch.Tensor:
+    def _tensor(self, array: Any) -> torch.Tensor:
         # A tensor on the memory itself and no view of another: autograd lets nobody change a view
         # that an operator returns.
         shape = array.shape

@@ -15,12 +15,32 @@ from lstmgen.cell import Cell
 from lstmgen.errors import UnavailableError, UsageError
 from lstmgen.torch.aliases import Maybe, Tensors
 from lstmgen.torch.arrays import Arrays, CupyArrays, NumpyArrays
-from lstmgen.torch.tapes import Tapes, no_tape
+from lstmgen.torch.tapes import Lent, Tapes
 
-__all__ = ["PREFERRED", "Engine", "find", "prepare"]
+__all__ = ["PREFERRED", "Engine", "Prepared", "find", "prepare"]
 
 PREFERRED: Mapping[str, tuple[str, ...]] = {"cpu": ("c", "numpy"), "cuda": ("cupy",)}
 """For each kind of device the targets that serve it, the best first."""
+
+
+class Prepared:
+    """Parameters as the module's arrays, made again only where a tensor has another memory now.
+
+    Who calls again and again with the same parameters keeps one, with what it has of them.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: tuple[Any, ...] = (None, None, None)
+
+    def arrays(self, params: Tensors, engine: Engine) -> tuple[list[int], dict[str, Any]]:
+        """The addresses of parameters, and the arrays by their names."""
+        addresses, shapes = _addresses(params), [a.shape for a in params]
+        known = self._known  # another thread may replace it
+        if known[0] != addresses or known[1] != shapes or not all(map(_is_contiguous, params)):
+            known = self._known = addresses, shapes, engine.named(params)
+        return addresses, known[2]
 
 
 class Engine:
@@ -44,18 +64,19 @@ class Engine:
         lengths: Maybe,
         restart: Maybe,
         keep: bool,
-    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-        """The output at every step, the last states, and a handle for the tape if it is kept."""
-        with self.arrays.session(params[0].device):
-            named = self._named(params)
+        prepared: Prepared | None = None,
+    ) -> tuple[list[torch.Tensor], Lent | None]:
+        """The output at every step and the last states; and the tape, if it is to be kept."""
+        with self.arrays.session(params[0]):
+            addresses, named = (prepared or Prepared()).arrays(params, self)
             y, last, tape, key = self._run(inputs, state, named, lengths, restart, keep)
-            tensor = self.arrays.tensor
-            handle = self.tapes.hold(key, tape, (_addresses(params), named)) if keep else no_tape()
-            return tensor(y), [tensor(last[s][None]) for s in self.module.STATES], handle
+            lent = Lent(self.tapes, key, tape, addresses, named) if keep else None
+            found = [y, *[last[s][None] for s in self.module.STATES]]
+            return self.arrays.tensors(found), lent
 
     def backward(
         self,
-        handle: torch.Tensor,
+        lent: Lent | None,
         inputs: Tensors,
         state: Tensors,
         params: Tensors,
@@ -66,28 +87,25 @@ class Engine:
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]:
         """The gradients of the inputs, of the states if they were given, of the parameters.
 
-        Either all of dstate are None or none of them is.
+        Without a tape the forward pass runs again.  Either all of dstate are None or none is.
         """
-        module, array, tensor = self.module, self.arrays.array, self.arrays.tensor
-        with self.arrays.session(params[0].device):
-            tape, before = self.tapes.find(handle)
-            if before is not None and before[0] == _addresses(params):
-                named = before[1]
+        module, arrays, tensors = self.module, self.arrays.arrays, self.arrays.tensors
+        with self.arrays.session(params[0]):
+            if lent is not None and lent.addresses == _addresses(params):
+                named = lent.named
             else:  # what shards parameters has moved them
-                named = self._named(params)
-            if tape is None:  # it was not kept, or the handle was copied
+                named = self.named(params)
+            if lent is None:
                 *_, tape, _ = self._run(inputs, state, named, lengths, restart, True)
-            given = {
-                s: array(d)[0] for s, d in zip(module.STATES, dstate, strict=True) if d is not None
-            }
-            dparams, dx, dstate0 = module.backward(
-                named, tape, None if dy is None else array(dy), given or None
-            )
-            dinputs = [dx] if len(inputs) == 1 else [dx[name] for name in module.INPUTS]
+            else:
+                tape = lent.tape
+            (dy_array,) = (None,) if dy is None else arrays((dy,))
+            given = None if None in dstate else self._states(dstate)
+            dparams, dx, dstate0 = module.backward(named, tape, dy_array, given)
             return (
-                [tensor(d) for d in dinputs],
-                [tensor(dstate0[s][None]) for s in module.STATES] if state else [],
-                [tensor(dparams[p]) for p in module.PARAMETERS],
+                tensors([dx] if len(inputs) == 1 else [dx[name] for name in module.INPUTS]),
+                tensors([dstate0[s][None] for s in module.STATES]) if state else [],
+                tensors([dparams[p] for p in module.PARAMETERS]),
             )
 
     def _run(
@@ -100,29 +118,33 @@ class Engine:
         keep: bool,
     ) -> tuple[Any, dict[str, Any], Any, Hashable]:
         """What the module's forward returns, and what its tape is the same as another by."""
-        module, array = self.module, self.arrays.array
-        arrays = [array(x) for x in inputs]
+        module, arrays = self.module, self.arrays.arrays
         options: dict[str, Any] = {}
-        for name, value in (("lengths", lengths), ("restart", restart)):
-            if value is not None:
-                options[name] = array(value)
+        if lengths is not None:
+            (options["lengths"],) = arrays((lengths,))
+        if restart is not None:
+            (options["restart"],) = arrays((restart,))
+        xs = arrays(inputs)
         key: Hashable = None
         if keep:
-            shapes = (a.shape for a in (*arrays, *named.values()))
-            key = (*shapes, arrays[0].dtype, *options)
+            key = (*[a.shape for a in (*xs, *named.values())], xs[0].dtype, *options)
             options["reuse"] = self.tapes.spare(key)
         y, last, tape = module.forward(
             named,
-            arrays[0] if len(arrays) == 1 else dict(zip(module.INPUTS, arrays, strict=True)),
-            {s: array(a)[0] for s, a in zip(module.STATES, state, strict=True)} if state else None,
+            xs[0] if len(xs) == 1 else dict(zip(module.INPUTS, xs, strict=True)),
+            self._states(state) if state else None,
             tape=keep,
             **options,
         )
         return y, last, tape, key
 
-    def _named(self, params: Tensors) -> dict[str, Any]:
-        array = self.arrays.array
-        return {p: array(a) for p, a in zip(self.module.PARAMETERS, params, strict=True)}
+    def named(self, params: Tensors) -> dict[str, Any]:
+        """The parameters as arrays, by their names."""
+        return dict(zip(self.module.PARAMETERS, self.arrays.arrays(params), strict=True))
+
+    def _states(self, state: Any) -> dict[str, Any]:
+        states = zip(self.module.STATES, self.arrays.arrays(state), strict=True)
+        return {name: array[0] for name, array in states}
 
     def __repr__(self) -> str:
         return f"<Engine {self.key}>"
@@ -175,6 +197,9 @@ def find(key: str) -> Engine:
         )
     _KEPT.append(_made(cell, target, device))
     return _KEPT[-1]
+
+
+_is_contiguous = torch.Tensor.is_contiguous
 
 
 def _addresses(tensors: Tensors) -> list[int]:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstmgen.cell import Cell
 from lstmgen.torch import arguments
-from lstmgen.torch.engines import Engine, prepare
+from lstmgen.torch.engines import Engine, Prepared, prepare
 from lstmgen.torch.operators import recurrence
 from lstmgen.torch.sequences import Reversal, unpack
 from lstmgen.torch.sizes import Sizes, fed, sizes
@@ -91,7 +91,6 @@ class Recurrent(nn.Module):
                 self.register_parameter(full, nn.Parameter(empty))
             self._names.append(list(names.values()))
         self._engines: dict[str, Engine] = {}
-        self._keys: dict[str, str] = {}
         self._choose()
         self.reset_parameters()
 
@@ -203,20 +202,31 @@ class Recurrent(nn.Module):
                 raise ValueError("lengths: a PackedSequence has its own, so expected None")
             x, packing = unpack(x)
         by_batch = self.batch_first and packing is None
-        weight = self._weight()
+        params = self._weights(0)
+        weight = params[0]
         inputs, batched = arguments.inputs(x, self._input_sizes, weight, by_batch)
-        T, B = inputs[0].shape[:2]
-        rows = packing.lengths if packing is not None else lengths
-        counts = None if rows is None else arguments.lengths(rows, B, batched)
-        if restart is not None:
-            shape = (B, T) if self.batch_first else (T, B)
-            restart = arguments.restart(restart, shape, batched, self.batch_first, weight.device)
-        initial = arguments.state(state, self._states, len(self._names), B, batched, weight)
+        counts, initial = None, []
+        if packing is not None:
+            lengths = packing.lengths
+        if not (lengths is restart is state is None):
+            T, B = inputs[0].shape[:2]
+            if lengths is not None:
+                counts = arguments.lengths(lengths, B, batched)
+            if restart is not None:
+                shape = (B, T) if self.batch_first else (T, B)
+                by = self.batch_first
+                restart = arguments.restart(restart, shape, batched, by, weight.device)
+            initial = arguments.state(state, self._states, len(self._names), B, batched, weight)
         if packing is not None:
             restart = packing.sort(restart)
             initial = [packing.sort(s) for s in initial]
 
-        output, last = self._stack(inputs, initial, counts, restart)
+        engine = self._engine(weight.device)
+        if len(self._names) == 1:
+            described = self._widths, self._prepared[0]
+            output, last = recurrence(engine, inputs, initial, params, counts, restart, *described)
+        else:
+            output, last = self._stack(engine, inputs, initial, counts, restart)
 
         if packing is not None:
             output, last = packing.pack(output), [packing.unsort(s) for s in last]
@@ -228,17 +238,13 @@ class Recurrent(nn.Module):
 
     def _stack(
         self,
+        engine: Engine,
         inputs: list[Tensor],
         initial: list[Tensor],
         lengths: Tensor | None,
         restart: Tensor | None,
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """All layers, with time first."""
-        key = self._keys[inputs[0].device.type]
-        if len(self._names) == 1:
-            return recurrence(
-                key, inputs, initial, self._weights(0), lengths, restart, self._widths
-            )
         ways = [(inputs, restart)]
         if self.bidirectional:
             reverse = Reversal(inputs[0].shape[0], lengths, inputs[0].device)
@@ -254,13 +260,14 @@ class Recurrent(nn.Module):
                     below = reverse(output) if direction else output
                     given = [below if n == self._fed else x for n, x in enumerate(given)]
                 y, last = recurrence(
-                    key,
+                    engine,
                     given,
                     [s[k] for s in states],
                     self._weights(k),
                     lengths,
                     borders,
                     self._widths,
+                    self._prepared[k],
                 )
                 outputs.append(reverse(y) if direction else y)
                 lasts.append(last)
@@ -283,10 +290,22 @@ class Recurrent(nn.Module):
 
     def _choose(self) -> None:
         """Prepare what computes on the parameters' device."""
-        device = self._weight().device.type
-        if device != "meta" and device not in self._engines:
-            self._engines[device] = prepare(self.cell, device)
-            self._keys[device] = self._engines[device].key
+        device = self._weight().device
+        if device.type != "meta" and device.type not in self._engines:
+            self._engines[device.type] = prepare(self.cell, device.type)
+        self._at = {device: self._engines[device.type]} if device.type in self._engines else {}
+        self._prepared = [Prepared() for _ in self._names]
+
+    def _engine(self, device: torch.device) -> Engine:
+        """What computes on a device.
+
+        Raises:
+            ValueError: the layer was never moved there.
+        """
+        found = self._at.get(device) or self._engines.get(device.type)
+        if found is None:
+            raise ValueError(f"the parameters are on {device}: move the layer itself, with to()")
+        return found
 
     def _apply(self, *given: Any, **options: Any) -> Recurrent:
         super()._apply(*given, **options)
@@ -294,7 +313,7 @@ class Recurrent(nn.Module):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_engines": {}, "_keys": {}}
+        return {**self.__dict__, "_engines": {}, "_at": {}, "_prepared": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

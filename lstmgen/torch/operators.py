@@ -22,6 +22,7 @@ from torch.autograd import Function
 
 from lstmgen.torch import engines
 from lstmgen.torch.aliases import Groups, Maybe, Tensors
+from lstmgen.torch.tapes import Lent, no_tape
 
 __all__ = ["BACKWARD", "FORWARD", "recurrence"]
 
@@ -43,30 +44,34 @@ BACKWARD = torch.ops.lstmgen.backward.default
 
 
 def recurrence(
-    key: str,
+    engine: engines.Engine,
     inputs: Tensors,
     state: Tensors,
     params: Tensors,
     lengths: Maybe,
     restart: Maybe,
     widths: Sequence[int],
+    prepared: engines.Prepared | None = None,
 ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
     """The output at every step and the last states, with gradients where they are wanted."""
     tensors = (*inputs, *state, *params)
     wanted = _wanted(tensors)
     if not torch.compiler.is_compiling():
-        described = key, len(inputs), len(state), widths, lengths, restart
+        counts = len(inputs), len(state)
         if _transformed():
-            y, _, *last = _TransformedRecurrence.apply(*described, *tensors)
+            y, _, *last = _TransformedRecurrence.apply(
+                engine.key, *counts, widths, lengths, restart, *tensors
+            )
             return y, last
-        if _plain(tensors):
+        if _plain(tensors) and _hooks(True) is None and not any(map(_is_wrapped, tensors)):
             # The operator would lead to the same functions; for short sequences it is a long way.
             if wanted:
-                y, *last = _PlainRecurrence.apply(*described, *tensors)
+                described = engine, *counts, widths, prepared
+                y, *last = _apply_plain(described, lengths, restart, *tensors)
                 return y, last
-            y, last, _ = _forward(key, inputs, state, params, lengths, restart, widths, False)
+            (y, *last), _ = engine.forward(inputs, state, params, lengths, restart, False, prepared)
             return y, last
-    y, last, _ = FORWARD(key, inputs, state, params, lengths, restart, widths, wanted)
+    y, last, _ = FORWARD(engine.key, inputs, state, params, lengths, restart, widths, wanted)
     return y, last
 
 
@@ -83,11 +88,14 @@ def _forward(
     widths: Sequence[int],
     keep: bool = True,
 ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-    return engines.find(key).forward(inputs, state, params, lengths, restart, keep)
+    engine = engines.find(key)
+    (y, *last), lent = engine.forward(inputs, state, params, lengths, restart, keep)
+    return y, last, no_tape() if lent is None else engine.tapes.handle((lent,))
 
 
-def _backward(key: str, *arguments: Any) -> tuple[list[torch.Tensor], ...]:
-    return engines.find(key).backward(*arguments)
+def _backward(key: str, handle: torch.Tensor, *arguments: Any) -> tuple[list[torch.Tensor], ...]:
+    engine = engines.find(key)
+    return engine.backward(engine.tapes.find(handle), *arguments)
 
 
 def _forward_shapes(
@@ -138,8 +146,10 @@ def _plain(tensors: Sequence[Maybe]) -> bool:
 _OWN = frozenset((torch.Tensor, torch.nn.Parameter, type(None)))
 
 
-# Not public; where it is missing, everything goes through the operators.
+# Not public; where one is missing, everything goes through the operators.
 _modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
+_hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", lambda _: "unknown")
+_is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # by a transform that is over
 
 
 def _transformed() -> bool:
@@ -202,23 +212,42 @@ class _Recurrence(Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Maybe, _: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
-        return (*_NO_TENSORS, *_gradients(ctx, dy, dstate))
+        handle, *saved = ctx.saved_tensors
+        return (*_NO_TENSORS, *_gradients(ctx, saved, handle, dy, dstate))
 
 
 class _PlainRecurrence(Function):
     """The same where the module can be called without an operator between."""
 
     @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> tuple[torch.Tensor, ...]:
-        key, n_inputs, n_state, widths, lengths, restart, *tensors = arguments
+    def forward(
+        ctx: Any,
+        described: tuple[Any, ...],
+        lengths: Maybe,
+        restart: Maybe,
+        *tensors: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        engine, n_inputs, n_state, widths, prepared = described
         groups = _split(tensors, n_inputs, n_state)
-        y, last, handle = _forward(key, *groups, lengths, restart, widths, True)
-        _remember(ctx, arguments, handle)
-        return (y, *last)
+        found, ctx.lent = engine.forward(*groups, lengths, restart, True, prepared)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(lengths, restart, *tensors)
+        ctx.described = engine, n_inputs, n_state, widths
+        return tuple(found)
 
     @staticmethod
     def backward(ctx: Any, dy: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
-        return (*_NO_TENSORS, *_gradients(ctx, dy, dstate))
+        found = _gradients(ctx, ctx.saved_tensors, ctx.lent, dy, dstate)
+        if not _graph_stays():
+            ctx.lent = None  # as what is saved goes now, though the graph may stay for a while
+        return (None, None, None, *found)
+
+
+# `Function.apply` without its search for transforms, which are known to be absent.
+_apply_plain = super(Function, _PlainRecurrence).apply
+
+# Not public; where it is missing, a tape stays as long as its graph.
+_graph_stays = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
 
 
 class _TransformedRecurrence(Function):
@@ -237,7 +266,8 @@ class _TransformedRecurrence(Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Maybe, _: Maybe, *dstate: Maybe) -> tuple[Maybe, ...]:
-        return (*_NO_TENSORS, *_gradients(ctx, dy, dstate))
+        handle, *saved = ctx.saved_tensors
+        return (*_NO_TENSORS, *_gradients(ctx, saved, handle, dy, dstate))
 
 
 _NO_TENSORS = (None,) * 6  # key, n_inputs, n_state, widths, lengths, restart
@@ -262,14 +292,15 @@ def _remember(ctx: Any, arguments: Sequence[Any], handle: torch.Tensor) -> None:
     key, n_inputs, n_state, widths, *tensors = arguments
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(handle, *tensors)
-    ctx.described = key, n_inputs, n_state, widths
-    ctx.engine = engines.find(key)  # a graph may outlive its layer
+    ctx.described = engines.find(key), n_inputs, n_state, widths  # a graph may outlive its layer
 
 
-def _gradients(ctx: Any, dy: Maybe, dstate: Sequence[Maybe]) -> Tensors:
+def _gradients(
+    ctx: Any, saved: Sequence[Any], tape: torch.Tensor | Lent, dy: Maybe, dstate: Sequence[Maybe]
+) -> Tensors:
     """The gradients of inputs, state and params, one after the other."""
-    key, n_inputs, n_state, widths = ctx.described
-    handle, lengths, restart, *tensors = ctx.saved_tensors
+    engine, n_inputs, n_state, widths = ctx.described
+    lengths, restart, *tensors = saved
     if None in dstate and any(d is not None for d in dstate):
         x = tensors[0]
         dstate = [
@@ -277,12 +308,15 @@ def _gradients(ctx: Any, dy: Maybe, dstate: Sequence[Maybe]) -> Tensors:
             for d, width in zip(dstate, widths[1:], strict=True)
         ]
     groups = _split(tensors, n_inputs, n_state)
+    watched = torch.compiler.is_compiling() or _transformed() or not _plain((dy, *dstate, *tensors))
+    if not watched and not torch.is_grad_enabled():
+        lent = tape if isinstance(tape, Lent) else engine.tapes.find(tape)
+        found = engine.backward(lent, *groups, lengths, restart, dy, dstate)
+        return [d for group in found for d in group]
+    handle = engine.tapes.handle((tape,)) if isinstance(tape, Lent) else tape
     if torch.is_grad_enabled():
-        return _differentiable(key, handle, groups, lengths, restart, dy, dstate)
-    if not torch.compiler.is_compiling() and not _transformed() and _plain((dy, *dstate, *tensors)):
-        found = _backward(key, handle, *groups, lengths, restart, dy, dstate)
-    else:
-        found = _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
+        return _differentiable(engine.key, handle, groups, lengths, restart, dy, dstate)
+    found = _below(BACKWARD, engine.key, handle, *groups, lengths, restart, dy, dstate)
     return [d for group in found for d in group]
 
 

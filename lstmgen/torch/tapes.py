@@ -1,11 +1,12 @@
-"""Tapes on their way from forward to backward, through operators that only know tensors.
+"""Tapes on their way from forward to backward, and a few that are to be used again.
 
-An operator returns a *handle* for a tape: a tensor of one byte whose memory owns the tape.  What
-keeps the handle, an autograd graph or a compiled program, keeps the tape, and when the last view of
-its memory goes, the tape goes: nothing else has to know of it.  A tape is found by the address of
-the handle, which no other memory has as long as the handle is there.  A copy of a handle, as a hook
-makes that moves saved tensors elsewhere, has another address and finds nothing; `backward` then
-runs the forward pass again, from arguments that are saved anyway.
+Where autograd calls a module itself, the node of its graph keeps the tape, as a `Lent`.  Operators
+only know tensors: they return a *handle* for a tape, a tensor of one byte whose memory owns it.
+What keeps the handle, an autograd graph or a compiled program, keeps the tape, and when the last
+view of its memory goes, the tape goes: nothing else has to know of it.  A tape is found by the
+address of the handle, which no other memory has as long as the handle is there.  A copy of a
+handle, as a hook makes that moves saved tensors elsewhere, has another address and finds nothing;
+`backward` then runs the forward pass again, from arguments that are saved anyway.
 """
 
 from __future__ import annotations
@@ -16,21 +17,31 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["Tapes", "no_tape"]
+__all__ = ["Lent", "Tapes", "no_tape"]
 
 _MOST_SPARES = 16
 
 
-class _Lent:
-    """A tape that goes back to where it came from when nobody has it any more."""
+class Lent:
+    """A tape that goes back to where it came from when nobody has it any more.
 
-    __slots__ = ("key", "params", "tape", "tapes")
+    Attributes:
+        tape: what `forward` returned.
+        addresses: of the parameters that `forward` had.
+        named: these parameters as arrays.
+    """
 
-    def __init__(self, tapes: Tapes, key: Hashable, tape: Any, params: Any) -> None:
-        self.tapes, self.key, self.tape, self.params = tapes, key, tape, params
+    __slots__ = ("addresses", "key", "named", "tape", "tapes")
+
+    def __init__(
+        self, tapes: Tapes, key: Hashable, tape: Any, addresses: list[int], named: Any
+    ) -> None:
+        self.tapes, self.key, self.tape = tapes, key, tape
+        self.addresses, self.named = addresses, named
+        tapes.count(id(self))
 
     def __del__(self) -> None:
-        self.tapes.give_back(self.key, self.tape)
+        self.tapes.give_back(id(self), self.key, self.tape)
 
 
 class _Memory(np.ndarray[Any, Any]):
@@ -39,7 +50,7 @@ class _Memory(np.ndarray[Any, Any]):
     When it goes, the tapes are no longer found at its addresses, before these are used again.
     """
 
-    found: dict[int, _Lent] | None = None
+    found: dict[int, Lent] | None = None
     addresses: Sequence[int] = ()
 
     def __del__(self) -> None:
@@ -60,25 +71,29 @@ class Tapes:
     """
 
     def __init__(self, *, keep_spares: bool) -> None:
-        self._found: dict[int, _Lent] = {}  # by the addresses of handles
+        self._alive: dict[int, None] = {}  # those that are lent
+        self._found: dict[int, Lent] = {}  # by the addresses of handles
         self._spares: dict[Hashable, list[Any]] = {}
         self._most = _MOST_SPARES if keep_spares else 0
         self._peak = 0
 
     @property
     def alive(self) -> int:
-        """How many bytes of handles there are that find a tape."""
-        return len(self._found)
+        """How many tapes are lent."""
+        return len(self._alive)
 
     @property
     def spares(self) -> int:
         """How many tapes wait to be used again."""
         return sum(len(spares) for spares in list(self._spares.values()))
 
-    def hold(self, key: Hashable, tape: Any, params: Any = None) -> torch.Tensor:
-        """A handle for a tape, (1,), and for what `forward` had as parameters."""
-        handle = self._handle((1,), [_Lent(self, key, tape, params)])
-        self._peak = max(self._peak, len(self._found))
+    def handle(self, lent: Sequence[Lent], shape: tuple[int, ...] = (1,)) -> torch.Tensor:
+        """A handle of the shape, with a byte for each tape."""
+        memory = np.zeros(shape, np.uint8).view(_Memory)
+        handle = torch.from_numpy(memory)
+        first = handle.data_ptr()
+        memory.found, memory.addresses = self._found, range(first, first + len(lent))
+        self._found.update(zip(memory.addresses, lent, strict=True))
         return handle
 
     def share(self, handles: Sequence[torch.Tensor]) -> torch.Tensor | None:
@@ -88,12 +103,11 @@ class Tapes:
         except RuntimeError:  # stand-ins for tensors have no address
             return None
         held = [one for one in lent if one is not None]
-        return self._handle((len(held), 1), held) if 0 < len(held) == len(lent) else None
+        return self.handle(held, (len(held), 1)) if 0 < len(held) == len(lent) else None
 
-    def find(self, handle: torch.Tensor) -> tuple[Any, Any]:
-        """The tape of a handle and what came with it; None if this is not the handle of one."""
-        lent = self._found.get(handle.data_ptr())
-        return (None, None) if lent is None else (lent.tape, lent.params)
+    def find(self, handle: torch.Tensor) -> Lent | None:
+        """The tape of a handle; None if this is not the handle of one."""
+        return self._found.get(handle.data_ptr())
 
     def spare(self, key: Hashable) -> Any:
         """A tape to hand to `reuse`; or None, and then there is room for a new one."""
@@ -101,23 +115,21 @@ class Tapes:
             return self._spares[key].pop()
         except (KeyError, IndexError):
             pass
-        while self.spares > 0 and self.spares + len(self._found) >= self._peak:
+        while self.spares > 0 and self.spares + len(self._alive) >= self._peak:
             self._drop_oldest()
         return None
 
-    def give_back(self, key: Hashable, tape: Any) -> None:
-        """Take a tape that nobody has any more."""
-        if self.spares + len(self._found) < min(self._peak, self._most):
-            self._spares.setdefault(key, []).append(tape)
+    def count(self, which: int) -> None:
+        """There is one more that is lent."""
+        self._alive[which] = None
+        if len(self._alive) > self._peak:
+            self._peak = len(self._alive)
 
-    def _handle(self, shape: tuple[int, ...], lent: Sequence[_Lent]) -> torch.Tensor:
-        memory = np.zeros(shape, np.uint8).view(_Memory)
-        handle = torch.from_numpy(memory)
-        first = handle.data_ptr()
-        memory.found, memory.addresses = self._found, range(first, first + len(lent))
-        for address, one in zip(memory.addresses, lent, strict=True):
-            self._found[address] = one
-        return handle
+    def give_back(self, which: int, key: Hashable, tape: Any) -> None:
+        """Take a tape that nobody has any more."""
+        del self._alive[which]
+        if self.spares + len(self._alive) < min(self._peak, self._most):
+            self._spares.setdefault(key, []).append(tape)
 
     def _drop_oldest(self) -> None:
         try:

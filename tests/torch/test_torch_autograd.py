@@ -10,6 +10,7 @@ import pytest
 from torch_layers import H, T, as_state, flat, initial, inputs, layer, tapes, torch
 
 from lstmgen.torch import engines
+from lstmgen.torch.tapes import Lent
 
 
 def gradients(loss, made, x):
@@ -89,7 +90,7 @@ def test_a_layer_leaves_nothing_behind() -> None:
     made = layer("rnn")
     made(inputs(made))[0].sum().backward()
     engine = weakref.ref(next(iter(made._engines.values())))
-    key = next(iter(made._keys.values()))
+    key = engine().key
     assert engines.find(key) is engine() and engine().tapes.spares
     del made
     gc.collect()
@@ -130,6 +131,40 @@ def test_results_share_no_memory(made) -> None:
     made(2 * x)[0].sum().backward()  # takes over spare memory
     for some, kept in zip((*map(flat, outputs), *found), numbers, strict=True):
         assert equal(some, kept)
+
+
+def test_parameters_that_are_given_other_memory() -> None:
+    made = layer("gru_reset_after")
+    x = inputs(made)
+
+    def as_a_new_layer() -> None:
+        other = layer("gru_reset_after")
+        other.load_state_dict(made.state_dict())
+        found, wanted = made(x)[0], other(x)[0]
+        assert torch.equal(found, wanted)
+        some = [gradients(y.sin().sum(), m, x) for y, m in ((found, made), (wanted, other))]
+        assert equal(*some)
+
+    as_a_new_layer()
+    with torch.no_grad():
+        made.U_n_l0.add_(0.1)
+    as_a_new_layer()
+    made.U_n_l0.data = made.U_n_l0.data.T  # the same address and shape
+    as_a_new_layer()
+    made.U_n_l0 = torch.nn.Parameter(made.U_n_l0.detach() * 2)
+    as_a_new_layer()
+    made.b_n_l0.data = made.b_n_l0.data[:4]
+    with pytest.raises(ValueError, match="b_n"):
+        made(x)
+
+
+def test_tensors_that_a_transform_left_behind() -> None:
+    made = layer("lstm")
+    left = []
+    torch.func.grad(lambda x: (left.append(x), x.sum())[1])(inputs(made).detach())
+    with torch.no_grad():
+        assert torch.equal(made(left[0])[0], made(inputs(made))[0])
+    assert torch.equal(made(left[0])[0], made(inputs(made))[0])
 
 
 def test_outputs_may_be_changed_in_place(made) -> None:
@@ -192,11 +227,11 @@ def test_handles_of_other_tapes_are_not_found(made) -> None:
     made(inputs(made))  # tapes come and go, and their memory is used again
     held = tapes(made)
     for _ in range(200):
-        handle = held.hold("key", object())
+        handle = held.handle((Lent(held, "key", object(), [], {}),))
         copies = [handle.clone() for _ in range(50)]
-        assert held.find(handle) != (None, None)
+        assert held.find(handle) is not None
         del handle
-        assert all(held.find(copy) == (None, None) for copy in copies)
+        assert all(held.find(copy) is None for copy in copies)
 
 
 def test_hooks(made) -> None:
@@ -281,7 +316,7 @@ def test_inference_mode_and_autocast() -> None:
 
 def test_contiguous_tensors_are_not_copied(made, monkeypatch) -> None:
     seen = []
-    engine = engines.find(next(iter(made._keys.values())))
+    (engine,) = made._engines.values()
     forward, backward = engine.module.forward, engine.module.backward
 
     def spy_forward(params, x, state=None, **options):

@@ -26,14 +26,14 @@ class StandInArrays:
     def __init__(self, cupy) -> None:
         self.cupy = cupy
 
-    def session(self, device):
+    def session(self, tensor):
         return nullcontext()
 
-    def array(self, tensor):
-        return self.cupy.asarray(np.array(tensor.numpy(force=True), order="C"))
+    def arrays(self, tensors):
+        return [self.cupy.asarray(np.array(a.numpy(force=True), order="C")) for a in tensors]
 
-    def tensor(self, array):
-        return torch.from_numpy(np.array(array.get()))
+    def tensors(self, arrays):
+        return [torch.from_numpy(np.array(array.get())) for array in arrays]
 
 
 @pytest.mark.parametrize("name", ["peephole", "fast_rnn", "zoneout_lstm", "qrnn_fo"])
@@ -56,7 +56,8 @@ def test_modules_for_cupy_below_the_same_operators(
             module = on_cpu.load_module(source, f"{name}_cupy", cupy=cupy)
             engine = engines.Engine(made.cell, "stand-in", module, StandInArrays(cupy))
             monkeypatch.setitem(engines._ENGINES, engine.key, engine)
-            made._keys["cpu"] = engine.key
+            made._engines["cpu"] = engine
+            made._choose()
         ran = []
         for options in ({}, *({k: v} for k, v in sequences.items()), sequences):
             found = flat(made(x, as_state(state), **options))
@@ -122,7 +123,7 @@ def test_the_stream_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: asked.append(device) or stream)
     made = arrays.CupyArrays()
     device = torch.device("cuda", 3)
-    with made.session(device):
+    with made.session(SimpleNamespace(device=device)):
         assert [entry[0] for entry in cupy.log] == ["device", "stream", "allocator"]
         assert cupy.log[2][1] == made._allocator.malloc
     assert cupy.log[0] == ("device", 3) and cupy.log[1] == ("stream", 0, 4711)
@@ -159,7 +160,7 @@ def test_a_modules_memory_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = made._memory[memory]
     values = whole.numpy()[16:].view(np.float64).reshape(2, 3)
     values[...] = [[1, 2, 3], [4, 5, 6]]
-    tensor = made.tensor(Recorded.ndarray(values, memory, memory + 16))
+    tensor = made._tensor(Recorded.ndarray(values, memory, memory + 16))
     assert tensor.tolist() == values.tolist() and tensor.is_contiguous()
     assert tensor.data_ptr() == memory + 16 and not tensor._is_view()
     assert tensor.untyped_storage().data_ptr() == whole.data_ptr()  # record_stream finds it
@@ -169,9 +170,9 @@ def test_a_modules_memory_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     scalar = malloc(4, 3)
     made._memory[scalar].view(torch.float32).fill_(2.5)
     number = np.array(2.5, np.float32)
-    assert made.tensor(Recorded.ndarray(number, scalar, scalar)).item() == 2.5
+    assert made._tensor(Recorded.ndarray(number, scalar, scalar)).item() == 2.5
     nothing = Recorded.ndarray(np.empty((0, 3, 2), np.float32), 0, 0)
-    assert made.tensor(nothing).shape == (0, 3, 2)
+    assert made._tensor(nothing).shape == (0, 3, 2)
 
 
 def test_without_cupy_a_layer_says_so() -> None:

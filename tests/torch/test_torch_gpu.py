@@ -159,21 +159,21 @@ def test_tensors_of_any_strides_and_signs(device: Any) -> None:
 def test_no_copies_and_torchs_memory(device: Any, gpu: Any) -> None:
     made = engines.prepare(layer("rnn").cell, "cuda").arrays
     x = torch.randn(64, 64, device=device, requires_grad=True)
-    array = made.array(x)
+    array = made._array(x)
     assert type(array) is gpu.ndarray and array.data.ptr == x.data_ptr()
-    assert made.array(x.T).data.ptr == x.data_ptr() and made.array(x.T).shape == (64, 64)
-    assert made.array(torch.tensor(2.0, device=device)).shape == ()
+    assert made._array(x.T).data.ptr == x.data_ptr() and made._array(x.T).shape == (64, 64)
+    assert made._array(torch.tensor(2.0, device=device)).shape == ()
     flags = torch.tensor([[True, False, True]], device=device)
-    assert made.array(flags).dtype == bool
-    assert made.array(flags).get().tolist() == flags.tolist()
+    assert made._array(flags).dtype == bool
+    assert made._array(flags).get().tolist() == flags.tolist()
     pool, held = gpu.get_default_memory_pool(), set(made._memory)
     torch.cuda.synchronize()
     before, used = torch.cuda.memory_allocated(), pool.used_bytes()
-    with made.session(device):
+    with made.session(x):
         array = gpu.arange(1 << 20, dtype=gpu.float32).reshape(1024, 1024)
     assert torch.cuda.memory_allocated() - before >= 4 << 20
     assert pool.used_bytes() == used
-    tensor = made.tensor(array[512:])
+    tensor = made._tensor(array[512:])
     assert tensor.data_ptr() == array[512:].data.ptr and not tensor._is_view()
     assert tensor[0, 0].item() == 512 * 1024
     tensor.record_stream(torch.cuda.Stream())
@@ -222,7 +222,7 @@ def test_work_is_on_torchs_current_stream(device: Any, gpu: Any, name: str) -> N
     late = torch.cuda.Event()
     for _ in range(2):
         with torch.cuda.stream(stream):
-            with warnings.catch_warnings(), theirs._engines["cuda"].arrays.session(device):
+            with warnings.catch_warnings(), theirs._engines["cuda"].arrays.session(busy):
                 warnings.simplefilter("error")
                 assert gpu.cuda.get_current_stream().ptr == stream.cuda_stream
             x = torch.full_like(ready, float("nan"))

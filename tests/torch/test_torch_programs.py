@@ -44,7 +44,7 @@ def fresh_compiler():
 @pytest.mark.parametrize("name", ["peephole", "gru_reset_after", "qrnn_fo", "fast_grnn"])
 def test_the_operators_pass_torchs_checks(name: str) -> None:
     made = layer(name)
-    (key,) = made._keys.values()
+    (key,) = (engine.key for engine in made._engines.values())
     x, state = inputs(made), [s.detach().requires_grad_() for s in initial(made)]
     params, widths = list(made.parameters()), made.layer_sizes[0].widths
     for given in (state, []):
