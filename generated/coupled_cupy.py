@@ -281,6 +281,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) restart_wide(
 }
 """
 
+_BLOCKS = 65535  # on top of each other in a grid: more no device takes
+
 _OPTIONS = ("-std=c++17",)
 
 
@@ -720,7 +722,7 @@ class _Runner:
             threads //= 2
         down = min(threads // across, rows)
         function = _kernel(name + "_wide" if wide else name, self._dtype)
-        return function, (-(-units // across), min(-(-rows // down), 65535)), (across, down)
+        return function, (-(-units // across), min(-(-rows // down), _BLOCKS)), (across, down)
 
     def __call__(self, name, rows, size, sizes, arrays):
         """Launch a kernel over all steps."""

@@ -118,6 +118,8 @@ class Case:
                 )
                 for seed, gradient in self.gradients.items()
             },
+            lengths=None if self.lengths is None else np.tile(self.lengths, times),
+            restart=None if self.restart is None else np.tile(self.restart, (1, times)),
         )
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from lstmgen import targets
 from lstmgen.errors import VerificationError
@@ -227,7 +227,7 @@ class Verifier:
             ModuleCheck(session, case).run_large()
 
     def _check_text(self, runner: Runner, ledger: Ledger) -> None:
-        """Everything again that is computed, by a module whose compiled text counts what runs."""
+        """All that is computed, by a module whose compiled text counts what runs, until all has."""
         counters = self.target.counters(runner)
         if counters is None:
             return
@@ -235,10 +235,18 @@ class Verifier:
         for case in self.cases():
             if case.shape == self._shapes[0]:
                 ModuleCheck(session, case).run(LAYOUTS[:1])
-        for case in (*self.cases(), *self._sequences, *self._wide):
-            ModuleCheck(session, case).run_large(SEEDS[-1:])
-        self.target.extra_checks(self._bench(session))
-        _never_run(ledger, " compiled", counters.never())
+        left = counters.never()
+        small, large = [
+            [partial(ModuleCheck(session, case).run_large, SEEDS[-1:]) for case in cases]
+            for cases in ([*self.cases(), *self._sequences], self._wide)
+        ]
+        steps: list[Callable[[], None]] = [*small, *large]
+        steps.insert(len(small), partial(self.target.extra_checks, self._bench(session)))
+        for step in steps:
+            if left:
+                step()
+                left = counters.never()
+        _never_run(ledger, " compiled", left)
 
     def _bench(self, session: Session) -> Bench:
         small = [case for case in self._sequences if case.shape.B < _WIDE]

@@ -66,21 +66,32 @@ KERNELS = (
         lambda m: (f"if (j > {m[1]}) return", f"if (j >= {m[1]} - 1) return"),
     ),
     Operator("wrong row count", r"row < rows", lambda m: ("row <= rows", "row < rows - 1")),
+    Operator(
+        "wrong grid stride",
+        r"row \+= gridDim\.y \* blockDim\.y",
+        # The last is no loop: each block takes its first rows alone.
+        lambda m: (
+            "row += blockDim.y",
+            "row += gridDim.y",
+            "row += 2 * gridDim.y * blockDim.y",
+            "row += rows",
+        ),
+    ),
     Operator("wrong row", r" \+ threadIdx\.y; row", lambda m: "; row"),
     Operator("wrong row", r"blockIdx\.y \* blockDim\.y \+", lambda m: "blockIdx.y +"),
-    Operator("index off by one", r"(?:load|store)<V>\(p_\w+ \+ row[^;]* \+ j\b", _shifted),
+    Operator("index off by one", r"(?:load|store)<n>\(p_\w+ \+ row[^;]* \+ j\b", _shifted),
     Operator(
         "wrong stride",
         r"row \* \((\d) \* H\)",
         lambda m: (f"row * ({int(m[1]) - 1} * H)", f"row * ({int(m[1]) + 1} * H)"),
     ),
-    Operator("dropped store", r"^    store<V>\([^\n]*\n", lambda m: ""),
+    Operator("dropped store", r"^    store<n>\([^\n]*\n", lambda m: ""),
     Operator(
         "swapped operand", r"\(real\(1\) - (\w+(?:\.at\[v\])?)\)", lambda m: f"({m[1]} - real(1))"
     ),
     Operator("wrong operator", r"(?<=\]) \+ (?=\w+\.at)", lambda m: " - "),
     Operator("wrong operator", r"(?<=\w) \* (?=\w+(?:\.at\[v\])?;)", lambda m: " + "),
-    Operator("dropped factor", r" \* (?!V;)\w+(?:\.at\[v\])?(?=;)", lambda m: ""),
+    Operator("dropped factor", r" \* (?!n;)\w+(?:\.at\[v\])?(?=;)", lambda m: ""),
     Operator("wrong function", r"(?<== )(sigmoid|tanh)(?=\()", lambda m: "sin"),
     Operator("wrong function", r"\* tanh(?=\()", lambda m: "* sigmoid"),
     Operator(
@@ -98,21 +109,21 @@ KERNELS = (
         lambda m: m[0].replace("int H", "float H"),
     ),
     Operator("wrong width", r"16 / sizeof", lambda m: "8 / sizeof"),
-    Operator("wrong width", r"threadIdx\.x\) \* V", lambda m: "threadIdx.x)"),
+    Operator("wrong width", r"threadIdx\.x\) \* n", lambda m: "threadIdx.x)"),
     Operator(
         "wide loads of odd rows",
-        r" && reinterpret_cast<size_t>\(p\) % sizeof\(Pack<V>\) == 0",
+        r" && reinterpret_cast<size_t>\(p\) % sizeof\(Pack<n>\) == 0",
         lambda m: "",
     ),
-    Operator("wide loads beyond a row", r"left >= V && ", lambda m: ""),
+    Operator("wide loads beyond a row", r"left >= n && ", lambda m: ""),
     Operator("missing end of a row", r"^    if \(v < left\) p\[v\] =[^\n]*\n", lambda m: ""),
     Operator("missing bound check", r"if \(v < left\) p\[v\]", lambda m: "p[v]"),
     Operator("index off by one", r"(\w+ - j);", lambda m: (f"{m[1]} - 1;", f"{m[1]} + 1;")),
-    Operator("index off by one", r"(?<=^  for \(int v = 0; v < V);", lambda m: " - 1;"),
+    Operator("index off by one", r"(?<=^  for \(int v = 0; v < n);", lambda m: " - 1;"),
     Operator(
         "index off by one",
-        r"(?<=^    for \(int v = 0; )v < V;",
-        lambda m: ("v < V - 1;", "v <= V;"),
+        r"(?<=^    for \(int v = 0; )v < n;",
+        lambda m: ("v < n - 1;", "v <= n;"),
     ),
     Operator("wrong place", r"_out\.at\[v\] = \w+;", lambda m: m[0].replace("[v]", "[0]")),
 )
@@ -191,6 +202,12 @@ HOST = (
         lambda m: ("size // self._wide if wide else size", "-(-size // self._wide)"),
     ),
     Operator("wrong launch shape", r"-\(-units // across\)", lambda m: "units // across"),
+    Operator(
+        "wrong grid",
+        r"min\((-\(-rows // down\)), _BLOCKS\)",
+        lambda m: (m[1], f"min({m[1]}, 65535)"),
+    ),
+    Operator("wrong grid", r"^_BLOCKS = 65535", lambda m: ("_BLOCKS = 65536", "_BLOCKS = 0")),
     Operator("layout assumed", r"cp\.ascontiguousarray\((x)\)", lambda m: m[1]),
 )
 """Mistakes in the Python around them.
@@ -202,8 +219,7 @@ Not among them, as they change no number: the wide kernels for all work; x in an
 def mutants(source: str, count: int, seed: int) -> list[Mutant]:
     """`count` mutants, chosen by the seed, of every kind in turn, half of them of the kernels."""
     start = source.index('_KERNELS = r"""')
-    # What lies behind runs where rows end or start again, which verification has no cases of yet.
-    end = source.index("// Where rows have lengths", start)
+    end = source.index('"""', start + len('_KERNELS = r"""'))
     whole = {
         "kernel": (KERNELS, source[:start], source[start:end], source[end:]),
         "host": (HOST, source[:0], source[:0], source),

@@ -7,7 +7,7 @@ macros with statements are left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 
 __all__ = ["Counted", "count_statements"]
@@ -37,6 +37,13 @@ class Counted:
     text: str
     places: tuple[str, ...]
     functions: tuple[str, ...]
+
+    def counting(self, chosen: Container[int]) -> str:
+        """The text in which the chosen counters count, as CUDA can, and the others are gone."""
+        return _PLACE.sub(
+            lambda m: f"atomicAdd(&{ARRAY}[{m[1]}], 1ULL);" if int(m[1]) in chosen else "",
+            self.text,
+        )
 
 
 def count_statements(text: str) -> Counted:

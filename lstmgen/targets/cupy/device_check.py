@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -10,24 +10,40 @@ from typing import Any
 import numpy as np
 
 from lstmgen.form.normal_form import NormalForm
+from lstmgen.targets.cupy.grid_check import bits, check_grid
 from lstmgen.verification.cases import SEEDS, Array, Arrays, Case, Gradient
 from lstmgen.verification.labels import Label
+from lstmgen.verification.module import ModuleCheck
 from lstmgen.verification.points import Shape
 from lstmgen.verification.session import Session
 from lstmgen.verification.verifier import Bench
+from lstmgen.verification.wide import enlarged, many_rows
 
 _LOADED = 16  # bytes at a time in the kernels for large arrays
 _THREADS = 512  # a multiprocessor, from which on they are used
+_UNITS = 4  # times those of a small case, so that rows are multiples of what is loaded
+_ROWS = 400  # of which blocks of all sizes are several
 _COUNTED = 5  # copies of a batch, the first and the last among them, whose gradients are summed
 
 
 def check_device(bench: Bench) -> None:
-    """In each dtype, at the largest of the odd sizes, and at an even one."""
+    """In each dtype, at the largest of the odd sizes, and at an even one; then the grid."""
     even = even_shape(bench.form)
     largest = bench.cases[-1].shape
+    checks = []
     for case in bench.cases:
         if case.shape == largest:
-            DeviceCheck(bench.session, case, bench.make(even, case.dtype)).run()
+            both = [c for c in bench.sequences if c.dtype == case.dtype and _starts_and_ends(c)]
+            small = bench.make(even, case.dtype)
+            checks.append(DeviceCheck(bench.session, bench.form, case, small, both))
+    for check in checks:
+        check.run()
+    # The kernels of all dtypes are one text.
+    check_grid(bench.session, list(checks[0].of_many_blocks(bench.cases[0])))
+
+
+def _starts_and_ends(case: Case) -> bool:
+    return case.lengths is not None and case.restart is not None
 
 
 def even_shape(form: NormalForm) -> Shape:
@@ -41,33 +57,62 @@ class DeviceCheck:
 
     Args:
         session: of a module for CuPy.
+        form: the cell's normal form.
         odd, even: cases in this dtype; the sizes of one are multiples of 16 bytes.
+        sequences: small ones with lengths and restarts, if there are any.
     """
 
-    def __init__(self, session: Session, odd: Case, even: Case) -> None:
+    def __init__(
+        self,
+        session: Session,
+        form: NormalForm,
+        odd: Case,
+        even: Case,
+        sequences: Sequence[Case] = (),
+    ) -> None:
         self._s = session
         self._odd, self._even = odd, even
+        self._sequences = [enlarged(case, form, _UNITS) for case in sequences[:1]]
         what = "many rows, with loads of 16 bytes where they fit"
         session.ledger.merge(self._called("wide"), what)
 
     def run(self) -> None:
         """All checks."""
         with np.errstate(all="ignore"):
-            smallest = min((self._even.shape.H, *(size for _, size in self._even.shape.others)))
-            self._many_rows(self._even, smallest)
-            self._many_rows(self._odd, self._odd.shape.H)
+            self._many_rows(self._wide(self._even))
+            self._many_rows(self._many(self._odd, self._odd.shape.H))
+            for small in self._sequences:
+                ModuleCheck(self._s, self._wide(small)).run_large(SEEDS[-1:])
             self._repeat()
+
+    def of_many_blocks(self, small: Case) -> Iterator[Case]:
+        """Cases in which all kernels have several blocks, those for large arrays too."""
+        rows = -(-_ROWS // small.shape.B)
+        yield many_rows(small, rows)
+        yield self._wide(self._even)
+        for case in self._sequences:
+            yield many_rows(case, -(-_ROWS // case.shape.B))
+            yield self._wide(case)
 
     def _called(self, check: str) -> str:
         return f"{check} {self._odd.dtype}"
 
-    def _many_rows(self, small: Case, units: int) -> None:
+    def _wide(self, small: Case) -> Case:
+        """The case with so many rows that each kernel is one for large arrays, at some step."""
+        units = min((small.shape.H, *(size for _, size in small.shape.others)))
+        # Of rows with lengths few may take a step.
+        return self._many(small, units if small.lengths is None else max(1, units // 2))
+
+    def _many(self, small: Case, units: int) -> Case:
         """The case with its batch repeated until a kernel for large arrays would be chosen."""
-        s = self._s
-        device = s.runner.library.cuda.Device()
+        device = self._s.runner.library.cuda.Device()
         enough = _THREADS * int(device.attributes["MultiProcessorCount"])
         enough *= _LOADED // np.dtype(small.dtype).itemsize
-        case = _few_counted(small, -(-enough // (units * small.shape.B)))
+        return _few_counted(small, -(-enough // (units * small.shape.B)))
+
+    def _many_rows(self, case: Case) -> None:
+        """Forward and backward."""
+        s = self._s
         check, where = self._called("wide"), str(case.shape)
         with s.ledger.guard(check, s.output, case.bound, where):
             params, x = s.send(case.parameters), s.inputs(s.send(case.inputs))
@@ -87,19 +132,9 @@ class DeviceCheck:
             first: list[bytes] | None = None
             for order in orders or ("", ""):
                 with in_order(s.runner.library, order):
-                    found = self._bits()
+                    found = bits(s, case)
                 first = first or found
                 s.ledger.verdict(check, label, found == first, f"{case.shape}: {order} differs")
-
-    def _bits(self) -> list[bytes]:
-        s, case = self._s, self._odd
-        params, x = s.send(case.parameters), s.inputs(s.send(case.inputs))
-        y, last, tape = s.module.forward(params, x, s.send(case.initial))
-        dy, dstate = s.runner.to_device(case.dy), s.send(case.dstate)
-        dparams, dx, dstate0 = s.module.backward(params, tape, dy, dstate)
-        groups = (last, dparams, s.by_input(dx), dstate0)
-        arrays = [y, *(group[name] for group in groups for name in sorted(group))]
-        return [s.runner.to_host(array).tobytes() for array in arrays]
 
 
 def _few_counted(small: Case, times: int) -> Case:

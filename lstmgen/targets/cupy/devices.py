@@ -16,6 +16,9 @@ from lstmgen.targets.target import Files, Runner, Target
 
 __all__ = ["emulated_cupy", "load_emulated", "real_cupy", "runner"]
 
+_MULTIPROCESSORS = 4
+"""Of the stand-in's device: a small one has enough to do for loads of 16 bytes at small sizes."""
+
 
 def runner(target: Target, module: Any, device: str | None, name: str) -> Runner:
     """A runner for a module that is loaded; `device` may be left out, and must not say otherwise.
@@ -54,7 +57,7 @@ def emulated_cupy() -> Any:
     from lstmgen.cuda import on_cpu
 
     on_cpu.find_compiler()  # its error says what is missing
-    return on_cpu.emulated_cupy()
+    return on_cpu.emulated_cupy(multiprocessors=_MULTIPROCESSORS)
 
 
 def real_cupy() -> Any:

@@ -26,7 +26,7 @@ class CupyTarget(Target):
     devices = ("cuda", "cpu")
     # More units than a warp has threads, by one, or than some loads of 16 bytes take; and fewer
     # rows than on a CPU, as the kernels may be emulated.
-    sizes = Sizes(more=((2, 9, 33, 5),), sequences=((24, 24, 16), (3, 1100, 64)))
+    sizes = Sizes(more=((2, 9, 33, 5),), sequences=((24, 24, 16),))
     machine = frozenset({"_kernel", "_multiprocessors"})
     imports = frozenset({"cupy", "cupyx"})
 

@@ -70,7 +70,9 @@ def test_there_are_at_least_100_mutants_of_many_kinds() -> None:
 
 
 def runner(text: str):
-    module = cuda_on_cpu.load_module(text, "mutant", cupy=cuda_on_cpu.emulated_cupy(timeout=5))
+    module = cuda_on_cpu.load_module(
+        text, "mutant", cupy=cuda_on_cpu.emulated_cupy(timeout=5, multiprocessors=4)
+    )
     return make_runner(module, "cupy")
 
 
