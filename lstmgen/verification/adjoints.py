@@ -72,7 +72,9 @@ class GradientEquations:
     """Evaluates derived gradient equations at the digits of `arithmetic`."""
 
     def __init__(self, gradients: Gradients, arithmetic: Arithmetic) -> None:
-        self.arithmetic = arithmetic = Limits(arithmetic.digits, arithmetic.context)
+        if not isinstance(arithmetic, Limits):
+            arithmetic = Limits(arithmetic.digits, arithmetic.context)
+        self.arithmetic = arithmetic
         self.gradients = gradients
         self._sizes = gradients.form.sizes
         compiler = Compiler(gradients.form, arithmetic)

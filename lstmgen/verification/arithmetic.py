@@ -6,7 +6,8 @@ The functions are evaluated by their definitions, not by the derivation's table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from itertools import repeat
@@ -47,6 +48,7 @@ class Arithmetic:
         tie: whether there was an argument right at a kink.
         edge: the same to a pole or to the border of a domain (division, log, sqrt, powers).
         border: whether there was an argument right at a border, as sqrt(relu(a)) has where a < 0.
+        flat: the least distance of a tanh or a sigma from where its derivative vanishes.
     """
 
     def __init__(self, digits: int, context: Any = None) -> None:
@@ -67,6 +69,7 @@ class Arithmetic:
         self.tie = False
         self.edge: Real = self.context.inf
         self.border = False
+        self.flat: Real = self.context.inf
 
     def number(self, value: Any) -> Real:
         """`value` (an int, a float, a Fraction, a decimal string) at full precision."""
@@ -170,6 +173,8 @@ class Arithmetic:
         context, exact, kinks, domain = self.context, entry.exact, entry.kinks, entry.domain
         if entry.name == "exp":
             return lambda a: context.exp(self._exponent(a))
+        if entry.flat is not None:
+            return self._watching_flat(exact, entry.flat)
         if kinks is None and domain is None and not entry.defaults:
             return lambda *arguments: exact(context, *arguments)
 
@@ -186,6 +191,20 @@ class Arithmetic:
                 if not distance and entry.pole:
                     return self._pole(entry.pole * context.inf)
             return exact(context, *arguments)
+
+        return evaluate
+
+    def _watching_flat(
+        self, exact: Callable[..., Real], flat: Callable[..., Real]
+    ) -> Callable[..., Real]:
+        context = self.context
+
+        def evaluate(a: Real) -> Real:
+            value = exact(context, a)
+            distance = flat(context, value)
+            if distance < self.flat:
+                self.flat = distance
+            return value
 
         return evaluate
 
@@ -226,3 +245,33 @@ class Limits(Arithmetic):
 
     def _pole(self, limit: Real) -> Real:
         return limit
+
+
+class Rounded(Limits):
+    """The same for derivatives that are computed from rounded values, as modules keep them.
+
+    Args:
+        arithmetic: whose digits are taken.
+        unit: the relative size of a rounding error; its sign is drawn from `seed`.
+    """
+
+    def __init__(self, arithmetic: Arithmetic, unit: float, seed: int) -> None:
+        self._random = random.Random(seed)
+        super().__init__(arithmetic.digits, arithmetic.context)
+        with self.working():
+            error = self.number(unit)
+            self._factors = (self.one - error, self.one + error)
+
+    def rounded(self, value: Operand) -> Operand:
+        """A number or a vector with rounding errors."""
+        if isinstance(value, list):
+            return [self.rounded(unit) for unit in value]
+        return value * self._random.choice(self._factors)
+
+    def values(self, row: Mapping[str, Operand], names: Iterable[str]) -> dict[str, Operand]:
+        """Those of the names with rounding errors."""
+        return {name: self.rounded(row[name]) for name in names}
+
+    def _function(self, entry: Function) -> Callable[..., Real]:
+        exact = super()._function(entry)
+        return lambda *arguments: self.rounded(exact(*arguments))

@@ -7,7 +7,7 @@ float32 for float32), and then rounded to float64, which loses 1e-16 where the b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,10 +18,17 @@ from lstmgen.form.normal_form import NormalForm
 from lstmgen.gradients.equations import VectorGradient
 from lstmgen.stages import Stages
 from lstmgen.verification.adjoints import Backward, GradientEquations
-from lstmgen.verification.arithmetic import Arithmetic, IndefiniteError, PointError, at_digits
+from lstmgen.verification.arithmetic import (
+    Arithmetic,
+    IndefiniteError,
+    PointError,
+    Rounded,
+    at_digits,
+)
 from lstmgen.verification.equations import NormalFormEvaluator
 from lstmgen.verification.points import RANGES, Point, Range, Shape, find_point, shape_for
 from lstmgen.verification.reference import Reference
+from lstmgen.verification.trees import as_array, by_name, times, vector_of, zeros_like
 from lstmgen.verification.unrolling import Trajectory
 
 Array = npt.NDArray[Any]
@@ -36,6 +43,10 @@ SEEDS = ("dy", "dstate", "dy and dstate")
 """Which loss gradients a backward gets; the others are left out."""
 _MARGIN = 2e-3  # from kinks and poles: more than float32 can be off
 _CANCELLATION = 0.02  # least size of a parameter's gradient relative to what is summed
+_FLAT = 3e-3
+"""A tanh or a sigma so near to its limit has a derivative in which rounding may count."""
+_SAMPLES = 2  # of rounding errors
+_ROUNDINGS = 8  # times what a sample moves a gradient is allowed: functions are not rounded best
 _REDRAWS = 20
 _LARGE = {"float64": 3000, "float32": 300}  # exp overflows beyond 709 and 88
 
@@ -67,6 +78,9 @@ class Case:
         states: expected states at every step, (T, B, size), by name.
         last: expected last states, by name.
         gradients: expected gradients, by what `SEEDS` names; none in a case of large inputs.
+        rounding: for gradients, by what `Gradient` and the cell call them, how far the rounding of
+            what a module keeps may move them, relative to the largest of the array: 1 - y^2 of a
+            tanh that is all but 1 has few digits, in every framework that keeps y.
         lengths: (B,), where rows take so many steps; the inputs are NaN behind them.
         restart: (T, B), where the state before a step is zero.
     """
@@ -82,6 +96,7 @@ class Case:
     states: Arrays
     last: Arrays
     gradients: dict[str, Gradient]
+    rounding: dict[tuple[str, str], float] = field(default_factory=dict)
     lengths: Array | None = None
     restart: Array | None = None
 
@@ -89,6 +104,10 @@ class Case:
     def bound(self) -> float:
         """What an error may be, relative to the largest value of its array."""
         return BOUNDS[self.dtype]
+
+    def gradient_bound(self, group: str, name: str) -> float:
+        """The same for a gradient, which cannot be better than the rounded values it is made of."""
+        return max(self.bound, self.rounding.get((group, name), 0.0))
 
     def repeated(self, times: int) -> Case:
         """The case with its batch repeated: the sums over the batch are that many times as large.
@@ -168,8 +187,9 @@ class Cases:
         for attempt in range(_REDRAWS):
             point, true = self._point(shape, dtype, attempt, spans)
             try:
+                flat = self.arithmetic.flat < _FLAT
                 solved = self._solve(point)
-                found = self._case(point, true, solved, dtype)
+                found = self._case(point, true, solved, dtype, flat)
             except IndefiniteError as error:
                 raise VerificationError(
                     f"the derived gradients of {self._form.name} cannot be evaluated at {shape}, "
@@ -178,7 +198,8 @@ class Cases:
             except PointError:
                 continue
             case = found
-            if all(map(self._well_conditioned, solved)):
+            exact = max(found.rounding.values(), default=0.0) <= found.bound
+            if exact and all(map(self._well_conditioned, solved)):
                 break
         if case is None:
             raise VerificationError(
@@ -198,7 +219,7 @@ class Cases:
         point = replace(
             point,
             inputs=[
-                [{name: _times(factor, v) for name, v in row.items()} for row in at_t]
+                [{name: times(factor, v) for name, v in row.items()} for row in at_t]
                 for at_t in point.inputs
             ],
         )
@@ -227,7 +248,7 @@ class Cases:
                         replace(shape, T=steps, B=1),
                         point.parameters,
                         [[at_t[row]] for at_t in point.inputs[:steps]],
-                        _zeros(initial, zero) if row % 2 else initial,
+                        zeros_like(initial, zero) if row % 2 else initial,
                         [[at_t[row]] for at_t in point.dy[:steps]],
                         [point.dstate[row]],
                     )
@@ -243,11 +264,16 @@ class Cases:
             except VerificationError:
                 return None
             try:
-                return [self._case(p, true, self._solve(p), dtype) for p, true in parts]
+                flat = self.arithmetic.flat < _FLAT
+                cases = [self._case(p, true, self._solve(p), dtype, flat) for p, true in parts]
             except IndefiniteError:
                 raise
             except PointError:
                 continue
+            worst: dict[tuple[str, str], float] = {}
+            for key, part in ((k, p) for case in cases for k, p in case.rounding.items()):
+                worst[key] = max(part, worst.get(key, 0.0))
+            return [replace(case, rounding=worst) for case in cases]
         return None
 
     def _point(
@@ -275,12 +301,18 @@ class Cases:
             spans=spans,
         )
 
-    def _solve(self, point: Point) -> tuple[Backward, Backward]:
+    def _solve(
+        self,
+        point: Point,
+        equations: GradientEquations | None = None,
+        values: Trajectory | None = None,
+    ) -> tuple[Backward, Backward]:
         """With dy alone and with dstate alone."""
-        values, zero = self._normal.run(point), self.arithmetic.zero
+        equations, zero = equations or self._equations, self.arithmetic.zero
+        values = values or self._normal.run(point)
         return (
-            self._equations.solve(replace(point, dstate=_zeros(point.dstate, zero)), values),
-            self._equations.solve(replace(point, dy=_zeros(point.dy, zero)), values),
+            equations.solve(replace(point, dstate=zeros_like(point.dstate, zero)), values),
+            equations.solve(replace(point, dy=zeros_like(point.dy, zero)), values),
         )
 
     def _well_conditioned(self, solved: Backward) -> bool:
@@ -292,10 +324,15 @@ class Cases:
         )
 
     def _case(
-        self, point: Point, true: Trajectory, solved: tuple[Backward, ...], dtype: str
+        self,
+        point: Point,
+        true: Trajectory,
+        solved: tuple[Backward, ...],
+        dtype: str,
+        flat: bool = False,
     ) -> Case:
         form, shape = self._form, point.shape
-        found = [self._gradient(backward) for backward in solved]
+        found = [self._gradient(backward, self._equations) for backward in solved]
         if not all(map(_is_finite, found)):
             raise PointError("an infinite gradient")
         if found:
@@ -303,30 +340,55 @@ class Cases:
         return Case(
             shape,
             dtype,
-            parameters={p: _array(point.parameters[p], dtype) for p in form.parameters},
-            inputs=_by_name(point.inputs, form.inputs, dtype),
-            initial=_by_name(point.initial, form.states, dtype),
-            dy=_array(point.dy, dtype),
-            dstate=_by_name(point.dstate, form.states, dtype),
-            y=_by_name(true[1:], (form.output,))[form.output],
-            states=_by_name(true[1:], form.states),
-            last=_by_name(true[-1], form.states),
+            parameters={p: as_array(point.parameters[p], dtype) for p in form.parameters},
+            inputs=by_name(point.inputs, form.inputs, dtype),
+            initial=by_name(point.initial, form.states, dtype),
+            dy=as_array(point.dy, dtype),
+            dstate=by_name(point.dstate, form.states, dtype),
+            y=by_name(true[1:], (form.output,))[form.output],
+            states=by_name(true[1:], form.states),
+            last=by_name(true[-1], form.states),
             gradients=dict(zip(SEEDS, found, strict=False)),
+            rounding=self._rounding(point, found, dtype) if flat and found else {},
         )
 
-    def _gradient(self, solved: Backward) -> Gradient:
-        equations, gradients = self._equations, self._equations.gradients
+    def _rounding(
+        self, point: Point, found: list[Gradient], dtype: str
+    ) -> dict[tuple[str, str], float]:
+        """How far gradients move where every value and function they are made of is rounded."""
+        values, worst = self._normal.run(point), dict[tuple[str, str], float]()
+        unit = float(np.finfo(dtype).eps) / 2
+        for seed in range(_SAMPLES):
+            arithmetic = Rounded(self.arithmetic, unit, seed)
+            equations = GradientEquations(self._equations.gradients, arithmetic)
+            rounded: Trajectory = [values[0]]
+            for at_t in values[1:]:
+                rounded.append([row | arithmetic.values(row, self._form.by_name) for row in at_t])
+            for true, solved in zip(found, self._solve(point, equations, rounded), strict=False):
+                moved = self._gradient(solved, equations)
+                for group in fields(true):
+                    arrays = getattr(true, group.name)
+                    for name, array in arrays.items():
+                        other = getattr(moved, group.name)[name]
+                        size = float(np.max(np.abs(array), initial=0.0))
+                        error = float(np.max(np.abs(other - array), initial=0.0))
+                        part = _ROUNDINGS * error / size if size else 0.0
+                        worst[group.name, name] = max(part, worst.get((group.name, name), 0.0))
+        return worst
+
+    def _gradient(self, solved: Backward, equations: GradientEquations) -> Gradient:
+        gradients = equations.gradients
         steps, rows = range(1, solved.point.shape.T + 1), range(solved.point.shape.B)
         return Gradient(
-            {g.parameter: _array(equations.parameter(g, solved)) for g in gradients.parameters},
+            {g.parameter: as_array(equations.parameter(g, solved)) for g in gradients.parameters},
             {
-                g.of: _array(
+                g.of: as_array(
                     [[vector_of(equations.input(g, t, r, solved)) for r in rows] for t in steps]
                 )
                 for g in gradients.inputs
             },
             {
-                g.state: _array([equations.initial(g, row, solved) for row in rows])
+                g.state: as_array([equations.initial(g, row, solved) for row in rows])
                 for g in gradients.initial
             },
         )
@@ -335,36 +397,3 @@ class Cases:
 def _is_finite(gradient: Gradient) -> bool:
     groups = (gradient.parameters, gradient.inputs, gradient.initial)
     return all(np.all(np.isfinite(array)) for group in groups for array in group.values())
-
-
-def _zeros(tree: Any, zero: Any) -> Any:
-    if isinstance(tree, dict):
-        return {name: _zeros(part, zero) for name, part in tree.items()}
-    return [_zeros(part, zero) for part in tree] if isinstance(tree, list) else zero
-
-
-def _array(tree: Any, dtype: str = "float64") -> Array:
-    def floats(part: Any) -> Any:
-        return [floats(p) for p in part] if isinstance(part, list) else float(part)
-
-    return np.array(floats(tree), dtype=dtype)
-
-
-def _times(factor: Any, value: Any) -> Any:
-    return [factor * unit for unit in value] if isinstance(value, list) else factor * value
-
-
-def vector_of(value: Any) -> Any:
-    """A vector as it is, and a number as a vector of one unit."""
-    return value if isinstance(value, list) else [value]
-
-
-def _by_name(tree: Any, names: tuple[str, ...], dtype: str = "float64") -> Arrays:
-    """[t][row][name] or [row][name] as an array for each name."""
-
-    def pick(part: Any, name: str) -> Any:
-        if isinstance(part, list):
-            return [pick(p, name) for p in part]
-        return vector_of(part[name])
-
-    return {name: _array(pick(tree, name), dtype) for name in names}

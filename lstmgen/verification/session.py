@@ -114,15 +114,19 @@ class Session:
             if not isinstance(found, tuple) or len(found) != 3:
                 raise TypeError("backward must return (dparams, dx, dstate0)")
             groups = (
-                (found[0], expected.parameters, labels.parameters, "dparams"),
-                (self.by_input(found[1]), expected.inputs, labels.inputs, "dx"),
-                (found[2], expected.initial, labels.initial, "dstate0"),
+                ("parameters", found[0], labels.parameters, "dparams"),
+                ("inputs", self.by_input(found[1]), labels.inputs, "dx"),
+                ("initial", found[2], labels.initial, "dstate0"),
             )
-            for group, arrays, names, what in groups:
+            for kind, group, names, what in groups:
+                arrays: Arrays = getattr(expected, kind)
                 values = _same_names(_dict(group, what), arrays, what)
                 least = _floor(case, arrays.values())
                 for name, array in arrays.items():
-                    self._compare(check, names[name], values[name], array, case, where, least)
+                    bound = case.gradient_bound(kind, name)
+                    self.ledger.compare(
+                        check, names[name], values[name], array, case.dtype, bound, where, least
+                    )
 
     def _compare(
         self,

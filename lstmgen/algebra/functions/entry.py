@@ -69,6 +69,8 @@ class Function:
         kinks: numbers that are zero where it has a kink.
         singular: whether its derivative can be infinite where the function is finite.
         vanishes: whether it is 0 over whole ranges, where nothing depends on what it multiplies.
+        flat: from the value, a number that is near 0 where the derivative is flat and `rule`, which
+            writes it in the value, makes it a difference of nearly equal numbers.
         domain: a number that is positive inside the domain and zero at its border.
         pole: the sign of an infinite value at that border; 0 where the value is finite.
     """
@@ -95,6 +97,7 @@ class Function:
     kinks: Callable[..., tuple[Real, ...]] | None = None
     singular: bool = False
     vanishes: bool = False
+    flat: Callable[[Context, Real], Real] | None = None
     domain: Callable[..., Real] | None = None
     pole: int = 0
 

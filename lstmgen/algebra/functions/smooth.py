@@ -52,6 +52,7 @@ SMOOTH = (
         commands=("sigma",),
         label="σ",
         power_on_name=True,
+        flat=lambda m, y: m.one - y,
     ),
     Function(
         "tanh",
@@ -64,6 +65,7 @@ SMOOTH = (
         c=Text("tanh({})"),
         commands=("tanh",),
         power_on_name=True,
+        flat=lambda m, y: m.one - abs(y),
     ),
     Function(
         "exp",

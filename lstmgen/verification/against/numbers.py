@@ -13,9 +13,10 @@ from lstmgen.gradients.derivation import derive
 from lstmgen.verification.adjoints import GradientEquations
 from lstmgen.verification.against.variants import Variant
 from lstmgen.verification.arithmetic import Arithmetic, PointError
-from lstmgen.verification.cases import Array, Arrays, Case, Gradient, vector_of
+from lstmgen.verification.cases import Array, Arrays, Case, Gradient
 from lstmgen.verification.equations import NormalFormEvaluator
 from lstmgen.verification.points import Point
+from lstmgen.verification.trees import vector_of
 from lstmgen.verification.unrolling import Trajectory
 
 __all__ = ["Evaluation", "distance"]
