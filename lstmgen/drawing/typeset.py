@@ -6,7 +6,6 @@ takes less room than was kept for it, not more.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -25,7 +24,20 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.algebra.precedence import ADD, ATOM, MUL, POW, precedence
-from lstmgen.typeset.formula import ACCENTS, GREEK
+from lstmgen.algebra.symbols import symbol as named
+from lstmgen.typeset.formula import (
+    GREEK,
+    Accented,
+    Commas,
+    Formula,
+    Greek,
+    Increment,
+    Letters,
+    Style,
+    Symbol,
+    Time,
+    Words,
+)
 
 __all__ = [
     "MINUS",
@@ -43,6 +55,7 @@ __all__ = [
 ]
 
 MINUS, TIMES, DOT = "\u2212", "\u00d7", "\u00b7"
+PRIME = "\u2032"
 PER_UNIT = "\u2299"  # the mark of a line whose units are multiplied one by one
 SCRIPT = 0.72  # size of a subscript against its base
 _MARKS = {
@@ -84,43 +97,47 @@ def upright(text: str, level: int = 0) -> Text:
 
 def symbol(name: str, time: int | None = None) -> Text:
     """`C_tilde` at time 0 is C with a tilde and the subscript t; without a time, a parameter."""
-    head, *words = name.split("_")
-    moment = {None: "", -1: f"t{MINUS}1", 0: "t", 1: "t+1"}[time]
-    if "" in words or "t" in words or head in ACCENTS or head == "prime":
-        runs = [Run(name)]
-        return (*runs, Run(moment, -1, italic=True)) if moment else tuple(runs)
-    base, own = Run(*_letters(head)), list[tuple[str, bool]]()
-    primes = ""
-    for word in words:
-        if word == "mathcal" and not own:
-            base = Run(base.text, 0, base.italic, base.accents, True)
-        elif word in ACCENTS and not own:
-            base = Run(base.text, 0, base.italic, (*base.accents, word), base.bold)
-        elif word == "prime" and not own:
-            primes += "\u2032"
-        elif word == "prime":
-            own[-1] = (own[-1][0] + "\u2032", own[-1][1])
-        elif word in ACCENTS:
-            own[-1] = (own[-1][0] + _MARKS.get(word, ""), own[-1][1])
-        else:
-            text, _, italic = _letters(word) if len(word) > 2 else (word, 0, word.isalpha())
-            own.append((text, italic))
-    runs = [base]
-    if primes:
-        runs.append(Run(primes))
-    runs += [Run(text, -1, italic) for text, italic in own]
-    if moment:
-        runs.append(Run(f",{moment}" if own else moment, -1, italic=True))
-    return tuple(runs)
+    moment = () if time is None else (Time(time),)
+    return _runs(named(name, *moment))
 
 
-def _letters(word: str) -> tuple[str, int, bool]:
-    """The text of a word, its level (0) and whether it is set in italics."""
-    if word in GREEK:
-        return GREEK[word], 0, True
-    if re.fullmatch(r"Delta[A-Za-z]", word):
-        return "Δ" + word[-1], 0, True
-    return word, 0, bool(re.fullmatch(r"[A-Za-z]\d*", word))
+def _runs(symbol: Formula) -> Text:
+    """A symbol as letters: what stands above, and how, is part of its run."""
+    match symbol:
+        case Symbol(base, primes, None, below):
+            marks = (Run(PRIME * primes),) if primes else ()
+            return (*_runs(base), *marks, *(_below(below) if below else ()))
+        case Accented("mathcal", base):
+            (run,) = _runs(base)
+            return (replace(run, bold=True),)
+        case Accented(accent, base):
+            (run,) = _runs(base)
+            return (replace(run, accents=(*run.accents, accent)),)
+        case Letters(text, style):
+            slanted = style in (Style.ITALIC, Style.SLANTED) and not text.isdigit()
+            return (Run(text, italic=slanted),)
+        case Greek(name):
+            return (Run(GREEK[name], italic=True),)
+        case Increment(letter):
+            return (Run(f"Δ{letter}", italic=True),)
+        case Time(shift, letter):
+            later = {-1: f"{MINUS}1", 0: "", 1: "+1"}[shift]
+            return (Run(f"{letter}{later}", italic=True),)
+    raise TypeError(f"{symbol!r} is not in the name of a symbol")
+
+
+def _below(script: Formula) -> Text:
+    """A subscript: its words one beside the other, and a comma before the time."""
+    match script:
+        case Words(items):
+            return tuple(run for item in items for run in _below(item))
+        case Commas((first, *rest)):
+            after = tuple(replace(r, text=f",{r.text}") for item in rest for r in _below(item))
+            return (*_below(first), *after)
+    run, *primes = _runs(script)
+    written = "".join(r.text for r in (run, *primes))
+    accents = "".join(_MARKS[accent] for accent in run.accents)
+    return (Run(written + accents, -1, run.italic),)
 
 
 def function(name: str) -> Text:
