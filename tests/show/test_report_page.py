@@ -141,6 +141,12 @@ def test_in_kernels_only_comments_are_linked() -> None:
     assert found.links == 2
 
 
+def test_a_file_that_computes_no_equation_is_not_said_to() -> None:
+    states, computes = '"""(1) h = x."""\n', "y = x  # (2)\n"
+    assert listing(states, "c", {"1", "2"}).lines == {}
+    assert listing(states + computes, "numpy", {"1", "2"}).lines == {"1": (1,), "2": (2,)}
+
+
 def test_labels_are_linked_where_they_are_known() -> None:
     assert linked("4, δ11-δ21", {"4", "δ21"}) == (
         '<a href="#eq-4">4</a>, δ11–<a href="#eq-d21">δ21</a>'

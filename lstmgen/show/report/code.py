@@ -32,6 +32,7 @@ class Listing:
         count: how many lines.
         lines: for every label, the numbers of the lines that compute it, in order; where none
             does, because other equations' lines do it too, the lines of docstrings that state it.
+            None for a file that computes no equation, such as what calls a compiled one.
         links: how many labels link to equations.
     """
 
@@ -105,7 +106,8 @@ def listing(
                 target, number, Markup("").join(parts)
             )
         )
-    found = {label: tuple(dict.fromkeys(where)) for label, where in (stated | lines).items()}
+    cited_at = stated | lines if lines else {}
+    found = {label: tuple(dict.fromkeys(where)) for label, where in cited_at.items()}
     return Listing(target, Markup("").join(rendered), len(text), found, links, title)
 
 
