@@ -66,12 +66,12 @@ def emulated(name: str, **settings: Any) -> ModuleType:
     return cuda_on_cpu.load_module(source(name), f"{name}_cupy", cupy=cupy)
 
 
-WHOLE = ("gru_reset_after",)
-"""Verified at length, as `rnn` is in test_cupy_compiled.py; it is the same code for the others,
-which are verified at few sizes."""
+WHOLE, AT_FEW_SIZES = ("gru_reset_after",), ("peephole", "gru")
+"""Verified at length, as `rnn` is in test_cupy_compiled.py, and at few sizes; it is the same code
+for the others, which are compared with NumPy's."""
 
 
-@pytest.mark.parametrize("name", [name for name in CELLS if name not in ("rnn", *WHOLE)])
+@pytest.mark.parametrize("name", AT_FEW_SIZES)
 def test_a_cell_of_the_post_passes_at_few_sizes_on_the_cpu(
     name: str, cuda_on_the_cpu: None
 ) -> None:
@@ -95,7 +95,7 @@ def test_a_cell_of_the_post_passes_verification_on_the_cpu(name: str, nvrtc_here
     assert all(use["kernel"] and use["registers"] for use in report.kernels)
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", ["lstm", "coupled", *OTHERS])
 def test_every_other_cell_gives_what_its_numpy_module_gives(name: str) -> None:
     """The NumPy modules are verified elsewhere, at 50 digits."""
     module, true = emulated(name), lstmgen.compile(cell(name), "numpy")
