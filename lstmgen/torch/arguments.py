@@ -118,7 +118,11 @@ def lengths(given: Any, B: int, batched: bool) -> Tensor:
     Raises:
         ValueError, TypeError: they do not fit; the module looks at the numbers themselves.
     """
-    found = torch.as_tensor(given)
+    try:
+        found = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        got = type(given).__name__
+        raise TypeError(f"lengths: expected {B} whole numbers, got {got}") from None
     if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
         raise TypeError(f"lengths: expected whole numbers, got {found.dtype}")
     if not batched and found.dim() == 0:

@@ -42,6 +42,9 @@ class Prepared:
             known = self._known = addresses, shapes, engine.named(params)
         return addresses, known[2]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Prepared:
+        return Prepared()
+
 
 class Engine:
     """A cell's module for one target, called with tensors.
@@ -145,6 +148,9 @@ class Engine:
     def _states(self, state: Any) -> dict[str, Any]:
         states = zip(self.module.STATES, self.arrays.arrays(state), strict=True)
         return {name: array[0] for name, array in states}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Engine:
+        return self  # as parametrizations copy a layer, by its attributes
 
     def __repr__(self) -> str:
         return f"<Engine {self.key}>"

@@ -71,11 +71,13 @@ class Recurrent(nn.Module):
             raise TypeError(f"dtype: expected torch.float32 or torch.float64, got {dtype}")
         if isinstance(num_layers, bool) or not isinstance(num_layers, int) or num_layers < 1:
             raise ValueError(f"num_layers: expected a whole number from 1, got {num_layers!r}")
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        number = isinstance(dropout, (int, float)) and not isinstance(dropout, bool)
+        if not number or not 0 <= dropout <= 1:
             raise ValueError(f"dropout: expected a share from 0 to 1, got {dropout!r}")
         self.cell = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.batch_first, self.dropout, self.bidirectional = batch_first, dropout, bidirectional
+        self.batch_first, self.dropout = batch_first, float(dropout)
+        self.bidirectional = bidirectional
         self.sizes = sizes
         self._directions = 2 if bidirectional else 1
         self._fed = fed(cell)
@@ -300,11 +302,14 @@ class Recurrent(nn.Module):
         """What computes on a device.
 
         Raises:
-            ValueError: the layer was never moved there.
+            ValueError: there is none, as the layer was never moved there.
         """
         found = self._at.get(device) or self._engines.get(device.type)
         if found is None:
-            raise ValueError(f"the parameters are on {device}: move the layer itself, with to()")
+            raise ValueError(
+                f"the parameters are on {device}, where nothing computes this layer; move the "
+                "layer itself, by to() or to_empty()"
+            )
         return found
 
     def _apply(self, *given: Any, **options: Any) -> Recurrent:
@@ -340,6 +345,9 @@ class Recurrent(nn.Module):
 def _cell(given: Cell | str | os.PathLike[str]) -> Cell:
     if isinstance(given, Cell):
         return given
+    if not isinstance(given, (str, os.PathLike)):
+        got = given.__name__ if isinstance(given, type) else type(given).__name__
+        raise TypeError(f"cell: expected a built-in cell's name, a file or a Cell, got {got}")
     from lstmgen.library.loading import load
 
     return load(given)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.autograd import Function
+from torch.autograd import Function, forward_ad
 
 from lstmgen.torch import engines
 from lstmgen.torch.aliases import Groups, Maybe, Tensors
@@ -130,12 +130,13 @@ def _backward_shapes(
 
 
 def _wanted(tensors: Sequence[Maybe]) -> bool:
-    """Whether a gradient is wanted of any of the tensors."""
+    """Whether a derivative is wanted by any of the tensors."""
     if torch.is_grad_enabled():
         for a in tensors:
             if a is not None and a.requires_grad:
                 return True
-    return False
+    # Tangents pass where no gradients do; that there are none here is then an error of torch's.
+    return forward_ad._current_level >= 0
 
 
 def _plain(tensors: Sequence[Maybe]) -> bool:

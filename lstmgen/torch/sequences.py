@@ -82,6 +82,14 @@ class Packing:
 
 
 def unpack(x: PackedSequence) -> tuple[torch.Tensor, Packing]:
-    """The sequences as (T, B, size), in the order of the data, and how they were packed."""
+    """The sequences as (T, B, size), in the order of the data, and how they were packed.
+
+    Raises:
+        ValueError: they have not one vector a step.
+    """
+    if x.data.dim() != 2:
+        raise ValueError(
+            f"x: expected a PackedSequence of vectors, got data of shape {tuple(x.data.shape)}"
+        )
     padded, lengths = pad_packed_sequence(PackedSequence(x.data, x.batch_sizes))
     return padded, Packing(lengths, x.sorted_indices, x.unsorted_indices)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import threading
 import weakref
@@ -194,6 +195,27 @@ def test_second_derivatives_are_an_error(made) -> None:
         dx.sum().backward()
 
 
+# torch's own: its derivatives forward import what it calls deprecated.
+@pytest.mark.filterwarnings("ignore:`?torch.jit:DeprecationWarning")
+def test_tangents_are_an_error_without_gradients_too() -> None:
+    made = layer("lstm")
+    x = inputs(made).detach()
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, torch.ones_like(x))
+        for grad in (True, False):
+            with torch.set_grad_enabled(grad), pytest.raises(NotImplementedError, match="jvp"):
+                made(dual)
+        with torch.no_grad():
+            assert torch.equal(made(x)[0], layer("lstm")(x)[0])
+
+
+def test_parameters_where_nothing_computes() -> None:
+    made = layer("lstm")
+    there = {name: p.to("meta") for name, p in made.named_parameters()}
+    with pytest.raises(ValueError, match="the parameters are on meta, where nothing computes"):
+        torch.func.functional_call(made, there, (inputs(made).to("meta"),))
+
+
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_checkpoints_compute_again(made, reentrant: bool) -> None:
     x = inputs(made)
@@ -257,6 +279,10 @@ def test_parametrizations_and_pruning() -> None:
     made(x)[0].sum().backward()
     assert made.parametrizations.W_f_l0.original0.grad is not None
     assert made.W_i_l0_orig.grad.count_nonzero() == made.W_i_l0_mask.count_nonzero()
+    other = layer("lstm")
+    torch.nn.utils.parametrizations.spectral_norm(other, "W_f_l0").eval()
+    twin = copy.deepcopy(other)  # of its attributes, as torch does it for parametrized modules
+    assert torch.equal(twin(x)[0], other(x)[0]) and twin._engines == other._engines
 
 
 def test_threads_train_at_once() -> None:

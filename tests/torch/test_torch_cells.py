@@ -238,6 +238,8 @@ def test_arguments_that_do_not_fit(call, kind, message) -> None:
         (("rnn", {"y": 2}, 5), {}, "input_size: rnn has the inputs x, not 'y'"),
         (("rnn", 2, 5, 0), {}, "num_layers: expected a whole number from 1"),
         (("rnn", 2, 5), {"dropout": 2}, "dropout: expected a share"),
+        (("rnn", 2, 5), {"dropout": "half"}, "dropout: expected a share from 0 to 1, got 'half'"),
+        ((torch.nn.LSTM, 2, 5), {}, "cell: expected a built-in cell's name, a file or a Cell, got"),
         (("rnn", 2, 5), {"dtype": torch.float16}, "dtype: expected torch.float32"),
         (("mut1", 5, 5, 2), {"bidirectional": True}, "x of mut1 is combined with"),
     ],

@@ -189,5 +189,10 @@ def test_lengths_that_cannot_be() -> None:
     for lengths in ([8, 1, 1], [-1, 1, 1]):
         with pytest.raises(ValueError, match="lengths"):
             made(x, lengths=lengths)
+    for lengths, got in (((n for n in LENGTHS), "generator"), ("abc", "str")):
+        with pytest.raises(TypeError, match=f"lengths: expected 3 whole numbers, got {got}"):
+            made(x, lengths=lengths)
+    with pytest.raises(ValueError, match=r"x: expected a PackedSequence of vectors, got data of"):
+        made(rnn.PackedSequence(torch.zeros(3, dtype=torch.float64), torch.tensor([2, 1])))
     output, last = made(x, lengths=[0, 0, 0])
     assert not output.any() and not any(s.any() for s in last)
