@@ -10,7 +10,7 @@ import sys
 import pytest
 from torch_layers import B, D, T, as_state, flat, initial, inputs, layer, tapes, torch
 
-from lstmgen.torch.operators import BACKWARD, FORWARD
+from lstmgen.torch.definitions import BACKWARD, FORWARD
 
 make_fx = torch.fx.experimental.proxy_tensor.make_fx
 functional_call, grad, vmap = torch.func.functional_call, torch.func.grad, torch.func.vmap
