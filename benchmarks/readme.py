@@ -1,9 +1,11 @@
-"""Put the figures of a run of `python -m benchmarks.cpu` into README.md and docs/speed.md.
+"""Put the figures of a run of a benchmark into README.md and a page of docs/.
 
     python -m benchmarks.readme benchmarks/results/cpu-intel-xeon-2-cores.json
+    python -m benchmarks.readme benchmarks/results/torch-intel-xeon-2-cores.json
 
-What stands between the lines `<!-- figures: FILE -->` and `<!-- figures end -->` is replaced:
-in the README by a few rows, on the page by all that was measured.
+What stands between the lines `<!-- figures: FILE -->` and `<!-- figures end -->`, or those with
+`torch-figures` for a run of `python -m benchmarks.torch`, is replaced: in the README by a few rows,
+on the page by all that was measured.
 
 Exit status: 0 written, 2 usage.
 """
@@ -18,25 +20,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.cpu_parts.summary import page, short
+from benchmarks.torch_parts import report
 
-__all__ = ["PLACES", "figures", "main"]
+__all__ = ["PLACES", "TORCH_PLACES", "figures", "main"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = {"README.md": short, "docs/speed.md": page}
+TORCH_PLACES = {"README.md": report.short, "docs/torch.md": report.page}
 """By file what makes the text that stands there."""
-_PLACE = re.compile(r"<!-- figures: (\S+) -->\n(.*?)\n<!-- figures end -->", re.DOTALL)
 
 
-def figures(text: str) -> tuple[str, str]:
+def figures(text: str, mark: str = "figures") -> tuple[str, str]:
     """The file of results that a text names, and what it says of it.
 
     Raises:
         ValueError: there is no such place.
     """
-    found = _PLACE.search(text)
+    found = _place(mark).search(text)
     if found is None:
-        raise ValueError("there are no lines <!-- figures: FILE --> and <!-- figures end -->")
+        raise ValueError(f"there are no lines <!-- {mark}: FILE --> and <!-- {mark} end -->")
     return found[1], found[2]
+
+
+def _place(mark: str) -> re.Pattern[str]:
+    return re.compile(rf"<!-- {mark}: (\S+) -->\n(.*?)\n<!-- {mark} end -->", re.DOTALL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,12 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("result", type=Path, help="a JSON file in benchmarks/results")
     parser.add_argument("--root", type=Path, default=ROOT, help="where README.md and docs/ are")
     options = parser.parse_args(arguments)
+    torch = options.result.name.startswith("torch")
+    mark, places = ("torch-figures", TORCH_PLACES) if torch else ("figures", PLACES)
     try:
         path = options.result.resolve().relative_to(ROOT).as_posix()
         document = json.loads(options.result.read_text(encoding="utf-8"))
-        texts = {name: (options.root / name).read_text(encoding="utf-8") for name in PLACES}
+        texts = {name: (options.root / name).read_text(encoding="utf-8") for name in places}
         for text in texts.values():
-            figures(text)
+            figures(text, mark)
     except (OSError, ValueError) as error:
         print(f"readme: {error}", file=sys.stderr)
         return 2
@@ -58,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("readme: this was a quick run; whole ones are shown", file=sys.stderr)
         return 2
     for name, text in texts.items():
-        new = f"<!-- figures: {path} -->\n{PLACES[name](document)}\n<!-- figures end -->"
-        replaced = _PLACE.sub(lambda _, new=new: new, text, count=1)
+        new = f"<!-- {mark}: {path} -->\n{places[name](document)}\n<!-- {mark} end -->"
+        replaced = _place(mark).sub(lambda _, new=new: new, text, count=1)
         (options.root / name).write_text(replaced, encoding="utf-8")
     return 0
 

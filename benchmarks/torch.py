@@ -1,6 +1,7 @@
 """Race lstmgen.torch.Recurrent against torch's own layers, an eager loop and a bare Function.
 
     python -m benchmarks.torch              everything (some ten minutes)
+    python -m benchmarks.torch --show       and put it into README.md and docs/torch.md
     python -m benchmarks.torch --quick      fewer sizes and rounds, in a minute
     python -m benchmarks.torch --cells lstm,peephole --sizes ab
     python -m benchmarks.torch --device cuda      on a CUDA device, in at most --seconds (80)
@@ -44,6 +45,9 @@ SMALL = (10, 1, 8, 8)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the results; gives the exit status."""
     options = _parser().parse_args(arguments)
+    if options.show and (options.quick or options.cells or options.sizes):
+        print("torch: --show: pages show whole runs, of all cells and sizes", file=sys.stderr)
+        return 2
     if options.device == "cuda":
         return _on_device(options)
     core = one_thread.pin()
@@ -64,8 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     table = text(document)
     print(table, end="")
-    for path in write(document, options.output, "torch", table):
+    paths = write(document, options.output, "torch", table)
+    for path in paths:
         print(f"wrote {path}", file=sys.stderr)
+    if options.show:
+        from benchmarks import readme
+
+        return readme.main([str(paths[0])])
     return 0
 
 
@@ -79,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
     parser.add_argument("--cells", help=f"of {', '.join(OPPONENTS)}, separated by commas")
     parser.add_argument("--sizes", help="letters of the sizes, such as abc")
+    parser.add_argument("--show", action="store_true", help="put the figures into the pages")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seconds", type=float, default=80, help="for all races on a CUDA device")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the results")
@@ -111,6 +121,7 @@ def _on_device(options: argparse.Namespace) -> int:
         "device": on_device.describe(device),
         "versions": machine.versions(),
         "target": "cupy",
+        "opponents": {cell: OPPONENTS[cell] for cell in cells},
         "quick": options.quick,
         "sizes": {name: SIZES[name].symbols() for name in sizes},
         "races": races,
@@ -194,6 +205,7 @@ def _run(options: argparse.Namespace, core: int | None) -> dict[str, Any]:
         "machine": machine.describe(core),
         "versions": machine.versions(),
         "target": engine.target,
+        "opponents": {cell: OPPONENTS[cell] for cell in cells},
         "quick": options.quick,
         "sizes": {name: SIZES[name].symbols() for name in sizes},
         "races": races,

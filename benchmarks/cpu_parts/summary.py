@@ -8,7 +8,7 @@ from typing import Any
 
 from .machine import file_name
 
-__all__ = ["markdown", "page", "short"]
+__all__ = ["markdown", "page", "short", "wrapped"]
 
 _SPEC = "{name} {T}, {B}, {D}, {H}"
 
@@ -27,7 +27,7 @@ def short(document: Mapping[str, Any]) -> str:
             key = record["cell"], document["contenders"][record["contender"]]
             rows.setdefault(key, {})[record["size"]] = f"{record['ratio']['median']:.2f}"
     heads = {n: _SPEC.format(name="", **size).strip() for n, size in document["sizes"].items()}
-    return "\n\n".join(("\n".join(_wrapped(measured)), _table(("cell", "against"), heads, rows)))
+    return "\n\n".join(("\n".join(wrapped(measured)), _table(("cell", "against"), heads, rows)))
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -48,7 +48,7 @@ def page(document: Mapping[str, Any]) -> str:
     drawing = f"![The ratios of training with their quartiles, on a logarithmic axis]({stem}.svg)"
     whole = f"[The whole table]({stem}.txt) has what was aimed at and missed too."
     parts = (measured, markdown(document), drawing, *_others(document), whole)
-    return "\n\n".join(p if p.startswith("|") else "\n".join(_wrapped(p)) for p in parts)
+    return "\n\n".join(p if p.startswith("|") else "\n".join(wrapped(p)) for p in parts)
 
 
 def markdown(document: Mapping[str, Any]) -> str:
@@ -138,7 +138,8 @@ def _others(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"Floats a step, unit and row that are kept for the gradient: {listed}."
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
+    """Lines of at most 100 characters."""
     lines = [""]
     for word in text.split():
         if lines[-1] and len(lines[-1]) + 1 + len(word) > 100:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,9 @@ import numpy as np
 import pytest
 from torch_layers import torch
 
+from benchmarks import readme
 from benchmarks.cpu_parts.agreement import Disagreement
+from benchmarks.readme import TORCH_PLACES, figures
 from benchmarks.torch import _agree, _opponent, _problem
 from benchmarks.torch_parts import on_device
 from benchmarks.torch_parts.contenders import Bare, Layer, random_lengths
@@ -71,6 +72,7 @@ def test_races_on_a_device_go_on_after_a_failure(monkeypatch: pytest.MonkeyPatch
         "device": {"name": "some GPU", "cuda": "13.0"},
         "date": "2026-01-01",
         "target": "cupy",
+        "opponents": {},
         "versions": {"torch": "2"},
         "sizes": {"a": {}},
         "races": found,
@@ -99,9 +101,60 @@ def _size():
     return SIZES["a"]
 
 
-def test_the_readmes_ratios_are_those_of_a_run() -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    text = "".join(page.read_text(encoding="utf-8") for page in pages)
-    for path, table in re.findall(r"^<!-- torch-figures: (\S+) -->\n((?:\|.*\n)+)", text, re.M):
-        document = json.loads((ROOT / path).read_text(encoding="utf-8"))
-        assert table.rstrip("\n") == markdown(document) and not document["quick"]
+@pytest.mark.parametrize("page", TORCH_PLACES)
+def test_the_ratios_shown_are_those_of_a_whole_run(page: str) -> None:
+    path, said = figures((ROOT / page).read_text(encoding="utf-8"), "torch-figures")
+    if path == "none":
+        assert not said
+        return
+    document = json.loads((ROOT / path).read_text(encoding="utf-8"))
+    assert said == TORCH_PLACES[page](document) and not document["quick"]
+
+
+def test_the_pages_get_the_figures_of_a_run(tmp_path: Path, monkeypatch) -> None:
+    def record(against: str, mode: str, size: str, ratio: float) -> dict:
+        return {
+            "cell": "lstm", "against": against, "mode": mode, "size": size,
+            "ratio": {"median": ratio}, "seconds": 1.0,
+        }  # fmt: skip
+
+    document = {
+        "date": "2026-01-01",
+        "machine": {"processor": "Some"},
+        "target": "c",
+        "opponents": {"lstm": "nn.LSTM"},
+        "quick": False,
+        "sizes": {"a": {"T": 1, "B": 2, "D": 3, "H": 4}},
+        "races": [
+            record("nn.LSTM", "training", "a (1,2,3,4)", 2.0),
+            record("nn.LSTM", "inference", "a (1,2,3,4)", 3.0),
+            record("packed, by packed", "training", "lengths (9,9,9,9)", 4.0),
+            record("packed, by padded", "training", "lengths (9,9,9,9)", 5.0),
+            record("bare Function", "training", "a (1,2,3,4)", 0.9),
+        ],
+    }
+    result = tmp_path / "torch-some.json"
+    (tmp_path / "docs").mkdir()
+    monkeypatch.setattr(readme, "ROOT", tmp_path)
+    for name in TORCH_PLACES:
+        (tmp_path / name).write_text(
+            "a\n<!-- torch-figures: none -->\n\n<!-- torch-figures end -->\n"
+        )
+    for quick, status in ((True, 2), (False, 0)):
+        result.write_text(json.dumps({**document, "quick": quick}))
+        assert readme.main([str(result), "--root", str(tmp_path)]) == status
+    rows = {
+        name: [line for line in (tmp_path / name).read_text().splitlines() if "| lstm" in line]
+        for name in TORCH_PLACES
+    }
+    assert rows["README.md"] == ["| lstm | nn.LSTM | training | 2.00 | 4.00 |"]
+    assert rows["docs/torch.md"] == [
+        "| lstm | nn.LSTM | training | 2.00 | 4.00 |",
+        "| lstm | nn.LSTM | inference | 3.00 |  |",
+        "| lstm | nn.LSTM | training, padded |  | 5.00 |",
+        "| lstm | bare Function | training | 0.90 |  |",
+    ]
+    assert all("lstm" in (tmp_path / name).read_text() for name in TORCH_PLACES)
+    with pytest.raises(SystemExit):
+        readme.main([])
+    assert run("--show", "--sizes", "a").returncode == 2
