@@ -3,7 +3,7 @@
     python -m benchmarks.numpy_passes                        three cells, sizes without e and f
     python -m benchmarks.numpy_passes --cells lstm --sizes ab
 
-A pass that buys less than a tenth at every size has no place, unless modules are shorter with it.
+A pass that buys less than a tenth at every size has no place.
 One process, one core, one thread; the modules are timed in turn, in an order that changes, by the
 processor's time.  Results go to benchmarks/results/, named by the machine.
 

@@ -180,12 +180,12 @@ def _run(params, key, x, spans, blocks, last, y):
     w_x = np.concatenate((W_f[:, H:], W_o[:, H:], W_C[:, H:]))  # (1a) (2a) (4a)
     one = np.array(1, dtype)
     b_f_b_o_b_C = np.concatenate((b_f, b_o, b_C))[:, None]
-    dot, add, multiply, subtract = np.dot, np.add, np.multiply, np.subtract
+    dot, add, negative, exp, reciprocal = np.dot, np.add, np.negative, np.exp, np.reciprocal
+    tanh, multiply, subtract = np.tanh, np.multiply, np.subtract
     for (steps, n, at), block in zip(spans, blocks):
         block.h[0], block.C[0] = last[:H, :n], last[H:, :n]
-        p_x = np.dot(w_x, x[at].T).reshape(3 * H, steps, n).transpose(1, 0, 2)  # (1a) (2a) (4a)
-        ahead = np.empty((steps, 3 * H, n), dtype)
-        np.add(p_x, b_f_b_o_b_C, out=ahead)  # (1a) (2a) (4a)
+        ahead = np.matmul(w_x, x[at].reshape(steps, n, D).transpose(0, 2, 1))  # (1a) (2a) (4a)
+        np.add(ahead, b_f_b_o_b_C, out=ahead)  # (1a) (2a) (4a)
         a = np.empty((3 * H, n), dtype)
         s1 = np.empty((H, n), dtype)
         a_f_o, a_C_tilde = a[:2 * H], a[2 * H:]
@@ -194,29 +194,32 @@ def _run(params, key, x, spans, blocks, last, y):
         ) in zip(block.steps, ahead):
             dot(w_h_prev, h_prev_t, a)  # (1a) (2a) (4a)
             add(a, ahead_t, a)  # (1a) (2a) (4a)
-            _sigma(a_f_o, out=f_o_t)  # (1) (4)
-            np.tanh(a_C_tilde, out=C_tilde_t)  # (2)
+            negative(a_f_o, f_o_t)  # (1) (4)
+            exp(f_o_t, f_o_t)  # (1) (4)
+            add(f_o_t, one, f_o_t)  # (1) (4)
+            reciprocal(f_o_t, f_o_t)  # (1) (4)
+            tanh(a_C_tilde, C_tilde_t)  # (2)
             multiply(f_t, C_prev_t, C_t)  # (3)
             subtract(one, f_t, s1)  # (3)
             multiply(s1, C_tilde_t, s1)  # (3)
             add(C_t, s1, C_t)  # (3)
-            np.tanh(C_t, out=s1)  # (5)
+            tanh(C_t, s1)  # (5)
             multiply(o_t, s1, h_t)  # (5)
         y[at].reshape(steps, n, H)[...] = block.h[1:].transpose(0, 2, 1)
         last[:H, :n], last[H:, :n] = block.h[-1], block.C[-1]
 
 
 class _Work:
-    """The memory of a backward pass over `most` steps of n rows: arrays of (steps, size, n)."""
+    """The memory of a backward pass over so many steps of n rows: arrays of (steps, size, n)."""
 
-    def __init__(self, most, n, H, D, dtype):
-        self.most, self.n = most, n
-        delta, k_a_o, k_C, k_a_C_tilde, k_a_f, d_y = self.arrays = [
-            np.empty((most, size, n), dtype) for size in (3 * H, H, H, H, H, H)
+    def __init__(self, steps, n, H, D, dtype):
+        self.most, self.n = steps, n
+        delta, k_a_o, k_C, k_a_f_a_C_tilde, d_y = self.arrays = [
+            np.empty((steps, size, n), dtype) for size in (3 * H, H, H, 2 * H, H)
         ]
         self.steps = list(zip(
-            d_y, k_a_o, delta[:, H:2 * H], k_C, k_a_C_tilde, delta[:, 2 * H:], k_a_f,
-            delta[:, :H], delta
+            d_y, k_a_o, delta[:, :H], k_C, k_a_f_a_C_tilde.reshape(steps, 2, H, n),
+            delta[:, H:].reshape(steps, 2, H, n), delta
         ))
 
 
@@ -252,8 +255,8 @@ def _gradients(params, run, dy, dstate):
     T, B, H, D, dtype = run.key
     rows, x = run.rows, run.x
     W_f, b_f, W_C, b_C, W_o, b_o = (params[name] for name in PARAMETERS)
-    w_back_h = np.concatenate((W_f[:, :H], W_o[:, :H], W_C[:, :H])).T.copy()  # (δ1)
-    w_d_x = np.concatenate((W_f[:, H:], W_o[:, H:], W_C[:, H:]))  # (δ15)
+    w_back_h = np.concatenate((W_o[:, :H], W_f[:, :H], W_C[:, :H])).T.copy()  # (δ1)
+    w_d_x = np.concatenate((W_o[:, H:], W_f[:, H:], W_C[:, H:]))  # (δ15)
     columns = np.empty((3 * H, rows.count), dtype)
     h_prev_columns = np.empty((H, rows.count), dtype)
     dy = None if dy is None else rows.pack(dy)
@@ -265,28 +268,26 @@ def _gradients(params, run, dy, dstate):
     for (steps, n, at), block in zip(reversed(rows.spans), reversed(run.blocks)):
         if work is None or work.n != n or work.most < steps:
             work = _Work(steps, n, H, D, dtype)
-        delta, k_a_o, k_C, k_a_C_tilde, k_a_f, d_y = (a[:steps] for a in work.arrays)
+        delta, k_a_o, k_C, k_a_f_a_C_tilde, d_y = (a[:steps] for a in work.arrays)
         d_y[...] = 0 if dy is None else dy[at].reshape(steps, n, H).transpose(0, 2, 1)
         carry = handed[:, :n].copy()
-        f, o = np.split(block.f_o, 2, axis=1)
+        f, o = block.f_o.reshape(steps, 2, H, n).swapaxes(0, 1)
         tanh_C = np.tanh(block.C[1:])  # (δ2) (δ3) (δ4)
         np.multiply(tanh_C * o, 1 - o, out=k_a_o)  # (δ2) (δ3)
         np.multiply(o, 1 - tanh_C ** 2, out=k_C)  # (δ4)
         C_tilde = block.C_tilde
-        np.multiply(1 - f, 1 - C_tilde ** 2, out=k_a_C_tilde)  # (δ5) (δ6)
-        np.multiply((block.C[:-1] - C_tilde) * f, 1 - f, out=k_a_f)  # (δ7) (δ8)
+        np.multiply((block.C[:-1] - C_tilde) * f, 1 - f, out=k_a_f_a_C_tilde[:, :H])  # (δ7) (δ8)
+        np.multiply(1 - f, 1 - C_tilde ** 2, out=k_a_f_a_C_tilde[:, H:])  # (δ5) (δ6)
         d_h, d_C, s1 = np.empty((3, H, n), dtype)
         back_h, carry_C = carry[:H], carry[H:]
         for (
-            (d_y_t, k_a_o_t, d_a_o_t, k_C_t, k_a_C_tilde_t, d_a_C_tilde_t, k_a_f_t, d_a_f_t,
-            delta_t), f_t
+            (d_y_t, k_a_o_t, d_a_o_t, k_C_t, k_a_f_a_C_tilde_t, d_a_f_d_a_C_tilde_t, delta_t), f_t
         ) in zip(reversed(work.steps[:steps]), f[::-1]):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(k_a_o_t, d_h, d_a_o_t)  # (δ2) (δ3)
             multiply(k_C_t, d_h, s1)  # (δ4)
             add(carry_C, s1, d_C)  # (δ4)
-            multiply(k_a_C_tilde_t, d_C, d_a_C_tilde_t)  # (δ5) (δ6)
-            multiply(k_a_f_t, d_C, d_a_f_t)  # (δ7) (δ8)
+            multiply(k_a_f_a_C_tilde_t, d_C, d_a_f_d_a_C_tilde_t)  # (δ5) (δ6) (δ7) (δ8)
             multiply(f_t, d_C, carry_C)  # (δ4)
             dot(w_back_h, delta_t, back_h)  # (δ1)
         columns[:, at].reshape(3 * H, steps, n)[...] = delta.transpose(1, 0, 2)
@@ -297,12 +298,12 @@ def _gradients(params, run, dy, dstate):
     d_by_x = np.dot(columns, x)  # (δ9) (δ11) (δ13)
     sums = columns.sum(axis=1)
     dparams = {
-        "W_f": np.concatenate((d_by_h_prev[:H], d_by_x[:H]), axis=1),  # (δ9)
-        "b_f": sums[:H],  # (δ10)
+        "W_f": np.concatenate((d_by_h_prev[H:2 * H], d_by_x[H:2 * H]), axis=1),  # (δ9)
+        "b_f": sums[H:2 * H],  # (δ10)
         "W_C": np.concatenate((d_by_h_prev[2 * H:], d_by_x[2 * H:]), axis=1),  # (δ11)
         "b_C": sums[2 * H:],  # (δ12)
-        "W_o": np.concatenate((d_by_h_prev[H:2 * H], d_by_x[H:2 * H]), axis=1),  # (δ13)
-        "b_o": sums[H:2 * H],  # (δ14)
+        "W_o": np.concatenate((d_by_h_prev[:H], d_by_x[:H]), axis=1),  # (δ13)
+        "b_o": sums[:H],  # (δ14)
     }
     dx = rows.unpack(np.dot(columns.T, w_d_x))  # (δ15)
     dstate0 = {"h": rows.batch(handed[:H], rows.begins), "C": rows.batch(handed[H:], rows.begins)}
@@ -332,12 +333,9 @@ def step(params, x, state):
     return {"h": h, "C": C}
 
 
-def _sigma(a, out=None):
+def _sigma(a):
     """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
-    out = np.negative(a, np.empty_like(a) if out is None else out)
-    np.exp(out, out)
-    np.add(out, 1, out)
-    return np.reciprocal(out, out)
+    return 1 / (1 + np.exp(-a))
 
 
 # What follows is the same in all modules for NumPy.

@@ -171,13 +171,14 @@ def _run(params, key, x, spans, blocks, last, y):
     w_u_h_tilde = np.ascontiguousarray(W[:, :H])  # (3b)
     w_x = np.concatenate((W_z[:, H:], W_r[:, H:], W[:, H:]))  # (1a) (2a) (3b)
     one = np.array(1, dtype)
-    dot, add, multiply, subtract = np.dot, np.add, np.multiply, np.subtract
+    dot, add, negative, exp, reciprocal = np.dot, np.add, np.negative, np.exp, np.reciprocal
+    multiply, tanh, subtract = np.multiply, np.tanh, np.subtract
     for (steps, n, at), block in zip(spans, blocks):
         block.h[0] = last[:, :n]
-        p_x = np.dot(w_x, x[at].T).reshape(3 * H, steps, n).transpose(1, 0, 2)  # (1a) (2a) (3b)
-        ahead_h_prev = np.empty((steps, 2 * H, n), dtype)
+        p_x = np.matmul(w_x, x[at].reshape(steps, n, D).transpose(0, 2, 1))  # (1a) (2a) (3b)
+        ahead_h_prev = p_x[:, :2 * H]
         ahead_h_prev[...] = p_x[:, :2 * H]  # (1a) (2a)
-        ahead_u_h_tilde = np.empty((steps, H, n), dtype)
+        ahead_u_h_tilde = p_x[:, 2 * H:]
         ahead_u_h_tilde[...] = p_x[:, 2 * H:]  # (3b)
         a_h_prev = np.empty((2 * H, n), dtype)
         u_h_tilde, a_u_h_tilde, s1 = np.empty((3, H, n), dtype)
@@ -186,11 +187,14 @@ def _run(params, key, x, spans, blocks, last, y):
         ) in zip(block.steps, ahead_h_prev, ahead_u_h_tilde):
             dot(w_h_prev, h_prev_t, a_h_prev)  # (1a) (2a)
             add(a_h_prev, ahead_h_prev_t, a_h_prev)  # (1a) (2a)
-            _sigma(a_h_prev, out=z_r_t)  # (1) (2)
+            negative(a_h_prev, z_r_t)  # (1) (2)
+            exp(z_r_t, z_r_t)  # (1) (2)
+            add(z_r_t, one, z_r_t)  # (1) (2)
+            reciprocal(z_r_t, z_r_t)  # (1) (2)
             multiply(r_t, h_prev_t, u_h_tilde)  # (3a)
             dot(w_u_h_tilde, u_h_tilde, a_u_h_tilde)  # (3b)
             add(a_u_h_tilde, ahead_u_h_tilde_t, a_u_h_tilde)  # (3b)
-            np.tanh(a_u_h_tilde, out=h_tilde_t)  # (3)
+            tanh(a_u_h_tilde, h_tilde_t)  # (3)
             subtract(one, z_t, h_t)  # (4)
             multiply(h_t, h_prev_t, h_t)  # (4)
             multiply(z_t, h_tilde_t, s1)  # (4)
@@ -200,12 +204,12 @@ def _run(params, key, x, spans, blocks, last, y):
 
 
 class _Work:
-    """The memory of a backward pass over `most` steps of n rows: arrays of (steps, size, n)."""
+    """The memory of a backward pass over so many steps of n rows: arrays of (steps, size, n)."""
 
-    def __init__(self, most, n, H, D, dtype):
-        self.most, self.n = most, n
+    def __init__(self, steps, n, H, D, dtype):
+        self.most, self.n = steps, n
         delta, k_a_h_tilde, k_a_z, k_a_r, k_carry_h, d_y = self.arrays = [
-            np.empty((most, size, n), dtype) for size in (3 * H, H, H, H, H, H)
+            np.empty((steps, size, n), dtype) for size in (3 * H, H, H, H, H, H)
         ]
         self.steps = list(zip(
             d_y, k_a_h_tilde, delta[:, 2 * H:], k_a_z, delta[:, :H], k_a_r, delta[:, H:2 * H],
@@ -263,7 +267,7 @@ def _gradients(params, run, dy, dstate):
         delta, k_a_h_tilde, k_a_z, k_a_r, k_carry_h, d_y = (a[:steps] for a in work.arrays)
         d_y[...] = 0 if dy is None else dy[at].reshape(steps, n, H).transpose(0, 2, 1)
         carry = handed[:, :n].copy()
-        z, r = np.split(block.z_r, 2, axis=1)
+        z, r = block.z_r.reshape(steps, 2, H, n).swapaxes(0, 1)
         h_prev = block.h[:-1]
         u_h_tilde_ = r * h_prev  # (3a)
         h_tilde = block.h_tilde
@@ -328,12 +332,9 @@ def step(params, x, state):
     return {"h": h}
 
 
-def _sigma(a, out=None):
+def _sigma(a):
     """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
-    out = np.negative(a, np.empty_like(a) if out is None else out)
-    np.exp(out, out)
-    np.add(out, 1, out)
-    return np.reciprocal(out, out)
+    return 1 / (1 + np.exp(-a))
 
 
 # What follows is the same in all modules for NumPy.

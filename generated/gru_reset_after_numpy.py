@@ -179,17 +179,15 @@ def _run(params, key, x, spans, blocks, last, y):
     W_r, b_r, W_z, b_z, W_n, b_n, U_n, c_n = (params[name] for name in PARAMETERS)
     w_h_prev = np.concatenate((W_r[:, :H], W_z[:, :H], U_n))  # (1a) (2a) (3a)
     w_x = np.concatenate((W_n, W_r[:, H:], W_z[:, H:]))  # (1a) (2a) (3b)
-    b_n_column = b_n[:, None]
     one = np.array(1, dtype)
+    b_n_column = b_n[:, None]
     b_r_b_z = np.concatenate((b_r, b_z))[:, None]
     c_n_column = c_n[:, None]
-    dot, add, copyto, multiply, subtract = np.dot, np.add, np.copyto, np.multiply, np.subtract
+    dot, add, copyto, negative, exp = np.dot, np.add, np.copyto, np.negative, np.exp
+    reciprocal, multiply, tanh, subtract = np.reciprocal, np.multiply, np.tanh, np.subtract
     for (steps, n, at), block in zip(spans, blocks):
         block.h[0] = last[:, :n]
-        # (1a) (2a) (3b)
-        p_x = np.ascontiguousarray(
-            np.dot(w_x, x[at].T).reshape(3 * H, steps, n).transpose(1, 0, 2)
-        )
+        p_x = np.matmul(w_x, x[at].reshape(steps, n, D).transpose(0, 2, 1))  # (1a) (2a) (3b)
         ahead = np.empty((steps, 3 * H, n), dtype)
         np.add(p_x[:, H:], b_r_b_z, out=ahead[:, :2 * H])  # (1a) (2a)
         ahead[:, 2 * H:][...] = c_n_column  # (3a)
@@ -202,11 +200,14 @@ def _run(params, key, x, spans, blocks, last, y):
             dot(w_h_prev, h_prev_t, a)  # (1a) (2a) (3a)
             add(a, ahead_t, a)  # (1a) (2a) (3a)
             copyto(a_n_t, a_a_n)  # (3a)
-            _sigma(a_r_z, out=r_z_t)  # (1) (2)
+            negative(a_r_z, r_z_t)  # (1) (2)
+            exp(r_z_t, r_z_t)  # (1) (2)
+            add(r_z_t, one, r_z_t)  # (1) (2)
+            reciprocal(r_z_t, r_z_t)  # (1) (2)
             add(W_n_x_t, b_n_column, a2_n)  # (3b)
             multiply(r_t, a_n_t, s1)  # (3b)
             add(a2_n, s1, a2_n)  # (3b)
-            np.tanh(a2_n, out=n_t)  # (3)
+            tanh(a2_n, n_t)  # (3)
             subtract(one, z_t, h_t)  # (4)
             multiply(h_t, n_t, h_t)  # (4)
             multiply(z_t, h_prev_t, s1)  # (4)
@@ -216,16 +217,16 @@ def _run(params, key, x, spans, blocks, last, y):
 
 
 class _Work:
-    """The memory of a backward pass over `most` steps of n rows: arrays of (steps, size, n)."""
+    """The memory of a backward pass over so many steps of n rows: arrays of (steps, size, n)."""
 
-    def __init__(self, most, n, H, D, dtype):
-        self.most, self.n = most, n
+    def __init__(self, steps, n, H, D, dtype):
+        self.most, self.n = steps, n
         delta, k_a2_n, k_a_z, k_a_r, d_y = self.arrays = [
-            np.empty((most, size, n), dtype) for size in (4 * H, H, H, H, H)
+            np.empty((steps, size, n), dtype) for size in (4 * H, H, H, H, H)
         ]
         self.steps = list(zip(
-            d_y, k_a2_n, delta[:, 3 * H:], delta[:, 2 * H:3 * H], k_a_z, delta[:, H:2 * H], k_a_r,
-            delta[:, :H], delta[:, :3 * H]
+            d_y, k_a2_n, delta[:, 3 * H:], delta[:, 2 * H:3 * H], k_a_z, delta[:, :H], k_a_r,
+            delta[:, H:2 * H], delta[:, :3 * H]
         ))
 
 
@@ -261,10 +262,11 @@ def _gradients(params, run, dy, dstate):
     T, B, H, D, dtype = run.key
     rows, x = run.rows, run.x
     W_r, b_r, W_z, b_z, W_n, b_n, U_n, c_n = (params[name] for name in PARAMETERS)
-    w_back_h = np.concatenate((W_r[:, :H], W_z[:, :H], U_n)).T.copy()  # (δ1)
+    w_back_h = np.concatenate((W_z[:, :H], W_r[:, :H], U_n)).T.copy()  # (δ1)
+    w_d_x = np.concatenate((W_z[:, H:], W_r[:, H:]))  # (δ17)
+    w_d_x_ = W_n  # (δ17)
     columns = np.empty((4 * H, rows.count), dtype)
     h_prev_columns = np.empty((H, rows.count), dtype)
-    d_x_rows = np.empty((rows.count, D), dtype)
     dy = None if dy is None else rows.pack(dy)
     handed = np.zeros((2 * H, len(rows.row)), dtype)  # carry_h, back_h
     if dstate is not None:
@@ -277,7 +279,7 @@ def _gradients(params, run, dy, dstate):
         delta, k_a2_n, k_a_z, k_a_r, d_y = (a[:steps] for a in work.arrays)
         d_y[...] = 0 if dy is None else dy[at].reshape(steps, n, H).transpose(0, 2, 1)
         carry = handed[:, :n].copy()
-        r, z = np.split(block.r_z, 2, axis=1)
+        r, z = block.r_z.reshape(steps, 2, H, n).swapaxes(0, 1)
         n_ = block.n
         np.multiply(1 - z, 1 - n_ ** 2, out=k_a2_n)  # (δ2) (δ3)
         np.multiply((block.h[:-1] - n_) * z, 1 - z, out=k_a_z)  # (δ5) (δ6)
@@ -286,7 +288,7 @@ def _gradients(params, run, dy, dstate):
         carry_h, back_h = carry[:H], carry[H:]
         for (
             (d_y_t, k_a2_n_t, d_a2_n_t, d_a_n_t, k_a_z_t, d_a_z_t, k_a_r_t, d_a_r_t,
-            d_a_r_d_a_z_d_a_n_t), r_t, z_t
+            d_a_z_d_a_r_d_a_n_t), r_t, z_t
         ) in zip(reversed(work.steps[:steps]), r[::-1], z[::-1]):
             add(d_y_t, carry_h, d_h)  # (δ1)
             add(d_h, back_h, d_h)  # (δ1)
@@ -295,16 +297,9 @@ def _gradients(params, run, dy, dstate):
             multiply(k_a_z_t, d_h, d_a_z_t)  # (δ5) (δ6)
             multiply(k_a_r_t, d_a2_n_t, d_a_r_t)  # (δ7) (δ8)
             multiply(z_t, d_h, carry_h)  # (δ1)
-            dot(w_back_h, d_a_r_d_a_z_d_a_n_t, back_h)  # (δ1)
-        # (δ17)
-        back_x = np.matmul(W_r[:, H:].T, delta[:, :H]) + np.matmul(
-            W_z[:, H:].T,
-            delta[:, H:2 * H],
-        ) + np.matmul(W_n.T, delta[:, 3 * H:])
-        d_x = back_x  # (δ17)
+            dot(w_back_h, d_a_z_d_a_r_d_a_n_t, back_h)  # (δ1)
         columns[:, at].reshape(4 * H, steps, n)[...] = delta.transpose(1, 0, 2)
         h_prev_columns[:, at].reshape(H, steps, n)[...] = block.h[:-1].transpose(1, 0, 2)
-        d_x_rows[at] = d_x.transpose(0, 2, 1).reshape(steps * n, D)  # (δ17)
         handed[:, :n] = carry
     run.spare["work"] = work
     d_by_h_prev = np.dot(columns[:3 * H], h_prev_columns.T)  # (δ9) (δ11) (δ15)
@@ -312,16 +307,16 @@ def _gradients(params, run, dy, dstate):
     d_by_x_ = np.dot(columns[3 * H:], x)  # (δ13)
     sums = columns.sum(axis=1)
     dparams = {
-        "W_r": np.concatenate((d_by_h_prev[:H], d_by_x[:H]), axis=1),  # (δ9)
-        "b_r": sums[:H],  # (δ10)
-        "W_z": np.concatenate((d_by_h_prev[H:2 * H], d_by_x[H:]), axis=1),  # (δ11)
-        "b_z": sums[H:2 * H],  # (δ12)
+        "W_r": np.concatenate((d_by_h_prev[H:2 * H], d_by_x[H:]), axis=1),  # (δ9)
+        "b_r": sums[H:2 * H],  # (δ10)
+        "W_z": np.concatenate((d_by_h_prev[:H], d_by_x[:H]), axis=1),  # (δ11)
+        "b_z": sums[:H],  # (δ12)
         "W_n": d_by_x_,  # (δ13)
         "b_n": sums[3 * H:],  # (δ14)
         "U_n": d_by_h_prev[2 * H:],  # (δ15)
         "c_n": sums[2 * H:3 * H],  # (δ16)
     }
-    dx = rows.unpack(d_x_rows)
+    dx = rows.unpack(np.dot(columns[:2 * H].T, w_d_x) + np.dot(columns[3 * H:].T, w_d_x_))  # (δ17)
     dstate0 = {"h": rows.batch(handed[:H] + handed[H:], rows.begins)}
     return dparams, dx, dstate0
 
@@ -349,12 +344,9 @@ def step(params, x, state):
     return {"h": h}
 
 
-def _sigma(a, out=None):
+def _sigma(a):
     """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
-    out = np.negative(a, np.empty_like(a) if out is None else out)
-    np.exp(out, out)
-    np.add(out, 1, out)
-    return np.reciprocal(out, out)
+    return 1 / (1 + np.exp(-a))
 
 
 # What follows is the same in all modules for NumPy.

@@ -191,62 +191,62 @@ def _run(params, key, x, spans, blocks, last, y):
     W_f, b_f, W_i, b_i, W_C, b_C, W_o, b_o = (params[name] for name in PARAMETERS)
     w_C_prev = np.concatenate((W_f[:, :H], W_i[:, :H]))  # (1a) (2a)
     # (1a) (2a) (3a) (5a)
-    w_h_prev = np.concatenate((W_o[:, H:2 * H], W_C[:, :H], W_f[:, H:2 * H], W_i[:, H:2 * H]))
+    w_h_prev = np.concatenate((W_f[:, H:2 * H], W_i[:, H:2 * H], W_o[:, H:2 * H], W_C[:, :H]))
     w_C = np.ascontiguousarray(W_o[:, :H])  # (5a)
     # (1a) (2a) (3a) (5a)
     w_x = np.concatenate((W_f[:, 2 * H:], W_i[:, 2 * H:], W_o[:, 2 * H:], W_C[:, H:]))
-    b_f_b_i = np.concatenate((b_f, b_i))[:, None]
-    b_o_b_C = np.concatenate((b_o, b_C))[:, None]
-    dot, add, multiply = np.dot, np.add, np.multiply
+    one = np.array(1, dtype)
+    b_f_b_i_b_o_b_C = np.concatenate((b_f, b_i, b_o, b_C))[:, None]
+    dot, add, negative, exp, reciprocal = np.dot, np.add, np.negative, np.exp, np.reciprocal
+    tanh, multiply = np.tanh, np.multiply
     for (steps, n, at), block in zip(spans, blocks):
         block.h[0], block.C[0] = last[:H, :n], last[H:, :n]
         # (1a) (2a) (3a) (5a)
-        p_x = np.dot(w_x, x[at].T).reshape(4 * H, steps, n).transpose(1, 0, 2)
-        ahead_C_prev = np.empty((steps, 2 * H, n), dtype)
-        np.add(p_x[:, :2 * H], b_f_b_i, out=ahead_C_prev)  # (1a) (2a)
-        ahead_h_prev = np.empty((steps, 2 * H, n), dtype)
-        np.add(p_x[:, 2 * H:], b_o_b_C, out=ahead_h_prev)  # (3a) (5a)
+        ahead_h_prev = np.matmul(w_x, x[at].reshape(steps, n, D).transpose(0, 2, 1))
+        np.add(ahead_h_prev, b_f_b_i_b_o_b_C, out=ahead_h_prev)  # (1a) (2a) (3a) (5a)
         a_C_prev = np.empty((2 * H, n), dtype)
         a_h_prev = np.empty((4 * H, n), dtype)
         a_C, s1 = np.empty((2, H, n), dtype)
-        a_h_prev_ahead = a_h_prev[:2 * H]
-        a_h_prev_W_f_C_W_i_C = a_h_prev[2 * H:]
-        a_h_prev_C_tilde = a_h_prev[H:2 * H]
-        a_h_prev_W_o_C = a_h_prev[:H]
+        a_h_prev_W_f_C_W_i_C, a_h_prev_C_tilde = a_h_prev[:2 * H], a_h_prev[3 * H:]
+        a_h_prev_W_o_C = a_h_prev[2 * H:3 * H]
         for (
-            (C_prev_t, h_prev_t, f_i_t, C_tilde_t, f_t, C_t, i_t, o_t, h_t), ahead_C_prev_t,
-            ahead_h_prev_t
-        ) in zip(block.steps, ahead_C_prev, ahead_h_prev):
+            (C_prev_t, h_prev_t, f_i_t, C_tilde_t, f_t, C_t, i_t, o_t, h_t), ahead_h_prev_t
+        ) in zip(block.steps, ahead_h_prev):
             dot(w_C_prev, C_prev_t, a_C_prev)  # (1a) (2a)
-            add(a_C_prev, ahead_C_prev_t, a_C_prev)  # (1a) (2a)
             dot(w_h_prev, h_prev_t, a_h_prev)  # (1a) (2a) (3a) (5a)
-            add(a_h_prev_ahead, ahead_h_prev_t, a_h_prev_ahead)  # (3a) (5a)
+            add(a_h_prev, ahead_h_prev_t, a_h_prev)  # (1a) (2a) (3a) (5a)
             add(a_C_prev, a_h_prev_W_f_C_W_i_C, a_C_prev)  # (1a) (2a)
-            _sigma(a_C_prev, out=f_i_t)  # (1) (2)
-            np.tanh(a_h_prev_C_tilde, out=C_tilde_t)  # (3)
+            negative(a_C_prev, f_i_t)  # (1) (2)
+            exp(f_i_t, f_i_t)  # (1) (2)
+            add(f_i_t, one, f_i_t)  # (1) (2)
+            reciprocal(f_i_t, f_i_t)  # (1) (2)
+            tanh(a_h_prev_C_tilde, C_tilde_t)  # (3)
             multiply(f_t, C_prev_t, C_t)  # (4)
             multiply(i_t, C_tilde_t, s1)  # (4)
             add(C_t, s1, C_t)  # (4)
             dot(w_C, C_t, a_C)  # (5a)
             add(a_C, a_h_prev_W_o_C, a_C)  # (5a)
-            _sigma(a_C, out=o_t)  # (5)
-            np.tanh(C_t, out=s1)  # (6)
+            negative(a_C, o_t)  # (5)
+            exp(o_t, o_t)  # (5)
+            add(o_t, one, o_t)  # (5)
+            reciprocal(o_t, o_t)  # (5)
+            tanh(C_t, s1)  # (6)
             multiply(o_t, s1, h_t)  # (6)
         y[at].reshape(steps, n, H)[...] = block.h[1:].transpose(0, 2, 1)
         last[:H, :n], last[H:, :n] = block.h[-1], block.C[-1]
 
 
 class _Work:
-    """The memory of a backward pass over `most` steps of n rows: arrays of (steps, size, n)."""
+    """The memory of a backward pass over so many steps of n rows: arrays of (steps, size, n)."""
 
-    def __init__(self, most, n, H, D, dtype):
-        self.most, self.n = most, n
-        delta, k_a_o, k_C, k_a_C_tilde, k_a_i, k_a_f, d_y = self.arrays = [
-            np.empty((most, size, n), dtype) for size in (4 * H, H, H, H, H, H, H)
+    def __init__(self, steps, n, H, D, dtype):
+        self.most, self.n = steps, n
+        delta, k_a_o, k_C, k_a_f_a_i_a_C_tilde, d_y = self.arrays = [
+            np.empty((steps, size, n), dtype) for size in (4 * H, H, H, 3 * H, H)
         ]
         self.steps = list(zip(
-            d_y, k_a_o, delta[:, 3 * H:], k_C, k_a_C_tilde, delta[:, 2 * H:3 * H], k_a_i,
-            delta[:, H:2 * H], k_a_f, delta[:, :H], delta, delta[:, :2 * H]
+            d_y, k_a_o, delta[:, 3 * H:], k_C, k_a_f_a_i_a_C_tilde.reshape(steps, 3, H, n),
+            delta[:, :3 * H].reshape(steps, 3, H, n), delta, delta[:, :2 * H]
         ))
 
 
@@ -306,23 +306,23 @@ def _gradients(params, run, dy, dstate):
     for (steps, n, at), block in zip(reversed(rows.spans), reversed(run.blocks)):
         if work is None or work.n != n or work.most < steps:
             work = _Work(steps, n, H, D, dtype)
-        delta, k_a_o, k_C, k_a_C_tilde, k_a_i, k_a_f, d_y = (a[:steps] for a in work.arrays)
+        delta, k_a_o, k_C, k_a_f_a_i_a_C_tilde, d_y = (a[:steps] for a in work.arrays)
         d_y[...] = 0 if dy is None else dy[at].reshape(steps, n, H).transpose(0, 2, 1)
         carry = handed[:, :n].copy()
-        f, i = np.split(block.f_i, 2, axis=1)
+        f, i = block.f_i.reshape(steps, 2, H, n).swapaxes(0, 1)
         tanh_C = np.tanh(block.C[1:])  # (δ2) (δ3) (δ4)
         o = block.o
         np.multiply(tanh_C * o, 1 - o, out=k_a_o)  # (δ2) (δ3)
         np.multiply(o, 1 - tanh_C ** 2, out=k_C)  # (δ4)
+        np.multiply(block.C[:-1] * f, 1 - f, out=k_a_f_a_i_a_C_tilde[:, :H])  # (δ9) (δ10)
         C_tilde = block.C_tilde
-        np.multiply(i, 1 - C_tilde ** 2, out=k_a_C_tilde)  # (δ5) (δ6)
-        np.multiply(C_tilde * i, 1 - i, out=k_a_i)  # (δ7) (δ8)
-        np.multiply(block.C[:-1] * f, 1 - f, out=k_a_f)  # (δ9) (δ10)
+        np.multiply(C_tilde * i, 1 - i, out=k_a_f_a_i_a_C_tilde[:, H:2 * H])  # (δ7) (δ8)
+        np.multiply(i, 1 - C_tilde ** 2, out=k_a_f_a_i_a_C_tilde[:, 2 * H:])  # (δ5) (δ6)
         d_h, back2_C, d_C, s1 = np.empty((4, H, n), dtype)
         back_h, carry_C, back_C = carry[:H], carry[H:2 * H], carry[2 * H:]
         for (
-            (d_y_t, k_a_o_t, d_a_o_t, k_C_t, k_a_C_tilde_t, d_a_C_tilde_t, k_a_i_t, d_a_i_t,
-            k_a_f_t, d_a_f_t, delta_t, d_a_f_d_a_i_t), f_t
+            (d_y_t, k_a_o_t, d_a_o_t, k_C_t, k_a_f_a_i_a_C_tilde_t, d_a_f_d_a_i_d_a_C_tilde_t,
+            delta_t, d_a_f_d_a_i_t), f_t
         ) in zip(reversed(work.steps[:steps]), f[::-1]):
             add(d_y_t, back_h, d_h)  # (δ1)
             multiply(k_a_o_t, d_h, d_a_o_t)  # (δ2) (δ3)
@@ -331,9 +331,8 @@ def _gradients(params, run, dy, dstate):
             multiply(k_C_t, d_h, s1)  # (δ4)
             add(d_C, s1, d_C)  # (δ4)
             add(d_C, back2_C, d_C)  # (δ4)
-            multiply(k_a_C_tilde_t, d_C, d_a_C_tilde_t)  # (δ5) (δ6)
-            multiply(k_a_i_t, d_C, d_a_i_t)  # (δ7) (δ8)
-            multiply(k_a_f_t, d_C, d_a_f_t)  # (δ9) (δ10)
+            # (δ5) (δ6) (δ7) (δ8) (δ9) (δ10)
+            multiply(k_a_f_a_i_a_C_tilde_t, d_C, d_a_f_d_a_i_d_a_C_tilde_t)
             multiply(f_t, d_C, carry_C)  # (δ4)
             dot(w_back_h, delta_t, back_h)  # (δ1)
             dot(w_back_C, d_a_f_d_a_i_t, back_C)  # (δ4)
@@ -394,12 +393,9 @@ def step(params, x, state):
     return {"h": h, "C": C}
 
 
-def _sigma(a, out=None):
+def _sigma(a):
     """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
-    out = np.negative(a, np.empty_like(a) if out is None else out)
-    np.exp(out, out)
-    np.add(out, 1, out)
-    return np.reciprocal(out, out)
+    return 1 / (1 + np.exp(-a))
 
 
 # What follows is the same in all modules for NumPy.

@@ -150,28 +150,27 @@ def _run(params, key, x, spans, blocks, last, y):
     w_h_prev = np.ascontiguousarray(W[:, :H])  # (1a)
     w_x = np.ascontiguousarray(W[:, H:])  # (1a)
     b_column = b[:, None]
-    dot, add = np.dot, np.add
+    dot, add, tanh = np.dot, np.add, np.tanh
     for (steps, n, at), block in zip(spans, blocks):
         block.h[0] = last[:, :n]
-        p_x = np.dot(w_x, x[at].T).reshape(H, steps, n).transpose(1, 0, 2)  # (1a)
-        ahead = np.empty((steps, H, n), dtype)
-        np.add(p_x, b_column, out=ahead)  # (1a)
+        ahead = np.matmul(w_x, x[at].reshape(steps, n, D).transpose(0, 2, 1))  # (1a)
+        np.add(ahead, b_column, out=ahead)  # (1a)
         a = np.empty((H, n), dtype)
         for (h_prev_t, h_t), ahead_t in zip(block.steps, ahead):
             dot(w_h_prev, h_prev_t, a)  # (1a)
             add(a, ahead_t, a)  # (1a)
-            np.tanh(a, out=h_t)  # (1)
+            tanh(a, h_t)  # (1)
         y[at].reshape(steps, n, H)[...] = block.h[1:].transpose(0, 2, 1)
         last[:, :n] = block.h[-1]
 
 
 class _Work:
-    """The memory of a backward pass over `most` steps of n rows: arrays of (steps, size, n)."""
+    """The memory of a backward pass over so many steps of n rows: arrays of (steps, size, n)."""
 
-    def __init__(self, most, n, H, D, dtype):
-        self.most, self.n = most, n
+    def __init__(self, steps, n, H, D, dtype):
+        self.most, self.n = steps, n
         delta, k_a_h, d_y = self.arrays = [
-            np.empty((most, size, n), dtype) for size in (H, H, H)
+            np.empty((steps, size, n), dtype) for size in (H, H, H)
         ]
         self.steps = list(zip(d_y, k_a_h, delta))
 

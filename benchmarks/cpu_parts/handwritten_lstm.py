@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .contender import Contender
-from .handwritten import choose, chunks, input_parts, to_columns
+from .handwritten import choose, chunks, input_parts, to_columns, transposed
 from .problem import Array, Problem, Results
 
 __all__ = ["HandwrittenLSTM"]
@@ -112,7 +112,7 @@ class HandwrittenLSTM(Contender):
         d_h, d_c, back_c, back_h = self.d_h, self.d_c, self.back_c, self.back_h
         back_c[...] = 0
         back_h[...] = 0
-        w_back = self.w_h_back.T
+        w_back = transposed(self.w_h_back)
         of_h = self.of_h
         dot, add, multiply = np.dot, np.add, np.multiply
         for lo, hi in reversed(self.chunks):

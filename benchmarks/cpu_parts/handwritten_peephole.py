@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .contender import Contender
-from .handwritten import choose, chunks, input_parts, to_columns
+from .handwritten import choose, chunks, input_parts, to_columns, transposed
 from .problem import Array, Problem, Results
 
 __all__ = ["HandwrittenPeephole"]
@@ -136,7 +136,7 @@ class HandwrittenPeephole(Contender):
         back_c[...] = 0
         back_h[...] = 0
         delta[T, : 2 * H] = 0  # there is no step after the last
-        to_h, to_c = self.w_h.T, self.w_c.T
+        to_h, to_c = transposed(self.w_h), transposed(self.w_c)
         of_h = self.of_h
         dot, add, multiply = np.dot, np.add, np.multiply
         for lo, hi in reversed(self.chunks):

@@ -26,12 +26,17 @@ class Text:
         helper: the definition that the call needs, or "" if the language has it.
         uses: the functions of the table whose helpers this one calls.
         into: whether the call takes, as one more argument, the memory for its value.
+        ufunc: the name of NumPy's function, where the call is one of it and no more.
+        unfolded: the function in operations that can be computed one after the other, each in the
+            memory for the value; None if there is no use for it.
     """
 
     call: str
     helper: str = ""
     uses: tuple[str, ...] = ()
     into: bool = False
+    ufunc: str = ""
+    unfolded: Callable[..., Expression] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,11 @@ class Function:
     def is_offered(self) -> bool:
         """Whether equations may use it; the others occur in derivatives only."""
         return self.rule is not None
+
+
+def ufunc(name: str) -> Text:
+    """The text of a function of one argument that NumPy has."""
+    return Text(f"np.{name}({{}})", into=True, ufunc=name)
 
 
 def call(name: str, *arguments: Expression) -> Call:

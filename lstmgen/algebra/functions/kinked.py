@@ -7,7 +7,7 @@ max and min.
 from __future__ import annotations
 
 from lstmgen.algebra.expression import ZERO, Expression, masked, sub
-from lstmgen.algebra.functions.entry import Context, Function, Real, Text, call
+from lstmgen.algebra.functions.entry import Context, Function, Real, Text, call, ufunc
 from lstmgen.typeset.formula import (
     Bars,
     Condition,
@@ -56,7 +56,7 @@ KINKED = (
         Bars,
         lambda m, a: abs(a),
         lambda y, a: (masked(call("sign", a[0])),),
-        numpy=Text("np.abs({})", into=True),
+        numpy=ufunc("absolute"),
         c=Text("fabs({})"),
         python="Abs",
         kinks=lambda m, a: (a,),
@@ -109,7 +109,7 @@ KINKED = (
         Word("sign"),
         lambda m, a: m.sign(a),
         lambda y, a: (ZERO,),
-        numpy=Text("np.sign({})", into=True),
+        numpy=ufunc("sign"),
         c=Text(
             "sign({})",
             "real sign(real a) { return a != a ? a : (real)((a > 0) - (a < 0)); }",

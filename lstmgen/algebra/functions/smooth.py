@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lstmgen.algebra.expression import ONE, Number, add, div, mul, neg, number, power, sub
-from lstmgen.algebra.functions.entry import Context, Function, Real, Text, call
+from lstmgen.algebra.functions.entry import Context, Function, Real, Text, call, ufunc
 from lstmgen.algebra.functions.erf import NUMPY_ERF, NUMPY_ERFC
 from lstmgen.typeset.formula import Greek, Root, Word
 
@@ -32,18 +32,14 @@ SMOOTH = (
         Greek("sigma"),
         _sigma,
         lambda y, a: (mul(y, sub(ONE, y)),),
-        # 1 / (1 + exp(-a)) would overflow, and (1 + tanh(a / 2)) / 2 has no digits where it is
-        # small.
+        # (1 + tanh(a / 2)) / 2 has no digits where it is small.
         numpy=Text(
             "_sigma({})",
-            '''def _sigma(a, out=None):
+            '''def _sigma(a):
     """1 / (1 + exp(-a)) to its last digits, small or large: where exp is inf, it is 0."""
-    out = np.negative(a, np.empty_like(a) if out is None else out)
-    np.exp(out, out)
-    np.add(out, 1, out)
-    return np.reciprocal(out, out)
+    return 1 / (1 + np.exp(-a))
 ''',
-            into=True,
+            unfolded=lambda a: div(ONE, add(call("exp", neg(a)), ONE)),
         ),
         # Where exp is infinite, 1 / (1 + inf) is the 0 that is meant.
         c=Text("sigmoid({})", "real sigmoid(real a) { return 1 / (1 + exp(-a)); }"),
@@ -61,7 +57,7 @@ SMOOTH = (
         Word("tanh"),
         lambda m, a: m.tanh(a),
         lambda y, a: (sub(ONE, power(y, _TWO)),),
-        numpy=Text("np.tanh({})", into=True),
+        numpy=ufunc("tanh"),
         c=Text("tanh({})"),
         commands=("tanh",),
         power_on_name=True,
@@ -74,7 +70,7 @@ SMOOTH = (
         Word("exp"),
         lambda m, a: m.exp(a),
         lambda y, a: (y,),
-        numpy=Text("np.exp({})", into=True),
+        numpy=ufunc("exp"),
         c=Text("exp({})"),
         commands=("exp",),
     ),
@@ -85,7 +81,7 @@ SMOOTH = (
         Word("log"),
         lambda m, a: m.log(a),
         lambda y, a: (div(ONE, a[0]),),
-        numpy=Text("np.log({})", into=True),
+        numpy=ufunc("log"),
         c=Text("log({})"),
         words=("ln",),
         commands=("log", "ln"),
@@ -100,7 +96,7 @@ SMOOTH = (
         Root,
         lambda m, a: m.sqrt(a),
         lambda y, a: (div(ONE, mul(_TWO, y)),),
-        numpy=Text("np.sqrt({})", into=True),
+        numpy=ufunc("sqrt"),
         c=Text("sqrt({})"),
         singular=True,
         domain=lambda m, a: a,
@@ -125,7 +121,7 @@ SMOOTH = (
         Word("sin"),
         lambda m, a: m.sin(a),
         lambda y, a: (call("cos", a[0]),),
-        numpy=Text("np.sin({})", into=True),
+        numpy=ufunc("sin"),
         c=Text("sin({})"),
         commands=("sin",),
         power_on_name=True,
@@ -137,7 +133,7 @@ SMOOTH = (
         Word("cos"),
         lambda m, a: m.cos(a),
         lambda y, a: (neg(call("sin", a[0])),),
-        numpy=Text("np.cos({})", into=True),
+        numpy=ufunc("cos"),
         c=Text("cos({})"),
         commands=("cos",),
         power_on_name=True,
@@ -149,7 +145,7 @@ SMOOTH = (
         Word("sinh"),
         lambda m, a: m.sinh(a),
         lambda y, a: (call("cosh", a[0]),),
-        numpy=Text("np.sinh({})", into=True),
+        numpy=ufunc("sinh"),
         c=Text("sinh({})"),
         commands=("sinh",),
         power_on_name=True,
@@ -161,7 +157,7 @@ SMOOTH = (
         Word("cosh"),
         lambda m, a: m.cosh(a),
         lambda y, a: (call("sinh", a[0]),),
-        numpy=Text("np.cosh({})", into=True),
+        numpy=ufunc("cosh"),
         c=Text("cosh({})"),
         commands=("cosh",),
         power_on_name=True,
@@ -173,7 +169,7 @@ SMOOTH = (
         Word("arctan"),
         lambda m, a: m.atan(a),
         lambda y, a: (div(ONE, add(ONE, power(a[0], _TWO))),),
-        numpy=Text("np.arctan({})", into=True),
+        numpy=ufunc("arctan"),
         c=Text("atan({})"),
         aliases=("atan",),
         words=("atan",),
@@ -186,7 +182,7 @@ SMOOTH = (
         Word("expm1"),
         lambda m, a: m.expm1(a),
         lambda y, a: (call("exp", a[0]),),
-        numpy=Text("np.expm1({})", into=True),
+        numpy=ufunc("expm1"),
         c=Text("expm1({})"),
     ),
     Function(
@@ -196,7 +192,7 @@ SMOOTH = (
         Word("log1p"),
         lambda m, a: m.log1p(a),
         lambda y, a: (div(ONE, add(ONE, a[0])),),
-        numpy=Text("np.log1p({})", into=True),
+        numpy=ufunc("log1p"),
         c=Text("log1p({})"),
         singular=True,
         domain=lambda m, a: 1 + a,

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from lstmgen.algebra.expression import (
     ONE,
-    Add,
     Call,
     Expression,
-    Neg,
     Value,
     add,
     children,
@@ -28,6 +26,7 @@ from lstmgen.schedule.program import Block as ElementWise
 from lstmgen.schedule.program import Column, Gather, Schedule, Stage
 from lstmgen.targets.common.parameters import parameter_gradients
 from lstmgen.targets.numpy.backward_plan import Backward, InputProduct
+from lstmgen.targets.numpy.columns import collected
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.linear import Adjoint, Part, simplified
 from lstmgen.targets.numpy.lowering import Lowering, Scratch
@@ -80,12 +79,13 @@ class _Planner:
         self._new(schedule.seed, (schedule.seed,), Keep.BLOCK)
         plan.before = tuple(self._whole(schedule.backward.before))
         self._carries()
+        made = self._made()
         kept = [a for a in schedule.kept_adjoints if a in self._in_loop]
         if kept:
-            kept.sort(key=self._rank)
+            kept.sort(key=lambda a: self._rank(a, made))
             self._new(self._name("delta"), kept, Keep.BLOCK)
-        self._loop()
-        plan.after = tuple(self._whole(self._columns_first()))
+        self._loop(made)
+        plan.after = tuple(self._whole(collected(plan, self._in_loop, self._name)))
         order = plan.columns.members if plan.columns is not None else ()
         plan.gradients = parameter_gradients(schedule, order, adjacent=True, by_term=True)
         plan.stacks = tuple(self._stacks)
@@ -110,13 +110,19 @@ class _Planner:
             self._places[member] = Slot(stack, k)
         return stack
 
-    def _rank(self, adjoint: str) -> tuple[int, int]:
-        """Adjoints lie in the order of the products that their values are made of."""
+    def _rank(self, adjoint: str, made: Mapping[str, Adjoint]) -> tuple[int, int, int]:
+        """Adjoints lie in the order of the products that their values are made of.
+
+        Among those of one product, what is made of the same adjoint lies together.
+        """
         of = self._adjoints[adjoint].of
         place = self._forward.places.get(of)
         if place is None:
-            return (len(self._forward.stacks), 0)
-        return (self._forward.stacks.index(place.stack), place.first)
+            return (len(self._forward.stacks), 0, 0)
+        source = made[adjoint].parts[0].source if len(made[adjoint].parts) == 1 else ""
+        together = [a.parts[0].source for a in made.values() if len(a.parts) == 1]
+        group = together.index(source) if source in together else -1
+        return (self._forward.stacks.index(place.stack), group, place.first)
 
     def slot(self, value: Value) -> Slot:
         """Where a value of either pass is, of the step itself or of the one before."""
@@ -149,7 +155,8 @@ class _Planner:
         members = [name for names in handed.values() for name in names]
         self._plan.carry = self._new(self._name("carry"), members, Keep.CARRY)
 
-    def _loop(self) -> None:
+    def _made(self) -> dict[str, Adjoint]:
+        """The adjoints that the loop computes."""
         stages = self._schedule.backward.loop
         assignments = [d for s in stages if isinstance(s, ElementWise) for d in s.assignments]
         gathered = {c.operand for s in stages if isinstance(s, Gather) for c in s.columns}
@@ -162,20 +169,87 @@ class _Planner:
             *(s.result for s in self._schedule.backward.stages if isinstance(s, Gather)),
         }
         made = simplified(assignments, sources, needed, carries, direct=self._passes.direct)
-        computed = {a.name: a for a in made}
+        return {a.name: a for a in made}
+
+    def _loop(self, made: Mapping[str, Adjoint]) -> None:
         scratch = Scratch()
         body: list[Statement] = []
         lowering = Lowering(scratch, body)
-        for stage in stages:
+        for stage in self._schedule.backward.loop:
             if isinstance(stage, Gather):
                 self._gather(stage, body, scratch)
             elif isinstance(stage, ElementWise):
-                for d in stage.assignments:
-                    if d.name in computed:
-                        self._adjoint(computed[d.name], lowering)
+                here = [made[d.name] for d in stage.assignments if d.name in made]
+                while here:
+                    group = self._alike(here)
+                    if len(group) > 1:
+                        body.append(self._together(group))
+                    else:
+                        self._adjoint(group[0], lowering)
+                    here = [adjoint for adjoint in here if adjoint not in group]
         self._plan.loop = tuple(body)
         self._plan.scratch = tuple(scratch.stacks)
         self._finish_factors()
+
+    def _alike(self, adjoints: Sequence[Adjoint]) -> list[Adjoint]:
+        """The first, and those beside it that are the same adjoint times a factor each."""
+        first, *others = adjoints
+        size = self._schedule.sizes[first.name]
+
+        def alike(a: Adjoint) -> bool:
+            place = self._places.get(a.name)
+            if len(a.parts) != 1 or place is None or place.stack.keep is not Keep.BLOCK:
+                return False
+            (part,) = a.parts
+            source = self._places.get(part.source)
+            return (
+                self._needs_factor(part.coefficient)
+                and part.coefficient not in self._factors
+                and not part.negative
+                and part.source == first.parts[0].source
+                and source is not None
+                and self._schedule.sizes[a.name] == size == source.sizes[0]
+            )
+
+        if not self._passes.stacked or not alike(first):
+            return [first]
+        group = {self._places[first.name].first: first}
+        stack = self._places[first.name].stack
+        near = {self._places[a.name].first: a for a in others if alike(a)}
+        near = {k: a for k, a in near.items() if self._places[a.name].stack == stack}
+        for step in (-1, 1):
+            at = self._places[first.name].first + step
+            while at in near:
+                group[at] = near[at]
+                at += step
+        found = [group[at] for at in sorted(group)]
+        different = {a.parts[0].coefficient for a in found}
+        return found if len(different) == len(found) else [first]
+
+    def _together(self, group: Sequence[Adjoint]) -> Operation:
+        """One product for adjoints that are alike."""
+        names = [self._name(f"k_{a.name.removeprefix('d_')}") for a in group]
+        sizes = [self._schedule.sizes[a.name] for a in group]
+        for name, a in zip(names, group, strict=True):
+            self._factors[a.parts[0].coefficient] = (name, list(a.parts[0].labels))
+        joined = "_".join(name.removeprefix("k_") for name in names)
+        if len(names) > 4:
+            joined = f"{names[0].removeprefix('k_')}_to_{names[-1].removeprefix('k_')}"
+        factors = self._new(self._name(f"k_{joined}"), names, Keep.BLOCK, sizes)
+        first = self._places[group[0].name]
+        count = len(group)
+        labels = tuple(dict.fromkeys(label for a in group for label in a.labels))
+        return Operation(
+            "multiply",
+            (Slot(factors, 0, count, apart=True), self._places[group[0].parts[0].source]),
+            Slot(first.stack, first.first, count, apart=True),
+            labels,
+        )
+
+    def _needs_factor(self, coefficient: Expression) -> bool:
+        """Whether a coefficient is computed for the whole block, before the loop."""
+        plain = isinstance(coefficient, Value) or not values(coefficient)
+        return not plain and self._passes.factors
 
     def _adjoint(self, adjoint: Adjoint, lowering: Lowering) -> None:
         if adjoint.name not in self._places:
@@ -200,7 +274,7 @@ class _Planner:
     def _operand(self, adjoint: Adjoint, part: Part, size: str) -> Expression:
         """A coefficient as the loop reads it: a value, something of parameters, or a factor."""
         coefficient = part.coefficient
-        if isinstance(coefficient, Value) or not values(coefficient) or not self._passes.factors:
+        if not self._needs_factor(coefficient):
             return coefficient
         if coefficient not in self._factors:
             name = self._name(f"k_{adjoint.name.removeprefix('d_')}")
@@ -285,82 +359,11 @@ class _Planner:
             runs.append([column])
         return runs
 
-    # Gradients of parameters and inputs
-
-    def _columns_first(self) -> tuple[Stage, ...]:
-        """The stages after the loop, without those of inputs that one product at the end makes."""
-        schedule = self._schedule
-        used = [row.adjoint for w in schedule.weight_gradients for row in w.rows]
-        used += [
-            v.name
-            for r in schedule.reductions
-            for term in _terms(r.value)
-            if (v := _plain(term, self._adjoints)) is not None
-        ]
-        in_delta = [a for a in dict.fromkeys(used) if a in self._in_loop]
-        members: list[str] = []
-        if in_delta:
-            members += self._places[in_delta[0]].stack.members
-        members += [a for a in dict.fromkeys(used) if a not in members]
-        sizes = tuple(schedule.sizes[m] for m in members)
-        columns = Stack(self._name("columns"), tuple(members), sizes, Keep.BLOCK)
-        self._plan.columns = columns if members else None
-        gathers = {s.result: s for s in schedule.backward.after if isinstance(s, Gather)}
-        at_end: dict[str, Gather] = {}
-        for gradient in schedule.gradients.inputs:
-            for stage in schedule.backward.after:
-                if not isinstance(stage, ElementWise):
-                    continue
-                for d in stage.assignments:
-                    if d.name == gradient.name and isinstance(d.value, Value):
-                        gather = gathers.get(d.value.name)
-                        late = gather is not None and self._passes.late
-                        if gather is not None and late and self._is_run(gather, members):
-                            at_end[d.name] = gather
-                            self._input(gradient.of, gather, members)
-        left_out = {gather.result for gather in at_end.values()}
-        result: list[Stage] = []
-        for stage in schedule.backward.after:
-            if isinstance(stage, Gather) and stage.result in left_out:
-                continue
-            if isinstance(stage, ElementWise):
-                rest = tuple(d for d in stage.assignments if d.name not in at_end)
-                if rest:
-                    result.append(ElementWise(stage.size, rest))
-                continue
-            result.append(stage)
-        return tuple(result)
-
-    def _is_run(self, gather: Gather, members: Sequence[str]) -> bool:
-        operands = [c.operand for c in gather.columns]
-        if len(set(operands)) < len(operands) or any(o not in members for o in operands):
-            return False
-        places = sorted(members.index(o) for o in operands)
-        return places == list(range(places[0], places[0] + len(places)))
-
-    def _input(self, name: str, gather: Gather, members: Sequence[str]) -> None:
-        ordered = sorted(gather.columns, key=lambda c: members.index(c.operand))
-        # d_x^T is columns^T times the weights as they stand.
-        rows = tuple((Block(c.weight, c.slot, not c.transposed, c.negative),) for c in ordered)
-        matrix = Matrix(self._name(f"w_d_{name}"), rows, (gather.label,))
-        product = InputProduct(name, members.index(ordered[0].operand), matrix)
-        self._plan.inputs = (*self._plan.inputs, product)
-
 
 def _inside(call: Expression, named: Mapping[Expression, Value]) -> Expression:
     """A call whose arguments have names for what they have in common with others."""
     parts = tuple(transform(a, lambda n: named.get(n, n)) for a in children(call))
     return rebuild(call, parts)
-
-
-def _terms(value: Expression) -> tuple[Expression, ...]:
-    return value.terms if isinstance(value, Add) else (value,)
-
-
-def _plain(term: Expression, adjoints: Iterable[str]) -> Value | None:
-    """The adjoint, if a term is one or the negative of one."""
-    inner = term.argument if isinstance(term, Neg) else term
-    return inner if isinstance(inner, Value) and inner.name in adjoints else None
 
 
 def _back(column: Column) -> Block:

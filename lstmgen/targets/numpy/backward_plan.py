@@ -11,7 +11,7 @@ from lstmgen.targets.numpy.program import Line, Matrix, Slot, Stack, Statement, 
 
 @dataclass(frozen=True, slots=True)
 class InputProduct:
-    """An input's gradient as one product: adjacent members of the columns times a matrix."""
+    """A term of an input's gradient: adjacent members of the columns times a matrix."""
 
     name: str
     first: int
@@ -32,7 +32,7 @@ class Backward:
         stacks: arrays of a block or a step; `carry` what is handed from step to step.
         columns: the adjoints that are collected.
         gradients: of the parameters.
-        inputs: those computed at the end; the others are lines of `after`.
+        inputs: the products in their gradients; other terms are lines of `after`.
         sizes: of the factors and what they have in common.
         in_loop: what the loop computes.
         handed: for each state the members of `carry` whose sum reaches the step before.

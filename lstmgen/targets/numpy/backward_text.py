@@ -32,8 +32,8 @@ class BackwardText:
         seeds: for each state the rows of it that start as dstate.
         initial: for each state the text of what reaches the state before the first step.
         collected: lines that collect columns; `columns` their arrays, (name, rows).
-        gradients: of the parameters; `inputs`: of inputs, the products at the end and labels.
-        rows_of_inputs: the inputs whose gradient is collected block by block, (name, size).
+        gradients: of the parameters; `inputs`: of inputs, the products at the end.
+        rows_of_inputs: of inputs, what is collected block by block: (input, variable, size).
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class BackwardText:
         for line in plan.common:
             scope.define(line)
         for line in plan.factors:
-            scope.into(line.value, naming.stack(plan.places[line.name].stack), line.labels)
+            scope.into(line.value, naming.of_block(plan.places[line.name], "work"), line.labels)
         others = [s for s in writer.steps if s.stack not in work and s != seed]
         self.zipped = [(naming.step(s), f"{self._run_through(s)}[::-1]") for s in others]
         self.first = scope.lines
@@ -219,10 +219,9 @@ class BackwardText:
                 self._scope.emit(f"{total} += np.sum({text}{axes})", (summed.label,))
 
     def _inputs_of_blocks(self) -> None:
-        at_end = {product.name for product in self._plan.inputs}
         self.rows_of_inputs: list[tuple[str, str, str]] = []
         for gradient in self._plan.schedule.gradients.inputs:
-            if gradient.of in at_end:
+            if gradient.name not in self._plan.places:
                 continue
             size = self._sizes[gradient.of]
             name = self._naming.identifiers(f"d_{gradient.of}_rows", f"rows {gradient.of}")
@@ -235,7 +234,7 @@ class BackwardText:
 
     def _at_end(self) -> None:
         plan, naming = self._plan, self._naming
-        self.inputs: dict[str, Text] = {}
+        self.inputs: dict[str, list[Text]] = {}
         for found in plan.inputs:
             assert plan.columns is not None
             name = naming.matrix_name(found.matrix)
@@ -243,7 +242,8 @@ class BackwardText:
             self._matrices[name] = Text(f"{name} = {text}", found.matrix.labels)
             rows = columns(plan.columns.sizes, found.first, len(found.matrix.rows))
             part = naming.stack(plan.columns) + ("" if rows == ":" else f"[{rows}]")
-            self.inputs[found.name] = Text(f"np.dot({part}.T, {name})", found.matrix.labels)
+            code = f"np.dot({part}.T, {name})"
+            self.inputs.setdefault(found.name, []).append(Text(code, found.matrix.labels))
 
 
 def _reads(expression: Expression) -> list[Value]:

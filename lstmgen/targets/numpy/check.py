@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from lstmgen.algebra.expression import (
+    ONE,
     Call,
     Expression,
     MatVec,
@@ -35,12 +37,14 @@ from lstmgen.targets.numpy.backward import Backward
 from lstmgen.targets.numpy.forward import Forward
 from lstmgen.targets.numpy.program import AddAhead, Dot, Keep, Once, Operand, Slot, Stack, Statement
 from lstmgen.targets.numpy.program import Call as Operation
+from lstmgen.targets.numpy.trees import unfolded
 
 _OPERATIONS: dict[str, Callable[..., Expression]] = {
     "add": add,
     "subtract": sub,
     "multiply": mul,
     "divide": div,
+    "reciprocal": lambda a: div(ONE, a),
     "negative": neg,
     "power": power,
     "square": lambda a: power(a, number(2)),
@@ -48,6 +52,12 @@ _OPERATIONS: dict[str, Callable[..., Expression]] = {
 }
 
 _Cell = tuple[Stack, int]
+
+
+@lru_cache(maxsize=1 << 14)
+def _canonical(expression: Expression) -> Any:
+    """What expressions have in common that are computed alike, functions as operations."""
+    return canonical(transform(expression, unfolded))
 
 
 def check(schedule: Schedule, forward: Forward, backward: Backward) -> None:
@@ -95,7 +105,7 @@ class _Machine:
                 continue
             self._at.setdefault((place.stack, place.first), []).append(name)
         self._expected = {
-            name: canonical(self._resolved(value)) for name, value in expected.items()
+            name: _canonical(self._resolved(value)) for name, value in expected.items()
         }
         self.finished: set[str] = set(self._alias)
 
@@ -164,7 +174,7 @@ class _Machine:
 
     def _finish(self, at: _Cell) -> None:
         """What is there gets its name, if it is what that name stands for."""
-        found = canonical(self._held[at])
+        found = _canonical(self._held[at])
         for name in self._at.get(at, ()):
             if found == self._expected[name]:
                 self._held[at] = Value(name)

@@ -18,7 +18,6 @@ from lstmgen.algebra.expression import (
     Value,
     walk,
 )
-from lstmgen.algebra.functions import FUNCTIONS as TABLE
 from lstmgen.algebra.functions import Function
 from lstmgen.algebra.precedence import ATOM, MUL, POW, precedence
 from lstmgen.targets.common.functions import Language
@@ -97,9 +96,3 @@ def _define(function: Function, value: Expression) -> str:
 
 FUNCTIONS = Language(lambda function: function.numpy, _name, _define)
 """The functions as modules call them, and the definitions that a module needs for them."""
-
-
-def takes_out(function: str) -> bool:
-    """Whether the call of a function takes the memory for its value as a last argument."""
-    text = TABLE[function].numpy
-    return text is not None and text.into

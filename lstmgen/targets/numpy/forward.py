@@ -6,6 +6,7 @@ for all steps of a block, and added to it at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from lstmgen.schedule.lives import lives
 from lstmgen.schedule.program import Block as ElementWise
 from lstmgen.schedule.program import Fanout, Schedule
 from lstmgen.schedule.variables import Home, Role
+from lstmgen.targets.numpy.in_place import in_place
 from lstmgen.targets.numpy.lowering import Lowering, Scratch
 from lstmgen.targets.numpy.passes import ALL, Passes
 from lstmgen.targets.numpy.program import (
@@ -41,6 +43,7 @@ class Forward:
     Attributes:
         before, after: for the whole block.
         aheads: what is added to the products of the loop; `loop` its statements.
+        within: where each of these is computed, if in place of products that only it reads.
         places: of each value of the forward pass that has one.
         stacks: the arrays of the loop, in order.
         scratch: those that last less than a step.
@@ -49,6 +52,7 @@ class Forward:
     schedule: Schedule
     before: tuple[Whole, ...] = ()
     aheads: tuple[Ahead, ...] = ()
+    within: dict[str, Slot] = field(default_factory=dict)
     loop: tuple[Statement, ...] = ()
     after: tuple[Whole, ...] = ()
     places: dict[str, Slot] = field(default_factory=dict)
@@ -107,6 +111,7 @@ class _Planner:
         plan.loop, plan.aheads = tuple(body), tuple(aheads)
         plan.after = tuple(self._whole(schedule.forward.after))
         plan.stacks, plan.scratch = tuple(self._stacks), tuple(self._scratch.stacks)
+        plan.within = in_place((*plan.before, *plan.after), plan.loop, plan.aheads)
         return plan
 
     # Arrays
@@ -183,15 +188,20 @@ class _Planner:
             if isinstance(s, Fanout)
             for row in s.rows
         }
+        split: list[tuple[Definition, list[str], list[Expression], list[Expression]]] = []
         for d in self._loop_definitions():
             terms = d.value.terms if isinstance(d.value, Add) else (d.value,)
             found = [t.name for t in terms if isinstance(t, Value) and t.name in products]
             known = [t for t in terms if self._is_known(t, products)]
             self._values[d.name] = d.value
             if found and known and self._passes.ahead:
-                first = min(found, key=products.__getitem__)
-                self._added[first] = add(*known)
-                self._values[d.name] = add(*(t for t in terms if t not in known))
+                split.append((d, found, known, [t for t in terms if t not in known]))
+        # To few of the stages, so that the loop adds seldom.
+        uses = Counter(k for _, found, _, _ in split for k in {products[p] for p in found})
+        for d, found, known, rest in split:
+            to = min(found, key=lambda p: (-uses[products[p]], products[p]))
+            self._added[to] = add(*known)
+            self._values[d.name] = add(*rest)
 
     def _is_known(self, term: Expression, products: dict[str, int]) -> bool:
         """Whether a term is known before the loop."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lstmgen.algebra.expression import Expression, Value, values
+from lstmgen.algebra.expression import Expression, Value, walk
 from lstmgen.targets.common.extents import extent
 from lstmgen.targets.common.lines import Line as Text
 from lstmgen.targets.numpy.forward import Forward
@@ -59,6 +60,7 @@ class ForwardText:
         self.loop = writer.lines(plan.loop)
         self.ufuncs = writer.ufuncs
         self._matrices: dict[str, Text] = dict(writer.matrices)
+        self._scope.once = {value for value, count in self._reads(writer).items() if count == 1}
         loop_stacks = {s.out.stack for s in plan.loop if isinstance(s, (Call, Dot))}
         self._write_first()
         own = [s for s in plan.stacks if s in loop_stacks and s.keep in (Keep.TAPE, Keep.STATE)]
@@ -98,6 +100,18 @@ class ForwardText:
         ahead = [size for a in plan.aheads for size in a.out.sizes]
         self.numbers = extent([size for s in kept for size in s.sizes] + ahead)
 
+    def _reads(self, writer: LoopWriter) -> Counter[Value]:
+        """How often each value is read as a whole."""
+        wholes = [*self._plan.before, *self._plan.after]
+        expressions = [w.value for w in wholes if isinstance(w, Line)]
+        expressions += [term for ahead in self._plan.aheads for term in ahead.terms]
+        reads = Counter(n for e in expressions for n in walk(e) if isinstance(n, Value))
+        reads += Counter(Value(s.members[0], s.lag) for s in writer.steps if s.count == 1)
+        reads += Counter(
+            Value(w.operand, -1 if w.lagged else 0) for w in wholes if isinstance(w, Product)
+        )
+        return reads
+
     @property
     def loop_over(self) -> tuple[list[str], list[str]]:
         """The loop's variables, and what they run through."""
@@ -126,14 +140,24 @@ class ForwardText:
     # Before and after the loop
 
     def _write_first(self) -> None:
+        naming = self._naming
+        for ahead in self._plan.aheads:
+            within = self._plan.within.get(ahead.name)
+            if within is not None and not naming.rows(within):
+                naming.call(within.stack, self._ahead_name(ahead))
         self._wholes(self._plan.before)
         for ahead in self._plan.aheads:
             name = self._ahead_name(ahead)
             if ahead.once:
                 self._ahead_once(ahead, name)
                 continue
+            within = self._plan.within.get(ahead.name)
             rows = extent(ahead.out.sizes)
-            self._scope.emit(f"{name} = np.empty((steps, {rows}, n), dtype)")
+            memory = f"np.empty((steps, {rows}, n), dtype)"
+            if within is not None:
+                memory = naming.of_block(within, "block")
+            if memory != name:
+                self._scope.emit(f"{name} = {memory}")
             for slot, value, label in self._runs(ahead):
                 part = self._naming.rows_within(slot, ahead.out)
                 out = f"{name}[:, {part}]" if part else name
@@ -192,26 +216,6 @@ class ForwardText:
             assert isinstance(whole, Product)
             name = naming.matrix_name(whole.matrix)
             self._matrices[name] = Text(f"{name} = {naming.matrix(whole.matrix)}", whole.labels)
-            out, rows = naming.stack(whole.out), extent(whole.out.sizes)
+            out = naming.stack(whole.out)
             operand = Value(whole.operand, -1 if whole.lagged else 0)
-            if whole.operand in self._inputs:
-                flat = f"np.dot({name}, {self._inputs[whole.operand]}.T)"
-                text = f"{flat}.reshape({rows}, steps, n).transpose(1, 0, 2)"
-                if not self._only_ahead(whole.out):
-                    text = f"np.ascontiguousarray({text})"
-            else:
-                text = f"np.matmul({name}, {scope.value(operand)})"
-            scope.emit(f"{out} = {text}", whole.labels)
-
-    def _only_ahead(self, stack: Stack) -> bool:
-        """Whether nothing but the sums for the loop's products reads the results of a product."""
-        members = set(stack.members)
-        lines = [w.value for w in (*self._plan.before, *self._plan.after) if isinstance(w, Line)]
-        used = {v.name for value in lines for v in values(value)}
-        in_loop = any(
-            isinstance(o, Slot) and o.stack == stack
-            for s in self._plan.loop
-            if isinstance(s, Call)
-            for o in s.operands
-        )
-        return not in_loop and not (members & used)
+            scope.emit(f"{out} = np.matmul({name}, {scope.value(operand)})", whole.labels)

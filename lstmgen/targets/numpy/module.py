@@ -211,12 +211,21 @@ class NumpyModule:
     @property
     def dx(self) -> Line:
         """dx, as x is."""
-        found = {x: Line(name) for x, name, _ in self.backward.rows_of_inputs}
-        found |= self.backward.inputs
-        parts = {x: f"rows.unpack({found[x].code})" for x in self.form.inputs}
+        found: dict[str, list[Line]] = {x: [] for x in self.form.inputs}
+        for x, name, _ in self.backward.rows_of_inputs:
+            found[x].append(Line(name))
+        for x, products in self.backward.inputs.items():
+            found[x] += products
+        parts = {
+            x: f"rows.unpack({' + '.join(term.code for term in terms)})"
+            for x, terms in found.items()
+        }
         text = ", ".join(f'"{x}": {part}' for x, part in parts.items())
         text = f"{{{text}}}" if len(parts) > 1 else parts[self.form.inputs[0]]
-        return Line(f"dx = {text}", tuple(label for x in parts for label in found[x].labels))
+        labels = tuple(
+            dict.fromkeys(label for t in found.values() for x in t for label in x.labels)
+        )
+        return Line(f"dx = {text}", labels)
 
     @property
     def carry_text(self) -> str:
@@ -237,11 +246,18 @@ class NumpyModule:
 
 
 def _together(names: list[str], texts: list[str]) -> list[Line]:
-    """Assignments that belong together: one line, if it is not too long."""
-    line = f"{', '.join(names)} = {', '.join(texts)}"
-    if len(line) + 8 <= _WIDTH:
-        return [Line(line)]
-    return [Line(f"{name} = {text}") for name, text in zip(names, texts, strict=True)]
+    """Assignments that belong together: as many in a line as it takes."""
+    lines = []
+    while names:
+        count = len(names)
+        while True:
+            line = f"{', '.join(names[:count])} = {', '.join(texts[:count])}"
+            if count == 1 or len(line) + 8 <= _WIDTH:
+                break
+            count -= 1
+        lines.append(Line(line))
+        names, texts = names[count:], texts[count:]
+    return lines
 
 
 def _dict(name: str, entries: dict[str, str]) -> list[Line]:

@@ -29,6 +29,7 @@ class Naming:
     """
 
     def __init__(self, interface: Interface, reserved: frozenset[str]) -> None:
+        self._called: dict[Stack, str] = {}
         self.identifiers = Identifiers(reserved | frozenset(interface.sizes))
         self._attributes = Identifiers(frozenset({"key", "steps"}))
         self._form = interface.form
@@ -38,7 +39,11 @@ class Naming:
         """The array of a stack, and its attribute where an object has it."""
         if stack.keep in (Keep.TAPE, Keep.STATE):
             return self._attributes(stack.name, "stack")
-        return self.identifiers(stack.name, "stack")
+        return self._called.get(stack) or self.identifiers(stack.name, "stack")
+
+    def call(self, stack: Stack, name: str) -> None:
+        """Give an array a name that something else has, whose memory it is."""
+        self._called[stack] = name
 
     def rows_within(self, slot: Slot, whole: Slot) -> str:
         """The rows of a slot within another of the same stack; "" for all."""
@@ -61,8 +66,9 @@ class Naming:
             # States are alone in their stacks.
             return f"{owner}.{name}[:-1]" if slot.lag else f"{owner}.{name}[1:]"
         if slot.stack.keep is Keep.TAPE:
-            return f"{owner}.{name}{part}"
-        return f"{name}{part}"
+            name = f"{owner}.{name}"
+        apart = f".reshape(steps, {slot.count}, {slot.sizes[0]}, n)" if slot.apart else ""
+        return f"{name}{part}{apart}"
 
     def step(self, slot: Slot) -> str:
         """The loop's variable for a slot that has an axis of steps."""

@@ -17,8 +17,6 @@ class Passes:
         stacked: definitions that are alike are one call over operands that lie one below the other.
         factors: what adjoints are multiplied by is computed for all steps of a block at once.
         direct: an adjoint that only hands on one other is left out; its user multiplies by both.
-        late: an input's gradient is one product for all steps of the sequence, in the one line that
-            makes modules shorter.
         blocks: steps are computed in blocks that stay in the cache.
     """
 
@@ -26,7 +24,6 @@ class Passes:
     stacked: bool = True
     factors: bool = True
     direct: bool = True
-    late: bool = True
     blocks: bool = True
 
 

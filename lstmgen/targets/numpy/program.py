@@ -39,12 +39,16 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """`count` members of a stack from `first` on, at the step itself or (lag -1) the one before."""
+    """`count` members of a stack from `first` on, at the step itself or (lag -1) the one before.
+
+    `apart`: beside what is of one member's size, which is then an operand for each of them.
+    """
 
     stack: Stack
     first: int = 0
     count: int = 1
     lag: int = 0
+    apart: bool = False
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -56,7 +60,7 @@ class Slot:
 
     def __str__(self) -> str:
         lag = "" if self.lag == 0 else f" at {self.lag}"
-        return f"{self.stack.name}[{', '.join(self.members)}]{lag}"
+        return f"{self.stack.name}[{', '.join(self.members)}]{lag}{' apart' if self.apart else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ _ARGUMENTS = (
     "params x state lengths restart reuse tape dy dstate input_size hidden_size batch_size seed "
     "dtype self key rows steps n at T B last block blocks before y work run new most spans spare "
     "spent found narrow handed sums dparams dx dstate0 name value arrays bound random shapes shape "
-    "size np functools add subtract multiply divide negative square power dot copyto"
+    "size np functools add subtract multiply divide negative reciprocal square power dot copyto"
 )
 RESERVED = FUNCTIONS.identifiers.union(_PUBLIC.split(), _ARGUMENTS.split(), dir(builtins))
 """All names of the templates, of NumPy as modules use it, and of Python."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lstmgen.algebra.expression import (
+    ONE,
     Add,
     Div,
     Expression,
@@ -31,6 +32,7 @@ _CLASSES: dict[str, Callable[[tuple[Expression, ...]], Expression]] = {
     "multiply": Mul,
     "negative": lambda a: Neg(a[0]),
     "divide": lambda a: Div(*a),
+    "reciprocal": lambda a: Div(ONE, a[0]),
     "power": lambda a: Pow(*a),
 }
 
@@ -90,15 +92,19 @@ class Scope:
         if value.name in self._texts:
             return self._texts[value.name]
         if value not in self.bound:
-            name = self._naming.whole(value)
             if value.name in self._inputs:
                 rows, size = self._inputs[value.name], self._sizes[value.name]
-                self.emit(f"{name} = {rows}.reshape(steps, n, {size}).transpose(0, 2, 1)")
+                text = f"{rows}.reshape(steps, n, {size}).transpose(0, 2, 1)"
+                if value in self.once:
+                    return text
+                name = self._naming.whole(value)
+                self.emit(f"{name} = {text}")
             else:
                 slot = self._slot(value)
                 text = self._naming.of_block(slot, "block")
                 if slot.stack.keep is Keep.BLOCK or value in self.once:
                     return text
+                name = self._naming.whole(value)
                 self.emit(f"{name} = {text}")
             self.bound[value] = name
         return self.bound[value]
@@ -106,8 +112,8 @@ class Scope:
     def split(self, stack: Stack) -> None:
         """Bind all members of an array of a block, which are of one size."""
         names = [self._naming.whole(Value(member)) for member in stack.members]
-        text = self._naming.of_block(Slot(stack, 0, len(names)), "block")
-        self.emit(f"{', '.join(names)} = np.split({text}, {len(names)}, axis=1)")
+        text = self._naming.of_block(Slot(stack, 0, len(names), apart=True), "block")
+        self.emit(f"{', '.join(names)} = {text}.swapaxes(0, 1)")
         self.bound |= {Value(m): name for m, name in zip(stack.members, names, strict=True)}
 
     def inline(self, value: Value) -> str:

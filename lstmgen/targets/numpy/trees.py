@@ -12,12 +12,13 @@ from typing import Any
 
 from lstmgen.algebra import expression as ex
 from lstmgen.algebra.expression import Expression
+from lstmgen.algebra.functions import FUNCTIONS
 from lstmgen.targets.numpy.program import Once, Operand, Slot
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operation on trees: "add", "multiply", "negative", "divide", "power", or a function."""
+    """An operation on trees: that of a sum, product, quotient and so on, or a function."""
 
     function: str
     arguments: tuple[Tree, ...]
@@ -49,9 +50,21 @@ def tree(
         return Once((expression,), (whole,))
     if isinstance(expression, ex.Value):
         return slot(expression)
+    expression = unfolded(expression)
+    if isinstance(expression, ex.Div) and expression.numerator == ex.ONE:
+        return Node("reciprocal", (tree(expression.denominator, size, slot, scalars),))
     name = _function(expression)
     parts = _split(expression)
     return Node(name, tuple(tree(part, size, slot, scalars) for part in parts))
+
+
+def unfolded(expression: Expression) -> Expression:
+    """A call as the operations that it is of, where the table says so; anything else as it is."""
+    if isinstance(expression, ex.Call):
+        text = FUNCTIONS[expression.function].numpy
+        if text is not None and text.unfolded is not None:
+            return text.unfolded(*expression.arguments)
+    return expression
 
 
 def _function(expression: Expression) -> str:

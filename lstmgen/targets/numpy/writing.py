@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from lstmgen.algebra.functions import FUNCTIONS as TABLE
 from lstmgen.targets.common.lines import Line as Text
-from lstmgen.targets.numpy.expressions import FUNCTIONS, takes_out
+from lstmgen.targets.numpy.expressions import FUNCTIONS
 from lstmgen.targets.numpy.naming import Naming
 from lstmgen.targets.numpy.program import AddAhead, Call, Dot, Keep, Once, Operand, Slot, Statement
 
@@ -15,6 +16,7 @@ _UFUNCS = {
     "multiply": "multiply",
     "divide": "divide",
     "negative": "negative",
+    "reciprocal": "reciprocal",
     "square": "square",
     "power": "power",
 }
@@ -70,8 +72,12 @@ class LoopWriter:
         if function in _UFUNCS:
             self._use(_UFUNCS[function])
             return f"{_UFUNCS[function]}({', '.join([*arguments, out])})"
+        text = TABLE[function].numpy
+        if text is not None and text.ufunc:
+            self._use(text.ufunc)
+            return f"{text.ufunc}({', '.join([*arguments, out])})"
         call = FUNCTIONS.call(function, arguments)
-        if takes_out(function):
+        if text is not None and text.into:
             return f"{call[:-1]}, out={out})"
         return f"{out}[...] = {call}"
 
