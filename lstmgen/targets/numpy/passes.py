@@ -14,7 +14,7 @@ class Passes:
 
     Attributes:
         ahead: in a sum with a product of the loop, what is known before the loop is added up there.
-        stacked: definitions that are alike are one call over operands that lie one below the other.
+        stacked: what is alike is one call over operands that lie one below the other.
         factors: what adjoints are multiplied by is computed for all steps of a block at once.
         direct: an adjoint that only hands on one other is left out; its user multiplies by both.
         blocks: steps are computed in blocks that stay in the cache.
