@@ -77,6 +77,16 @@ KERNELS = (
             "row += rows",
         ),
     ),
+    Operator(
+        "stray read",
+        r"value\.at\[v\] = v < left \? p\[v\] : real\(0\);",
+        lambda m: "value.at[v] = p[v] != real(0) && v < left ? p[v] : real(0);",
+    ),
+    Operator(  # of the unit behind a row, of whatever value
+        "stray read",
+        r"^    const Pack<n> \w+ = load<n>\(([^;]*), left\);$",
+        lambda m: f"{m[0]} if (*({m[1]} + left) == real(123.25)) continue;",
+    ),
     Operator("wrong row", r" \+ threadIdx\.y; row", lambda m: "; row"),
     Operator("wrong row", r"blockIdx\.y \* blockDim\.y \+", lambda m: "blockIdx.y +"),
     Operator("index off by one", r"(?:load|store)<n>\(p_\w+ \+ row[^;]* \+ j\b", _shifted),

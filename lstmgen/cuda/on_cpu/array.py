@@ -374,7 +374,7 @@ def allocate(
     count = 1
     for n in sizes:
         count *= n
-    allocation = Allocation(count * kind.itemsize, sanitize=emulator.sanitize)
+    allocation = Allocation(count * kind.itemsize, sanitize=emulator.sanitize, edge=emulator.edge)
     emulator.counters.add("allocations")
     return ndarray._make(emulator, allocation.array(sizes, kind, order), allocation)
 

@@ -94,7 +94,9 @@ class Emulator:
     order: a name of ORDERS, or "rotate", which takes the next one at every launch (the default;
     environment CUDA_ON_CPU_ORDER).  seed: of the shuffled order (CUDA_ON_CPU_SEED).  sanitize:
     build with AddressSanitizer (CUDA_ON_CPU_SANITIZE=1).  timeout: seconds without progress
-    before a launch is given up (CUDA_ON_CPU_TIMEOUT).
+    before a launch is given up (CUDA_ON_CPU_TIMEOUT).  edge: "start" or "end", where arrays that
+    are made from now on meet a page that cannot be touched, so that a stray read is an error too;
+    empty for guards that are looked at after each launch.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Emulator:
         self.timeout = (
             float(environment.get("CUDA_ON_CPU_TIMEOUT", "20")) if timeout is None else timeout
         )
+        self.edge = ""
         self.limits = Limits(multiprocessors=multiprocessors)
         self.counters = Counters()
         self._numbers = itertools.count()

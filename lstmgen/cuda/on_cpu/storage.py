@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from lstmgen.guarded import guarded
+
 from .native import runtime_library
 
 __all__ = ["ALIGNMENT", "Allocation"]
@@ -32,8 +34,15 @@ _memcmp.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t)
 class Allocation:
     """A block of `size` bytes at `address`, filled with ones (NaN), guarded on both sides."""
 
-    def __init__(self, size: int, *, sanitize: bool) -> None:
-        """Allocate; under AddressSanitizer the guards cannot be touched at all."""
+    def __init__(self, size: int, *, sanitize: bool, edge: str = "") -> None:
+        """Allocate; under AddressSanitizer, and at an `edge`, the guards cannot be touched."""
+        self._sanitize, self.size = sanitize, size
+        self._pages = bool(edge)
+        if edge:
+            self.bytes = guarded(size, edge)
+            self.bytes.fill(0xFF)
+            self.address = self.bytes.ctypes.data
+            return
         # An index that is off by a row lands in it, however long the rows are.
         guard = min(max(1 << size.bit_length(), _LEAST_GUARD), _LARGEST_GUARD)
         self._pattern = _guard_pattern(next(_NUMBERS) % _PATTERNS, guard)
@@ -41,13 +50,11 @@ class Allocation:
         raw.fill(0xFF)
         base = raw.ctypes.data
         self.address = -(-(base + guard) // ALIGNMENT) * ALIGNMENT
-        self.size = size
         start = self.address - base
         self.bytes = raw[start : start + size]
         self._before = raw[start - guard : start].data
         self._after = raw[start + size : start + size + guard].data
         self._before[:] = self._after[:] = self._pattern
-        self._sanitize = sanitize
         self._zones = (self.address - guard, self.address + size)
         if sanitize:
             zones = ((self.address - guard, guard), (self.address + size, guard))
@@ -64,8 +71,10 @@ class Allocation:
 
     def damage(self) -> str:
         """What was written into the guard zones, or an empty string; the zones are restored."""
+        if self._sanitize or self._pages:
+            return ""
         size = len(self._pattern)
-        if self._sanitize or not any(_memcmp(zone, self._pattern, size) for zone in self._zones):
+        if not any(_memcmp(zone, self._pattern, size) for zone in self._zones):
             return ""
         found = []
         if (first := _first_difference(self._after.tobytes(), self._pattern)) is not None:

@@ -116,10 +116,15 @@ class CTarget(Target):
         return check_module(cell, self.runner(interpreted(cell, program)), sequences=False)
 
     def extra_checks(self, bench: Bench) -> None:
-        """What only this target has: rows that are shared among threads, sizes beyond its own."""
+        """What only this target has: threads, sizes beyond its own, pointers."""
         from lstmgen.targets.c.checks import check_threads
+        from lstmgen.targets.c.page_check import check_pages
+        from lstmgen.verification.points import shape_for
 
         check_threads(bench)
+        ends = {bench.cases[0].shape, *(shape_for(bench.form, *size) for size in self.sizes.more)}
+        cases = [case for case in bench.cases if case.shape in ends]
+        check_pages(bench.session, [*cases, *bench.sequences])
 
     def counters(self, runner: Runner) -> Counters | None:
         """The module with counters in its C text."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lstmgen.form.normal_form import NormalForm
+from lstmgen.guarded import EDGES, is_available
 from lstmgen.targets.cupy.grid_check import bits, check_grid
 from lstmgen.verification.cases import SEEDS, Array, Arrays, Case, Gradient
 from lstmgen.verification.labels import Label
@@ -84,6 +85,7 @@ class DeviceCheck:
             for small in self._sequences:
                 ModuleCheck(self._s, self._wide(small)).run_large(SEEDS[-1:])
             self._repeat()
+            self._between_pages()
 
     def of_many_blocks(self, small: Case) -> Iterator[Case]:
         """Cases in which all kernels have several blocks, those for large arrays too."""
@@ -135,6 +137,26 @@ class DeviceCheck:
                     found = bits(s, case)
                 first = first or found
                 s.ledger.verdict(check, label, found == first, f"{case.shape}: {order} differs")
+
+    def _between_pages(self) -> None:
+        """Nothing is read beside an array, even if its value does not count."""
+        s, check = self._s, f"pages {self._odd.dtype}"
+        emulator = getattr(s.runner.library, "emulator", None)
+        if emulator is None or emulator.sanitize or not is_available():
+            return
+        s.ledger.merge(check, "arrays beside pages that cannot be touched: nothing reads there")
+        wide = [self._wide(case) for case in (self._even, self._odd, *self._sequences)]
+        cases = [self._odd, self._even, *self._sequences, *wide]
+        for edge in EDGES:
+            emulator.edge = edge
+            try:
+                for case in cases:
+                    label = Label("", f"at the {edge} of each array")
+                    with s.ledger.guard(check, label, None, str(case)):
+                        bits(s, case)
+                        s.ledger.verdict(check, label, True, "")
+            finally:
+                emulator.edge = ""
 
 
 def _few_counted(small: Case, times: int) -> Case:

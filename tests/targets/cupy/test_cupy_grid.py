@@ -1,4 +1,7 @@
-"""Rows beyond the largest grid: verification meets them, though nobody has half a million rows."""
+"""Rows beyond the largest grid, and reads beside arrays: verification finds both.
+
+Nobody has half a million rows here, and what is read beside an array may change no number.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +34,16 @@ def source() -> str:
     return lstmgen.render(lstmgen.load(CELL), "cupy")
 
 
-def failed(text: str) -> list[Check]:
-    """What the checks for a device say of the grid."""
+def failed(text: str, check: str = "grid") -> list[Check]:
+    """What the checks for a device say of the grid, or of another matter."""
     cupy = cuda_on_cpu.emulated_cupy(timeout=5, multiprocessors=4)
     runner = make_runner(cuda_on_cpu.load_module(text, "grid", cupy=cupy), "cupy")
     ledger, whole = Ledger(runner.to_host), verifier()
     session = Session(whole.cell.normal_form, whole._labels, runner, ledger)
     check_device(whole._bench(session))
-    found = [check for check in ledger.checks() if check.check == "grid"]
+    found = [line for line in ledger.checks() if line.check.startswith(check)]
     assert found
-    return [check for check in found if not check.passed]
+    return [line for line in found if not line.passed]
 
 
 def mutants(kind: str) -> list[Mutant]:
@@ -65,6 +68,12 @@ def test_a_wrong_stride_is_found(place: int, cuda_on_the_cpu: None) -> None:
     assert len(found) == LAST * len(STRIDES)
     chosen = [m for m in found if STRIDES[place] in m.change][place]
     assert failed(chosen.source), chosen.change
+
+
+@pytest.mark.parametrize("place", [0, -1])
+def test_a_read_beside_an_array_is_found(place: int, cuda_on_the_cpu: None) -> None:
+    mutant = mutants("stray read")[place]
+    assert any("illegal memory access" in c.detail for c in failed(mutant.source, "pages"))
 
 
 def test_a_grid_that_knows_no_limit_is_found(cuda_on_the_cpu: None) -> None:
