@@ -245,10 +245,10 @@ INLINE vec sums_of_lanes(vec *a)
 /* ---- Functions of vectors ------------------------------------------------------------------
 
 exp is 2^n e^r with |r| <= ln(2) / 2; e^r - 1 is a polynomial without a constant term, so that what
-is made of it near 0 (tanh) keeps all its digits.  n = round(a
-    / ln 2) comes from adding a number so
-large that the sum has no fractional bits.  Errors are below 3 units in the last place, denormal
-results included.  NaN gives NaN, an infinity what the function's limit is. */
+is made of it near 0 (tanh) keeps all its digits.  Its terms are added in pairs: term after term,
+each sum would wait for the last one.  n = round(a / ln 2) comes from adding a number so large that
+the sum has no fractional bits.  Errors are below 3 units in the last place, denormal results
+included.  NaN gives NaN, an infinity what the function's limit is. */
 
 #ifdef LSTMGEN_DOUBLE
 #define ROUNDER 6755399441055744.0  // 1.5 * 2^52
@@ -261,17 +261,13 @@ results included.  NaN gives NaN, an infinity what the function's limit is. */
 #define LN2_LOW 1.90821492927058770002e-10
 INLINE vec expm1_small(vec r)
 {
-    vec p = splat(2.5100385495510319e-8);
-    p = p * r + splat(2.7620088445409748e-7);
-    p = p * r + splat(2.7557268459997065e-6);
-    p = p * r + splat(2.4801521295954375e-5);
-    p = p * r + splat(0.00019841269863053617);
-    p = p * r + splat(0.0013888888917213717);
-    p = p * r + splat(0.0083333333333300618);
-    p = p * r + splat(0.041666666666624128);
-    p = p * r + splat(0.16666666666666667);
-    p = p * r + splat(0.5000000000000001);
-    return p * (r * r) + r;
+    const vec s = r * r, q = s * s;
+    vec p = splat(2.5100385495510319e-8) * r + splat(2.7620088445409748e-7);
+    p = p * q + ((splat(2.7557268459997065e-6) * r + splat(2.4801521295954375e-5)) * s +
+                 (splat(0.00019841269863053617) * r + splat(0.0013888888917213717)));
+    p = p * q + ((splat(0.0083333333333300618) * r + splat(0.041666666666624128)) * s +
+                 (splat(0.16666666666666667) * r + splat(0.5000000000000001)));
+    return p * s + r;
 }
 #else
 #define ROUNDER 12582912.0f  // 1.5 * 2^23
@@ -284,12 +280,11 @@ INLINE vec expm1_small(vec r)
 #define LN2_LOW -2.12194440e-4f
 INLINE vec expm1_small(vec r)
 {
-    vec p = splat(0.0013926183587713495f);
-    p = p * r + splat(0.0083631790527225774f);
-    p = p * r + splat(0.041666554617204574f);
-    p = p * r + splat(0.16666576969898776f);
-    p = p * r + splat(0.5f);
-    return p * (r * r) + r;
+    const vec s = r * r;
+    vec p = splat(0.0013926183587713495f) * s +
+            (splat(0.0083631790527225774f) * r + splat(0.041666554617204574f));
+    p = p * s + (splat(0.16666576969898776f) * r + splat(0.5f));
+    return p * s + r;
 }
 #endif
 
@@ -315,12 +310,12 @@ INLINE vec scaled(vec a, vec n) { TWO("scalef", a, n); }
 INLINE vec times_plus(vec a, vec b, vec c) { THREE("fmadd213", a, b, c); }
 INLINE vec minus_times(vec c, vec a, vec b) { THREE("fnmadd213", a, b, c); }
 INLINE vec power_of_two(vec n) { return scaled(splat(1), n); }
-// a / b where neither is out of range: an estimate of 1 / b, and Newton's steps.
+// a / b where neither is out of range, from an estimate of 1 / b to 14 bits: the remainder of the
+// quotient that it gives corrects it to 28 bits, or 56 after a step of Newton's.
 INLINE vec quotient(vec a, vec b)
 {
     vec r;
     __asm__(WIDE("rcp14") "%1, %0" : "=v"(r) : "v"(b));
-    r = times_plus(minus_times(splat(1), b, r), r, r);
 #ifdef LSTMGEN_DOUBLE
     r = times_plus(minus_times(splat(1), b, r), r, r);
 #endif
@@ -360,16 +355,19 @@ INLINE vec reduce(vec a, vec *n)
     return expm1_small(a - *n * splat(LN2_HIGH) - *n * splat(LN2_LOW));
 }
 
-INLINE vec v_exp(vec a)
+// For a at most MOST_EXP.
+INLINE vec exp_below(vec a)
 {
-    vec n, p = reduce(at_most(at_least(a, LEAST_EXP), MOST_EXP), &n);
+    vec n, p = reduce(at_least(a, LEAST_EXP), &n);
     return scaled(p + splat(1), n);
 }
+
+INLINE vec v_exp(vec a) { return exp_below(at_most(a, MOST_EXP)); }
 
 // Of e^-|a| nothing overflows, and no digit is lost where the result is small.
 INLINE vec v_sigma(vec a)
 {
-    const vec tail = v_exp((vec)((mask)a | (mask)splat((real)-0.0)));
+    const vec tail = exp_below((vec)((mask)a | (mask)splat((real)-0.0)));
     return quotient(where_negative(a, tail, splat(1)), splat(1) + tail);
 }
 
@@ -440,14 +438,21 @@ typedef struct {
 } block;
 
 // A part of a sum, of k terms: a matrix of blocks, one below the other, times x.  The matrix is
-// packed in a panel, or, where that is NULL, used as it lies.  From term to term the panel advances
-// by `panel_step` numbers and x by `x_step`; from row to row x advances by `x_row`.
+// packed in a panel, or, where that is NULL, used as it lies.  From term to term x advances by
+// `x_step`, from row to row by `x_row`.
 typedef struct {
     const real *panel, *x;
-    int64_t k, panel_step, x_step, x_row;
+    int64_t k, x_step, x_row;
     const block *blocks;
     int count;
 } segment;
+
+// Row c of x, where `later` is three rows on: two pointers and a distance reach all six rows, which
+// leaves the loop of a tile nothing else to compute.
+INLINE vec number(const real *x, const real *later, int64_t row, int c)
+{
+    return splat(c < 3 ? x[c * row] : later[(c - 3) * row]);
+}
 
 INLINE void tile(const int vectors, const int rows, const segment *s, int segments, real *out,
                  int64_t row, int add)
@@ -455,41 +460,41 @@ INLINE void tile(const int vectors, const int rows, const segment *s, int segmen
     vec sum[4][COLUMNS], other[4][COLUMNS];
     const int two = vectors * rows <= 8;  // more sums at a time, since one waits for the last
     UNROLL for (int c = 0; c < rows; c++)
-        UNROLL for (int v = 0; v < vectors; v++) {
+        UNROLL for (int v = 0; v < vectors; v++)
             sum[v][c] = other[v][c] = (vec){0};
-            if (add)
-                __builtin_prefetch(out + c * row + v * LANES, 1, 3);
-        }
+    UNROLL for (int c = 0; c < rows; c++)
+        // until the sum is known, its place is in the cache
+        UNROLL for (int v = 0; v < vectors; v++)
+            __builtin_prefetch(out + c * row + v * LANES, 1, 3);
     for (; segments > 0; segments--, s++) {
-        const real *panel = s->panel, *x[COLUMNS];
-        const int64_t step = s->panel_step, next = s->x_step;
-        UNROLL for (int c = 0; c < rows; c++)
-            x[c] = s->x + c * s->x_row;
-        int64_t k = 0, at = 0;
+        const int64_t step = s->x_step, x_row = s->x_row;
+        const real *panel = s->panel, *x = s->x, *later = x + 3 * x_row;
+        int64_t k = s->k;
         if (two)
-            for (; k + 1 < s->k; k += 2, at += 2 * next, panel += 2 * step) {
+            for (; k > 1; k -= 2, panel += 2 * vectors * LANES, x += 2 * step, later += 2 * step) {
                 vec a[4], b[4];
                 UNROLL for (int v = 0; v < vectors; v++) {
                     a[v] = load(panel + v * LANES);
-                    b[v] = load(panel + step + v * LANES);
+                    b[v] = load(panel + (vectors + v) * LANES);
                     if (rows > 1) {
                         KEEP(a[v]);
                         KEEP(b[v]);
                     }
                 }
                 UNROLL for (int c = 0; c < rows; c++) {
-                    vec d = splat(x[c][at]), e = splat(x[c][at + next]);
+                    const vec d = number(x, later, x_row, c);
+                    const vec e = number(x + step, later + step, x_row, c);
                     UNROLL for (int v = 0; v < vectors; v++) {
                         sum[v][c] += a[v] * d;
                         other[v][c] += b[v] * e;
                     }
                 }
             }
-        for (; k < s->k; k++, at += next, panel += step) {
+        for (; k > 0; k--, panel += vectors * LANES, x += step, later += step) {
 #if COLUMNS <= 3  // few registers: hold the numbers of the rows, one vector of the panel at a time
             vec d[COLUMNS];
             UNROLL for (int c = 0; c < rows; c++) {
-                d[c] = splat(x[c][at]);
+                d[c] = number(x, later, x_row, c);
                 KEEP(d[c]);
             }
             UNROLL for (int v = 0; v < vectors; v++) {
@@ -508,20 +513,19 @@ INLINE void tile(const int vectors, const int rows, const segment *s, int segmen
             }
             if (!two)
                 UNROLL for (int v = 0; v < vectors; v++)
-                    __builtin_prefetch(panel + 4 * step + v * LANES, 0, 3);
+                    __builtin_prefetch(panel + (8 * vectors + v) * LANES, 0, 3);
             UNROLL for (int c = 0; c < rows; c++) {
-                vec d = splat(x[c][at]);
+                const vec d = number(x, later, x_row, c);
                 UNROLL for (int v = 0; v < vectors; v++)
                     sum[v][c] += a[v] * d;
             }
 #endif
         }
     }
-    UNROLL for (int c = 0; c < rows; c++)
+    UNROLL for (int c = 0; c < rows; c++, out += row)
         UNROLL for (int v = 0; v < vectors; v++) {
-            real *p = out + c * row + v * LANES;
-            vec total = two ? sum[v][c] + other[v][c] : sum[v][c];
-            store(p, add ? load(p) + total : total);
+            const vec total = two ? sum[v][c] + other[v][c] : sum[v][c];
+            store(out + v * LANES, add ? load(out + v * LANES) + total : total);
         }
 }
 
@@ -632,7 +636,6 @@ HELPER void product(int64_t vectors, int64_t rows, const segment *s, int segment
             for (int g = 0; g < segments; g++) {
                 part[g] = s[g];
                 part[g].panel += v * LANES * s[g].k;
-                part[g].panel_step = width * LANES;
             }
             real *o = out + v * LANES;
             for (int32_t j = 0; j < e.count; j++) {
@@ -649,7 +652,6 @@ HELPER void product(int64_t vectors, int64_t rows, const segment *s, int segment
             for (int64_t k = 0; k < s[g].k; k += TERMS) {
                 segment one = s[g];
                 one.panel += v * LANES * s[g].k + k * width * LANES;
-                one.panel_step = width * LANES;
                 one.k = least(TERMS, s[g].k - k);
                 one.x += k * one.x_step;
                 real *o = out + v * LANES;
@@ -764,8 +766,7 @@ HELPER void outer(real *total, const real *panels, int64_t vectors, const real *
             for (int32_t j = 0; j < e.count; j++) {
                 const int w = width_of(e, j);
                 const segment one = {
-                    panels + v * LANES * rows + r * width * LANES, x + r * w, n, width * LANES, w,
-                        1, NULL, 0,
+                    panels + v * LANES * rows + r * width * LANES, x + r * w, n, w, 1, NULL, 0,
                 };
                 tiles[w - 1][width - 1](&one, 1, o, width * LANES, 1);
                 x += rows * w;
@@ -1137,7 +1138,7 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
     const int64_t n = k->n, steps = k->steps, rows __attribute__((unused)) = steps * n;
     if (m->packed && n < TOGETHER) {  // (1a)
         const segment parts[] = {
-            {m->ahead_x, m->x_, D, 0, 1, padded_D, m->blocks_ahead_x, 1},
+            {m->ahead_x, m->x_, D, 1, padded_D, m->blocks_ahead_x, 1},
         };
         product(padded_H / LANES, rows, parts, 1, m->sums_chunk, padded_H, 0);
     }
@@ -1149,9 +1150,9 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
         }
         {  // (1a)
             const segment parts[] = {
-                {m->panels_h, m->h_before + t * n * padded_H, H, 0, 1, padded_H,
-                    m->blocks_panels_h, 1},
-                {m->ahead_x, m->x_ + t * n * padded_D, D, 0, 1, padded_D, m->blocks_ahead_x, 1},
+                {m->panels_h, m->h_before + t * n * padded_H, H, 1, padded_H, m->blocks_panels_h,
+                    1},
+                {m->ahead_x, m->x_ + t * n * padded_D, D, 1, padded_D, m->blocks_ahead_x, 1},
             };
             product(padded_H / LANES, n, parts, m->packed && n < TOGETHER ? 1 : 2, m->sums_chunk
                 + t * n * padded_H, padded_H, m->packed && n < TOGETHER);
@@ -1194,7 +1195,7 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
         }
         {  // (δ1)
             const segment parts[] = {
-                {m->panels_back_h, m->d_a_h + t * n * padded_H, H, 0, 1, padded_H,
+                {m->panels_back_h, m->d_a_h + t * n * padded_H, H, 1, padded_H,
                     m->blocks_panels_back_h, 1},
             };
             product(padded_H / LANES, n, parts, 1, m->back_h, padded_H, 0);
@@ -1206,7 +1207,7 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
     }
     {  // (δ5)
         const segment parts[] = {
-            {m->panels_back_x, m->d_a_h, H, 0, 1, padded_H, m->blocks_panels_back_x, 1},
+            {m->panels_back_x, m->d_a_h, H, 1, padded_H, m->blocks_panels_back_x, 1},
         };
         product(padded_D / LANES, rows, parts, 1, m->back_x, padded_D, 0);
     }
