@@ -1410,7 +1410,8 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
 #ifdef LSTMGEN_NUMPY
 /* ---- For the Python module: a step that is made again -------------------------------------- */
 
-// What NumPy's ABI has in an array, behind the head that every object has.
+// What NumPy's ABI has in an array, behind the head that every object has; the head's last word is
+// the object's type.
 typedef struct {
     void *data;
     int axes;
@@ -1421,43 +1422,78 @@ typedef struct {
 
 // What is noted of an array.
 typedef struct {
-    const void *data, *dtype;
-    int axes;
+    const void *type, *data, *dtype;
+    int64_t axes;
     intptr_t extents[2];
 } noted;
 
-enum { PARAMETERS = 2, INPUTS = 1, STATES = 1, ARRAYS = PARAMETERS + INPUTS + STATES };
+enum { PARAMETERS = 2, INPUTS = 1, STATES = 1 };
 
-// `step` with arrays of parameters, inputs, states and new states.  The first time they are only
-// noted.  Later it returns 0 and does nothing unless each is like the one that was noted, and the
-// parameters are where they were.
-int NAME(step_again)(const NAME(sizes) *s, const numpy_array *const *arrays, noted *notes,
-    int first,
-                     void *work)
+typedef struct {
+    const NAME(sizes) *sizes;
+    const char *const *same;  // the names and arrays of parameters, the names of states
+    noted *notes;             // of parameters, inputs and states
+    void *work;
+    int64_t head, tuple_head;  // bytes in front of what an object, or a tuple, holds
+} known;
+
+static const numpy_array *array_of(const known *k, const char *object)
 {
-    const real *given[ARRAYS];
-    for (int k = 0; k < ARRAYS; k++) {
-        const numpy_array *a = arrays[k];
-        noted n = {k < PARAMETERS ? a->data : NULL, a->dtype, a->axes, {0}};
-        if (a->axes > 2 || (a->flags & 0x101) != 0x101)  // the last index fastest, and aligned
-            return 0;
-        for (int axis = 0; axis < a->axes; axis++)
-            n.extents[axis] = a->extents[axis];
-        noted *was = notes + k;
-        if (first)
-            *was = n;
-        else if (n.data != was->data || n.dtype != was->dtype || n.axes != was->axes ||
-                 n.extents[0] != was->extents[0] || n.extents[1] != was->extents[1])
-            return 0;
-        given[k] = a->data;
-    }
+    return (const void *)(object + k->head);
+}
+
+// The data of an array that is as it was noted, or as it is noted now, `first`; NULL for others.
+// What is no array is told by its type, before anything else is read of it.
+static real *as_noted(const known *k, const char *object, noted *was, int first, int moves)
+{
+    const numpy_array *a = array_of(k, object);
+    noted n = {0};
+    memcpy(&n.type, object + k->head - sizeof(void *), sizeof(void *));
+    if ((!first && n.type != was->type) || a->axes > 2 ||
+        (a->flags & 0x101) != 0x101)  // the last index fastest, and aligned
+        return NULL;
+    n.data = moves ? NULL : a->data;
+    n.dtype = a->dtype;
+    n.axes = a->axes;
+    for (int axis = 0; axis < a->axes; axis++)
+        n.extents[axis] = a->extents[axis];
     if (first)
-        return 1;
-    const NAME(params) p = {given[0], given[1]};
-    const NAME(inputs) x = {given[PARAMETERS + 0]};
-    const NAME(state) before = {given[PARAMETERS + INPUTS + 0]};
-    const NAME(new_state) after = {arrays[ARRAYS + 0]->data};
-    NAME(step)(s, &p, &x, &before, &after, work);
+        *was = n;
+    const int same = n.data == was->data && n.dtype == was->dtype && n.axes == was->axes &&
+                     n.extents[0] == was->extents[0] && n.extents[1] == was->extents[1];
+    return same ? a->data : NULL;
+}
+
+// `step` with a tuple of the names and arrays of parameters, the names and arrays of states, the
+// inputs and the new states.  The first time they are only noted.  Later it returns 0 and does
+// nothing unless names and parameters are the same objects, parameters are where they were, and
+// all arrays are like those that were noted.
+int NAME(step_again)(const known *k, int first, const char *tuple)
+{
+    const char *const *items = (const void *)(tuple + k->tuple_head);
+    const char *const *parameters = items + PARAMETERS, *const *names = parameters + PARAMETERS;
+    const char *const *states = names + STATES, *const *inputs = states + STATES;
+    const char *const *after = inputs + INPUTS;
+    const real *p[PARAMETERS + 1], *x[INPUTS], *before[STATES];
+    real *made[STATES];
+    intptr_t count;
+    memcpy(&count, tuple + k->head, sizeof count);
+    int fits = count == 2 * PARAMETERS + INPUTS + 3 * STATES &&
+               (first || !memcmp(items, k->same, (2 * PARAMETERS + STATES) * sizeof *items));
+    noted *n = k->notes;
+    for (int j = 0; fits && j < PARAMETERS; j++, n++)
+        fits = (p[j] = as_noted(k, parameters[j], n, first, 0)) != NULL;
+    for (int j = 0; fits && j < INPUTS; j++, n++)
+        fits = (x[j] = as_noted(k, inputs[j], n, first, 1)) != NULL;
+    for (int j = 0; fits && j < STATES; j++, n++)
+        fits = (before[j] = as_noted(k, states[j], n, first, 1)) != NULL;
+    if (!fits || first)
+        return fits;
+    for (int j = 0; j < STATES; j++)
+        made[j] = array_of(k, after[j])->data;
+    // The structs of the arguments are pointers, one behind the other.
+    NAME(step)(k->sizes, (const void *)p, (const void *)x, (const void *)before,
+               (const void *)made, k->work);
     return 1;
 }
 #endif

@@ -331,9 +331,11 @@ class _Library:
             ("forward", None, (pointer,) * 10),
             ("step_bytes", number, (pointer,)),
             ("step", None, (pointer,) * 6),
-            ("step_again", small, None),  # its arguments are ctypes' own
+            ("step_again", small, (pointer, small, ctypes.py_object)),
         ):
-            function = getattr(library, _SYMBOL.format({"f": "f32", "d": "f64"}[letter]) + name)
+            # A call that is over at once, and looks into Python's objects, keeps Python's lock.
+            where = ctypes.PyDLL(str(path)) if name == "step_again" else library
+            function = getattr(where, _SYMBOL.format({"f": "f32", "d": "f64"}[letter]) + name)
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
 
@@ -464,9 +466,14 @@ class _Head(ctypes.Structure):
     )
 
 
+_HEAD = object.__basicsize__
+_at = ctypes.c_void_p.from_address
+
+
 def _as_known():
-    """Whether arrays are so here."""
+    """Whether arrays and tuples are so here."""
     array = np.empty((3, 5), np.float32)
+    pair = array, array.dtype
     try:
         head = _Head.from_address(id(array) + _HEAD)
         return (
@@ -475,13 +482,15 @@ def _as_known():
             and head.dtype == id(array.dtype)
             and head.flags == array.flags.num
             and [*(ctypes.c_ssize_t * 2).from_address(head.extents)] == [3, 5]
+            and _at(id(array) + _HEAD - ctypes.sizeof(ctypes.c_void_p)).value == id(np.ndarray)
+            and ctypes.c_ssize_t.from_address(id(pair) + _HEAD).value == 2
+            and [*(ctypes.c_void_p * 2).from_address(id(pair) + tuple.__basicsize__)]
+            == [id(array), id(array.dtype)]
         )
     except (ValueError, TypeError):
         return False
 
 
-_HEAD = object.__basicsize__
-_at = ctypes.c_void_p.from_address
 _KNOWN = sys.implementation.name == "cpython" and _as_known()
 if _KNOWN:
 
@@ -521,41 +530,30 @@ _empty = np.empty
 class _Ready:
     """A call of `step` that has been checked, to be made again with the same arrays of parameters.
 
-    Their numbers may change.  Whether the call still fits is seen from the identities of these
-    arrays and, in C, from the extents, dtype and layout of all arrays.
+    Their numbers may change.  Whether the call still fits is seen in C: from the identities of
+    names and parameters, and from the type, extents, dtype and layout of all arrays.
     """
 
     def __init__(self, params, inputs, state, library, sizes, work):
         self.params = [*params.values()]
-        self.dtype = inputs[0].dtype
-        self.shapes = [array.shape for array in state.values()]
-        arrays = [*self.params, *inputs, *state.values()]
-        heads = [id(array) + _HEAD for array in arrays]
-        self.heads = (ctypes.c_void_p * (len(heads) + len(STATES)))(*heads, *heads[-len(STATES) :])
-        first = ctypes.addressof(self.heads) + len(self.params) * ctypes.sizeof(ctypes.c_void_p)
-        self.changing = (ctypes.c_void_p * (len(self.heads) - len(self.params))).from_address(first)
-        self.notes = (ctypes.c_int64 * (5 * len(arrays)))()
-        self.work = work
-        known, room = (sizes, self.heads, self.notes), ctypes.c_void_p(_data(work))
-        self.fits = library.step_again(*known, ctypes.c_int(1), room)
-        self.call = functools.partial(library.step_again, *known, ctypes.c_int(0), room)
+        dtype = inputs[0].dtype
+        self.new = [functools.partial(_empty, array.shape, dtype) for array in state.values()]
+        same = *params, *self.params, *state
+        objects = (ctypes.c_void_p * len(same))(*map(id, same))
+        notes = (ctypes.c_int64 * (6 * (len(self.params) + len(inputs) + len(state))))()
+        addresses = [*map(ctypes.addressof, (sizes, objects, notes)), _data(work)]
+        known = (ctypes.c_int64 * 6)(*addresses, _HEAD, tuple.__basicsize__)
+        self.alive = same, sizes, objects, notes, work, known
+        self.call = functools.partial(library.step_again, ctypes.c_void_p(ctypes.addressof(known)))
+        self.fits = self.call(1, (*same, *state.values(), *inputs, *state.values()))
 
     def __call__(self, params, x, state):
         """The new state, or None if the call does not fit."""
-        if not (
-            type(params) is type(state) is dict
-            and (*params,) == _NAMES
-            and (*state,) == STATES
-            and all(map(operator.is_, params.values(), self.params))
-        ):
+        if type(params) is not dict or type(state) is not dict:
             return None
-        arrays = [x, *state.values()]
-        for array in arrays:
-            if type(array) is not np.ndarray:
-                return None
-        new = [_empty(shape, self.dtype) for shape in self.shapes]
-        self.changing[:] = [id(array) + _HEAD for array in (*arrays, *new)]
-        return dict(zip(STATES, new, strict=True)) if self.call() else None
+        new = [make() for make in self.new]
+        values = *params, *params.values(), *state, *state.values(), x, *new
+        return dict(zip(STATES, new, strict=True)) if self.call(0, values) else None
 
 
 def _ready_for(given, used, rest):

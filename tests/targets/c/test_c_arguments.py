@@ -153,6 +153,17 @@ BREAKS: dict[str, tuple[Any, str]] = {
     "a state of another batch": (lambda g: g["state"].update(C=g["state"]["C"][:1]), "C"),
     "a state as a list": (lambda g: g["state"].update(C=g["state"]["C"].tolist()), "C"),
     "no state": (lambda g: g.update(state=None), "state"),
+    "a parameter by another name": (
+        lambda g: g.update(params={("c" if k == "b_f" else k): v for k, v in g["params"].items()}),
+        "params",
+    ),
+    "a parameter more": (lambda g: g["params"].update(c=g["params"]["b_f"]), "params"),
+    "a parameter less": (lambda g: g["params"].pop("b_o"), "b_o"),
+    "a parameter less and a state more": (
+        lambda g: (g["params"].pop("b_o"), g["state"].update(c=g["state"]["C"])),
+        "b_o|state",
+    ),
+    "no array for x": (lambda g: g.update(x=[7.0]), "x"),
     "states in a tuple": (lambda g: g.update(state=tuple(g["state"].values())), "state"),
 }
 
