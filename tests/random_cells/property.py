@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
 from lstmgen.errors import EquationError
@@ -16,15 +16,16 @@ from .making import random_cell
 
 
 def hold_cells_against_the_reference(
-    target: str, *, cells: int, examples: int, float32: int = 1
+    target: str, *, cells: int, examples: int, part: int = 0, float32: int = 1
 ) -> None:
     """Check at least so many different cells; a failing one is shrunk by Hypothesis.
 
-    The cells are the same in every run.  Hypothesis draws some twice, so there are more `examples`.
-    One cell of `float32` is checked in both dtypes, the others in float64 alone.
+    The cells are the same in every run, and others in another `part`.  Hypothesis draws some twice,
+    so there are more `examples`.  One cell of `float32` is checked in both dtypes, the others in float64 alone.
     """
     seen: dict[Declaration, Exception | None] = {}
 
+    @seed(part)
     @settings(
         max_examples=examples,
         derandomize=True,
@@ -53,9 +54,9 @@ def seed_of(declaration: Declaration) -> int:
 
 def _failure(declaration: Declaration, target: str, every: int) -> Exception | None:
     try:
-        seed = seed_of(declaration)
-        dtypes = ("float64",) if seed % every else ("float64", "float32")
-        check(declaration.cell(), target, seed, dtypes=dtypes)
+        number = seed_of(declaration)
+        dtypes = ("float64",) if number % every else ("float64", "float32")
+        check(declaration.cell(), target, number, dtypes=dtypes)
     except EquationError:
         return None
     except Exception as error:
