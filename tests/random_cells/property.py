@@ -21,7 +21,8 @@ def hold_cells_against_the_reference(
     """Check at least so many different cells; a failing one is shrunk by Hypothesis.
 
     The cells are the same in every run, and others in another `part`.  Hypothesis draws some twice,
-    so there are more `examples`.  One cell of `float32` is checked in both dtypes, the others in float64 alone.
+    so there are more `examples`.  One cell of `float32` is checked in both dtypes, the others in
+    float64 alone.
     """
     seen: dict[Declaration, Exception | None] = {}
 
