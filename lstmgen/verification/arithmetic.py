@@ -95,11 +95,10 @@ class Arithmetic:
         return list(map(function, *operands))
 
     def total(self, terms: Sequence[Operand]) -> Operand:
-        """The sum of the terms."""
-        result = terms[0]
-        for term in terms[1:]:
-            result = self.each(add, result, term)
-        return result
+        """The sum of the terms, rounded once: what cancels leaves nothing."""
+        if len(terms) < 3:
+            return terms[0] if len(terms) == 1 else self.each(add, *terms)
+        return self.each(lambda *units: self.context.fsum(units), *terms)
 
     def product(self, factors: Sequence[Operand]) -> Operand:
         """The element-wise product of the factors."""

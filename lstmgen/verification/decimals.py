@@ -9,8 +9,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from functools import lru_cache
-from operator import mul
+from functools import lru_cache, reduce
 from typing import Any
 
 import mpmath
@@ -20,6 +19,8 @@ __all__ = ["Decimals"]
 
 _GUARD = 10
 """Digits besides those that are asked for, which the roundings of many operations may use up."""
+_SPREAD = 200
+"""Digits that numbers may lie apart and be added without rounding."""
 _CACHED = 1 << 14
 """Values of functions that are kept: forward and backward evaluate the same ones."""
 
@@ -42,6 +43,8 @@ class Decimals:
         )
         self._wide = self._context.copy()
         self._wide.prec += _GUARD
+        self._exact = self._context.copy()
+        self._exact.prec = 2 * self.digits + _SPREAD
         self._functions = mpmath.MPContext()
         self._functions.dps = self.digits + _GUARD
         self.zero, self.one, self.inf = Decimal(0), Decimal(1), Decimal("Infinity")
@@ -70,12 +73,15 @@ class Decimals:
         return self.one.copy_sign(a) if a else self.zero
 
     def fsum(self, terms: Iterable[Decimal]) -> Decimal:
-        """The sum."""
-        return sum(terms, self.zero)
+        """The sum, rounded once: what cancels leaves nothing."""
+        return self._context.plus(reduce(self._exact.add, terms, self.zero))
 
     def fdot(self, first: Iterable[Decimal], second: Iterable[Decimal]) -> Decimal:
-        """The sum of the products."""
-        return sum(map(mul, first, second), self.zero)
+        """The sum of the products, rounded once."""
+        total, add_product = self.zero, self._exact.fma
+        for a, b in zip(first, second, strict=True):
+            total = add_product(a, b, total)
+        return self._context.plus(total)
 
     def isnan(self, a: Decimal) -> bool:
         """Whether it is not a number."""

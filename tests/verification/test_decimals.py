@@ -50,6 +50,16 @@ def test_sums_products_and_quotients() -> None:
         assert near(context.pi, +mpmath.pi)
 
 
+def test_what_cancels_leaves_nothing() -> None:
+    """As the gradient of W - W^T with a single unit, whose terms are of many sizes."""
+    arithmetic = Arithmetic(DIGITS)
+    with arithmetic.working():
+        a, b, c = (arithmetic.number(value) / 3 for value in (1.7, -2.3e-7, 5e4))
+        assert arithmetic.context.fdot([a, b, c, a, b, c], [b, c, a, -b, -c, -a]) == 0
+        assert arithmetic.context.fsum([a, b, c, -b, -a, -c]) == 0
+        assert arithmetic.total([[a], [b], [c], [-a], [-c], [-b]]) == [0]
+
+
 def test_what_is_infinite_or_no_number() -> None:
     context = Decimals(DIGITS)
     with context.working():
