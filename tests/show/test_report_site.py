@@ -205,8 +205,10 @@ def runs(process: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
-def test_an_interrupt_ends_all_processes_at_once_and_in_silence() -> None:
-    program = [sys.executable, str(Path(slow_pages.__file__)), "quick", *"abcdefgh"]
+@pytest.mark.parametrize("first", ["quick", "busy"])
+def test_an_interrupt_ends_all_processes_at_once_and_in_silence(first: str) -> None:
+    """While it waits for a page, and while it is at one that was made: "busy" stays there."""
+    program = [sys.executable, str(Path(slow_pages.__file__)), first, *"abcdefgh"]
     with subprocess.Popen(
         program,
         stdout=subprocess.PIPE,
@@ -217,12 +219,16 @@ def test_an_interrupt_ends_all_processes_at_once_and_in_silence() -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "quick\n"
+        assert process.stdout.readline() == f"{first}\n"
         children = children_of(process.pid)
         assert len(children) >= 2
         begin = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of it
-        out, err = process.communicate(timeout=20)
+        try:
+            out, err = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # or this would wait for it
+            raise
         assert (out, err, process.returncode) == ("interrupted\n", "", 0)
         assert time.monotonic() - begin < 5
         while any(map(runs, children)):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from contextlib import closing
 
 from lstmgen.show.report import site
 from lstmgen.show.report.site import Page
 
 
 def make(name: str) -> Page:
-    if name == "quick":
+    if name in ("quick", "busy"):
         return Page(name, "", "", True)
     if name == "broken":
         raise ValueError("on purpose")
@@ -20,9 +20,11 @@ def make(name: str) -> Page:
 
 
 if __name__ == "__main__":
-    pages: Iterator[Page] = site._made(sys.argv[1:], 2, make)
     try:
-        for page in pages:
-            print(page.name, flush=True)
+        with closing(site._made(sys.argv[1:], 2, make)) as pages:
+            for page in pages:
+                print(page.name, flush=True)
+                if "busy" in sys.argv:
+                    time.sleep(300)
     except KeyboardInterrupt:
         print("interrupted", flush=True)

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,12 +118,15 @@ def write_site(
         check_ours(folder / file, is_ours=is_page, force=force)
     pages: dict[str, Page] = {}
     changed = 0
-    for page in _made(names, workers):
-        pages[page.name] = page
-        if progress:
-            progress(f"{page.name}, {len(pages)} of {len(names)} pages", len(pages) / len(names))
-        outcome = save(page.text, folder / files[page.name], force=force)
-        changed += outcome.action != "unchanged"
+    # Closed here, its workers end however this ends, and not when the interpreter waits for them.
+    with contextlib.closing(_made(names, workers)) as made:
+        for page in made:
+            pages[page.name] = page
+            if progress:
+                done = len(pages)
+                progress(f"{page.name}, {done} of {len(names)} pages", done / len(names))
+            outcome = save(page.text, folder / files[page.name], force=force)
+            changed += outcome.action != "unchanged"
     cards = {
         family: tuple(
             Card(e, files[e.name], Markup(pages[e.name].thumbnail), pages[e.name].ok)
@@ -139,8 +142,11 @@ def write_site(
 
 def _made(
     names: Sequence[str], workers: int, make: Callable[[str], Page] | None = None
-) -> Iterator[Page]:
-    """The pages as they are finished; with an interrupt or an error all workers end at once."""
+) -> Generator[Page, None, None]:
+    """The pages as they are finished; with an interrupt or an error all workers end at once.
+
+    So they do when this is closed.
+    """
     work = make or make_page
     if workers <= 1 or len(names) <= 1:
         yield from map(work, names)
