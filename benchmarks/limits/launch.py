@@ -81,8 +81,9 @@ def _product(device: Device, scalars: str) -> Outcome:
     if scalars != SCALARS[0]:
         if not device.on_gpu:
             raise NotHereError("the stand-in's product takes numbers of Python's")
-        one = (np if scalars == SCALARS[1] else cupy).ones((), np.float32)
-    h, weights = (cupy.ones((rows, 32), dtype=np.float32) for rows in (4, 128))
+        one = np.ones((), np.float32)
+        one = one if scalars == SCALARS[1] else cupy.asarray(one)
+    h, weights = (cupy.zeros((rows, 32), dtype=np.float32) for rows in (4, 128))
     z = cupy.zeros((4, 128), dtype=np.float32)
     gemm = cupy.cublas.gemm
 

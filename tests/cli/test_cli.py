@@ -563,7 +563,7 @@ def test_explain_shows_the_layout_and_the_calls_of_the_numpy_module(
     # One product a step, and as many calls as the loop of the module has lines.
     steps = re.findall(r"^  (forward|backward), each step: (\d+)$", calls, re.MULTILINE)
     assert [name for name, _ in steps] == ["forward", "backward"]
-    assert [int(count) for _, count in steps] == [9, 9]
+    assert [int(count) for _, count in steps] == [12, 7]
     lines = re.findall(r"^    (\w+\(.*?)  \(", calls, re.MULTILINE)
     assert lines and all(line in text for line in lines)
     assert "  f_i_o: f :H, i H:2 * H, o 2 * H:\n" in out
