@@ -9,6 +9,8 @@ log(exp(u) + exp(v)) = u + softplus(v - u).
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from lstmgen.algebra.expression import (
     ONE,
     ZERO,
@@ -50,7 +52,48 @@ def _rewritten(node: Expression) -> Expression:
             for term, other in ((first, second), (second, first)):
                 if other == _MINUS_ONE and isinstance(term, Call) and term.function == "exp":
                     return Call("expm1", term.arguments)
+            return _centred(node)
+        case Add():
+            return _centred(node)
     return node
+
+
+def _centred(total: Add) -> Expression:
+    """A sum in which c sigma(u) - c/2 is c/2 tanh(u/2), as gates from -c/2 to c/2 are written.
+
+    Where u is small the difference has no digits left.
+    """
+    for k, term in enumerate(total.terms):
+        found = _sigma(term)
+        for m, other in enumerate(total.terms):
+            value = _value(other)
+            if found is None or value is None or found[0] + 2 * value != 0:
+                continue
+            rest = [one for n, one in enumerate(total.terms) if n not in (k, m)]
+            return add(*rest, mul(number(found[0] / 2), Call("tanh", (_half(found[1]),))))
+    return total
+
+
+def _sigma(term: Expression) -> tuple[Fraction, Expression] | None:
+    """c and u where the term is c sigma(u)."""
+    match term:
+        case Neg(inner):
+            found = _sigma(inner)
+            return None if found is None else (-found[0], found[1])
+        case Call("sigma", (u,)):
+            return Fraction(1), u
+        case Mul((Number(value), Call("sigma", (u,)))):
+            return Fraction(value), u
+    return None
+
+
+def _value(term: Expression) -> Fraction | None:
+    match term:
+        case Number(value):
+            return Fraction(value)
+        case Neg(Number(value)):
+            return -Fraction(value)
+    return None
 
 
 def _exponent(term: Expression) -> Expression | None:

@@ -36,10 +36,12 @@ class Prepared:
 
     def arrays(self, params: Tensors, engine: Engine) -> tuple[list[int], dict[str, Any]]:
         """The addresses of parameters, and the arrays by their names."""
-        addresses, shapes = _addresses(params), [a.shape for a in params]
+        addresses, kinds = _addresses(params), [(a.shape, a.dtype) for a in params]
+        if any(map(_is_negated, params)):  # whose array is a copy
+            return addresses, engine.named(params)
         known = self._known  # another thread may replace it
-        if known[0] != addresses or known[1] != shapes or not all(map(_is_contiguous, params)):
-            known = self._known = addresses, shapes, engine.named(params)
+        if known[0] != addresses or known[1] != kinds or not all(map(_is_contiguous, params)):
+            known = self._known = addresses, kinds, engine.named(params)
         return addresses, known[2]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Prepared:
@@ -206,6 +208,7 @@ def find(key: str) -> Engine:
 
 
 _is_contiguous = torch.Tensor.is_contiguous
+_is_negated = torch.Tensor.is_neg
 
 
 def _addresses(tensors: Tensors) -> list[int]:

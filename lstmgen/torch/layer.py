@@ -66,6 +66,11 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         cell = _cell(cell)
+        if not cell.parameters:
+            raise ValueError(
+                f"cell: {cell.name} has no parameters, so that there is nothing to train; "
+                "lstmgen.compile gives a module that computes it"
+            )
         dtype = dtype or torch.get_default_dtype()
         if dtype not in arguments.DTYPES:
             raise TypeError(f"dtype: expected torch.float32 or torch.float64, got {dtype}")

@@ -62,7 +62,8 @@ class Decimals:
 
     def mpf(self, value: int | float | str) -> Decimal:
         """The number, of which none of the digits is lost."""
-        return Decimal(value)
+        # A program that calls this may want to hear of floats; here they are exact.
+        return Decimal.from_float(value) if isinstance(value, float) else Decimal(value)
 
     def sqrt(self, a: Decimal | int) -> Decimal:
         """The square root."""

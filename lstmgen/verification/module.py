@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -197,6 +198,9 @@ class ModuleCheck:
                 problem = refused(call, (name,))
                 label = Label("", f"{what} is an error")
                 self._ledger.verdict(check, label, not problem, self._where(problem))
+        with self._ledger.guard(check, s.output, case.bound, self._where("a dict of another kind")):
+            found = step(OrderedDict(params), s.inputs(x), state)
+            s.states(check, found, expected, case, self._where("a dict of another kind"))
         other = {name: array * array.dtype.type(0.5) for name, array in case.parameters.items()}
         with self._ledger.guard(check, s.output, case.bound, self._where("other numbers")):
             fresh = step(s.send(other), s.inputs(x), state)

@@ -10,6 +10,7 @@ import weakref
 import pytest
 from torch_layers import H, T, as_state, flat, initial, inputs, layer, tapes, torch
 
+from lstmgen.torch import Recurrent as torch_layer
 from lstmgen.torch import engines
 from lstmgen.torch.tapes import Lent
 
@@ -395,3 +396,27 @@ def test_strides_of_all_kinds(made) -> None:
         made.W_f_l0.data = made.W_f_l0.data.T.contiguous().T
     made(x)[0].sum().backward()
     assert made.W_f_l0.grad.shape == made.W_f_l0.shape
+
+
+class Imaginary(torch.nn.Module):
+    """Gives a tensor whose sign is yet to be changed, and that counts as contiguous."""
+
+    def forward(self, z):
+        return torch.view_as_complex(z).conj().imag
+
+    def right_inverse(self, b):
+        return torch.stack([b, -b], -1)
+
+
+def test_a_parameter_whose_sign_is_yet_to_be_changed_is_read_anew() -> None:
+    made, plain = (torch_layer("lstm", 3, 1) for _ in range(2))
+    torch.nn.utils.parametrize.register_parametrization(made, "b_f_l0", Imaginary())
+    assert made.b_f_l0.is_neg() and made.b_f_l0.is_contiguous()
+    x = torch.randn(4, 2, 3)
+    for change in (0.0, 3.0, -1.0):
+        with torch.no_grad():
+            made.parametrizations.b_f_l0.original.add_(change)
+            for name, parameter in plain.named_parameters():
+                parameter.copy_(getattr(made, name))
+        torch.testing.assert_close(made(x)[0], plain(x)[0])
+        made(x)[0].sum().backward()
