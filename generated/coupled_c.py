@@ -674,7 +674,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 def _params(params, dtype=None, **known):
     """The parameters in order, their sizes and their dtype; what is right passes quickly."""
-    if isinstance(params, dict) and (*params,) == _NAMES:
+    if type(params) is dict and (*params,) == _NAMES:
         values = [*params.values()]
         if (
             [type(v) for v in values] == _ARRAYS

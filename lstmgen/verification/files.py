@@ -11,6 +11,7 @@ from lstmgen import targets
 from lstmgen.errors import LstmgenError, UnavailableError, UsageError, VerificationError
 from lstmgen.targets.common.header import read_header
 from lstmgen.targets.target import Target
+from lstmgen.verification.exits import exits_raise
 
 _NEEDED = ("forward", "backward")
 
@@ -84,7 +85,9 @@ def load_module_file(
         raise UsageError(f"{file} cannot be read: {error}") from None
     found = targets.get(target or target_of_file(file))
     try:
-        return found.load({file.name: source}, device or found.choose_device(), file.parent)
+        chosen = device or found.choose_device()
+        with exits_raise():
+            return found.load({file.name: source}, chosen, file.parent)
     except UnavailableError as error:
         raise VerificationError(f"{file} cannot be imported: {error}") from error
     except LstmgenError:

@@ -23,6 +23,7 @@ from lstmgen.verification.cases import (
 from lstmgen.verification.contract import ContractCheck
 from lstmgen.verification.coverage import Coverage
 from lstmgen.verification.derivation import check_derivation
+from lstmgen.verification.exits import exits_raise
 from lstmgen.verification.labels import Label, Labels
 from lstmgen.verification.large import LargeCheck
 from lstmgen.verification.layouts import LAYOUTS
@@ -278,7 +279,8 @@ class Verifier:
 
         checks = self.derivation(part(0.0, 0.3))
         try:
-            report = self.check(runner, progress=part(0.3, 0.5))
+            with exits_raise():
+                report = self.check(runner, progress=part(0.3, 0.5))
         except SystemExit as error:
             raise VerificationError(
                 f"the module {runner.name} exits ({error.code}) instead of computing"

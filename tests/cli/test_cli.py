@@ -393,7 +393,7 @@ def test_verify_passes_and_prints_its_table(capsys: pytest.CaptureFixture[str]) 
     assert "(δ1)" in out
 
 
-@pytest.mark.parametrize("statement", ["sys.exit(0)", "raise SystemExit"])
+@pytest.mark.parametrize("statement", ["sys.exit(0)", "raise SystemExit", "os._exit(0)"])
 @pytest.mark.parametrize("place", ["import", "forward", "init_params"])
 def test_verify_never_succeeds_without_a_comparison(
     capsys: pytest.CaptureFixture[str], here: Path, statement: str, place: str
@@ -402,9 +402,9 @@ def test_verify_never_succeeds_without_a_comparison(
     path = Path("generated/rnn_numpy.py")
     text = path.read_text()
     if place == "import":
-        text += f"import sys\n{statement}\n"
+        text += f"import os, sys\n{statement}\n"
     else:
-        text += f"import sys\ndef {place}(*_, **__):\n    {statement}\n"
+        text += f"import os, sys\ndef {place}(*_, **__):\n    {statement}\n"
     path.write_text(text)
     code, out, err = outcome(capsys, "verify", str(path))
     assert code == 1

@@ -102,6 +102,20 @@ def test_cells_that_divide_or_exponentiate_are_right_at_every_scale(
     assert error(found_dx, dx) < BOUNDS[dtype]
 
 
+@pytest.mark.parametrize("scale", [1e-8, 1e-4, 1.0])
+def test_a_centred_gate_has_its_digits(scale: float) -> None:
+    """lstm_1997 has 4 sigma(a) - 2 and 2 sigma(c) - 1; without biases a is as small as x."""
+    layer = Layer("lstm_1997", scale, "float32")
+    for name in layer.params:
+        if name.startswith("b_"):
+            layer.params[name][...] = 0
+    y, _, dx = layer.exactly()
+    found, _, tape = layer.module.forward(layer.params, layer.x)
+    _, found_dx, _ = layer.module.backward(layer.params, tape, layer.dy)
+    assert error(found, y) < 1e-5
+    assert error(found_dx, dx) < 1e-5
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_slstm_is_the_cell_of_the_paper_without_a_stabiliser(scale: float) -> None:
     """h = o c / n with c and n as sums of exponentials, at digits enough for exp(1e5)."""
