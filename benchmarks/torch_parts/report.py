@@ -37,7 +37,8 @@ def short(document: Mapping[str, Any]) -> str:
     """What the README says of a run: training, a row for each cell."""
     said = (
         "The layer `lstmgen.torch.Recurrent` against torch's own, and for peephole an eager loop: "
-        "the other's time over the layer's for a training step, at the sizes of the table above (a to g), "
+        "the other's time over the layer's for a training step, at the sizes of the table above "
+        "(a to g), "
         f"{document['date']}; packed: T=1000, B=32, H=D=64, lengths drawn from 1 to T."
     )
     return "\n\n".join(("\n".join(wrapped(said)), markdown(document, modes=("training",))))
