@@ -63,14 +63,13 @@ def _centred(total: Add) -> Expression:
 
     Where u is small the difference has no digits left.
     """
-    for k, term in enumerate(total.terms):
-        found = _sigma(term)
-        for m, other in enumerate(total.terms):
-            value = _value(other)
-            if found is None or value is None or found[0] + 2 * value != 0:
-                continue
-            rest = [one for n, one in enumerate(total.terms) if n not in (k, m)]
-            return add(*rest, mul(number(found[0] / 2), Call("tanh", (_half(found[1]),))))
+    numbers = [(m, value) for m, term in enumerate(total.terms) if (value := _value(term))]
+    for m, value in numbers:
+        for k, term in enumerate(total.terms):
+            found = _sigma(term)
+            if found is not None and found[0] == -2 * value:
+                rest = [one for n, one in enumerate(total.terms) if n not in (k, m)]
+                return add(*rest, mul(number(-value), Call("tanh", (_half(found[1]),))))
     return total
 
 
@@ -83,16 +82,16 @@ def _sigma(term: Expression) -> tuple[Fraction, Expression] | None:
         case Call("sigma", (u,)):
             return Fraction(1), u
         case Mul((Number(value), Call("sigma", (u,)))):
-            return Fraction(value), u
+            return value, u
     return None
 
 
 def _value(term: Expression) -> Fraction | None:
     match term:
         case Number(value):
-            return Fraction(value)
+            return value
         case Neg(Number(value)):
-            return -Fraction(value)
+            return -value
     return None
 
 

@@ -23,11 +23,6 @@ few digits are then what float32 leaves, though every step to it is exact to the
 arrays of the same kind (parameters' gradients, states, ...) in the same case tell how large those
 numbers are.  float64 has the digits to do without.
 """
-_ROUNDING = 1e-40
-"""In float64, what is smaller than this part of the largest is rounding of the reference's digits.
-
-With one unit, W - W^T is zero, and so is its gradient: a sum of numbers that cancel.
-"""
 
 
 class Session:
@@ -150,9 +145,10 @@ def _floor(case: Case, arrays: Iterable[Array]) -> float:
     """The least scale of arrays of one kind; what is less has no digits, or is none at all."""
     limits = np.finfo(case.dtype)
     least = float(limits.tiny / limits.eps)
-    share = _SHARE if case.dtype == "float32" else _ROUNDING
+    if case.dtype != "float32":
+        return least
     largest = max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
-    return max(least, share * largest)
+    return max(least, _SHARE * largest)
 
 
 def _dict(value: Any, what: str) -> dict[str, Any]:

@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy.typing as npt
+
 from lstmgen.targets.common.counters import ARRAY, Counted, count_statements
 from lstmgen.targets.cupy.instead import load_instead
 from lstmgen.targets.target import Counters, Runner, Target
 
-__all__ = ["counters"]
+__all__ = ["counters", "read", "with_reader"]
 
 _READER = "lstmgen_read"
+
+
+def with_reader(text: str, kind: str, count: int) -> str:
+    """A kernels' text in which so many counters of a type count, with a kernel that reads them."""
+    return (
+        f"__device__ {kind} {ARRAY}[{count}];\n{text}\n"
+        f'extern "C" __global__ void {_READER}({kind}* to) {{\n'
+        f"  for (int k = 0; k < {count}; ++k) to[k] = {ARRAY}[k];\n}}\n"
+    )
+
+
+def read(cupy: Any, compiled: Any, dtype: str, count: int) -> npt.NDArray[Any]:
+    """The counters of a `RawModule` that was made of such a text."""
+    found = cupy.zeros(count, dtype)
+    compiled.get_function(_READER)((1,), (1,), (found,))
+    numbers: npt.NDArray[Any] = cupy.asnumpy(found)
+    return numbers
 
 
 def counters(target: Target, runner: Runner) -> Counters | None:
@@ -23,12 +42,8 @@ def counters(target: Target, runner: Runner) -> Counters | None:
             """A `RawModule` of the text with counters, and with a kernel that reads them."""
             counted = count_statements(code)
             count = max(1, len(counted.places))
-            compiled = raw_module(
-                code=f"__device__ unsigned char {ARRAY}[{count}];\n{counted.text}\n"
-                f'extern "C" __global__ void {_READER}(unsigned char* to) {{\n'
-                f"  for (int k = 0; k < {count}; ++k) to[k] = {ARRAY}[k];\n}}\n",
-                **options,
-            )
+            code = with_reader(counted.text, "unsigned char", count)
+            compiled = raw_module(code=code, **options)
             made.append((compiled, counted))
             return compiled
 
@@ -42,9 +57,8 @@ def counters(target: Target, runner: Runner) -> Counters | None:
     def never() -> Sequence[str]:
         ran: dict[str, bool] = {}
         for compiled, counted in made:
-            read = cupy.zeros(max(1, len(counted.places)), "uint8")
-            compiled.get_function(_READER)((1,), (1,), (read,))
-            for place, one in zip(counted.places, cupy.asnumpy(read), strict=False):
+            numbers = read(cupy, compiled, "uint8", max(1, len(counted.places)))
+            for place, one in zip(counted.places, numbers, strict=False):
                 ran[place] = ran.get(place, False) or bool(one)
         return [f"kernels, {place}" for place, one in ran.items() if not one]
 

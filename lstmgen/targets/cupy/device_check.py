@@ -143,6 +143,9 @@ class DeviceCheck:
         s, check = self._s, f"pages {self._odd.dtype}"
         emulator = getattr(s.runner.library, "emulator", None)
         if emulator is None or emulator.sanitize or not is_available():
+            where = "on a GPU" if emulator is None else "by AddressSanitizer, or by this system"
+            label = Label("", f"left out: arrays are not laid beside pages {where}")
+            s.ledger.verdict(f"no {check}", label, True, "")
             return
         s.ledger.merge(check, "arrays beside pages that cannot be touched: nothing reads there")
         wide = [self._wide(case) for case in (self._even, self._odd, *self._sequences)]

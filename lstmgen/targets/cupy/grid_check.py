@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lstmgen.targets.common.counters import ARRAY, count_statements
+from lstmgen.targets.cupy.counting import read, with_reader
 from lstmgen.targets.cupy.instead import load_instead
 from lstmgen.verification.calls import Calls
 from lstmgen.verification.cases import Case
@@ -22,7 +22,6 @@ from lstmgen.verification.session import Session
 
 _FEW = 2
 _ROUNDS = 3  # times the blocks that there may be is what every kernel must have work for
-_READER = "lstmgen_read"
 _CHECK = "grid"
 _LOOP = re.compile(rf"\bfor \([^{{}}]*\bblockIdx\b[^{{}}]*\{{[^;]*?{ARRAY}\[(\d+)\]")
 
@@ -56,6 +55,8 @@ def check_grid(session: Session, cases: Sequence[Case]) -> None:
             kept = after == [(name, min(count, _FEW)) for name, count in before]
             detail = f"{case}: the grid does not follow _BLOCKS = {_FEW}"
             ledger.verdict(_CHECK, label, kept, detail)
+            known = Label("", "a loop over rows is found in the kernels")
+            ledger.verdict(_CHECK, known, bool(often), f"{case}: none, so that nothing is counted")
             for place, count in oftener.items():
                 detail = f"{case}: {count} rows with {_FEW} blocks, {often[place]} with all"
                 known = Label("", f"no row is computed twice: {place}")
@@ -77,7 +78,7 @@ class _Watch:
     def __init__(self) -> None:
         self.cupy: Any = None
         self._launches: list[tuple[str, int]] = []
-        self._made: list[tuple[Any, dict[int, str]]] = []
+        self._made: list[tuple[Any, int, dict[int, str]]] = []
 
     def compiling(self, raw_module: Any) -> Callable[..., Any]:
         """CuPy's `RawModule`, but that its kernels tell."""
@@ -86,14 +87,9 @@ class _Watch:
             counted = count_statements(code)
             count = max(1, len(counted.places))
             loops = {int(k): counted.places[int(k)] for k in _LOOP.findall(counted.text)}
-            compiled = raw_module(
-                code=f"__device__ unsigned long long {ARRAY}[{count}];\n"
-                f"{counted.counting(loops)}\n"
-                f'extern "C" __global__ void {_READER}(unsigned long long* to, int count) {{\n'
-                f"  for (int k = 0; k < count; ++k) to[k] = {ARRAY}[k];\n}}\n",
-                **options,
-            )
-            self._made.append((compiled, loops))
+            code = with_reader(counted.counting(loops), "unsigned long long", count)
+            compiled = raw_module(code=code, **options)
+            self._made.append((compiled, count, loops))
             return _Watched(compiled, self._launches)
 
         return compile_watched
@@ -111,10 +107,8 @@ class _Watch:
 
     def _counts(self) -> dict[str, int]:
         counts: dict[str, int] = {}
-        for compiled, loops in self._made:
-            read = self.cupy.zeros(1 + max(loops, default=0), "uint64")
-            compiled.get_function(_READER)((1,), (1,), (read, np.int32(read.size)))
-            numbers: npt.NDArray[Any] = self.cupy.asnumpy(read)
+        for compiled, count, loops in self._made:
+            numbers = read(self.cupy, compiled, "uint64", count)
             for k, place in loops.items():
                 counts[place] = counts.get(place, 0) + int(numbers[k])
         return counts
