@@ -80,10 +80,31 @@ def derivative(
             slopes = [of(argument) for argument in arguments]
             if all(slope == ZERO for slope in slopes):
                 return ZERO
+            of_exponentials = _of_exponentials(expression, slopes[0])
+            if of_exponentials is not None:
+                return of_exponentials
             return add(
                 *(mul(rule, s) for rule, s in zip(partials(expression, own), slopes, strict=True))
             )
     return ONE if expression == by else ZERO
+
+
+def _of_exponentials(expression: Call, slope: Expression) -> Expression | None:
+    """exp(u) slope where the slope has a factor exp(v), as that of exp(-exp(a)) has.
+
+    Their product is exp(u + v): exp(v) may be infinite where exp(u) is 0.
+    """
+    if expression.function != "exp":
+        return None
+    if isinstance(slope, Neg):
+        found = _of_exponentials(expression, slope.argument)
+        return None if found is None else neg(found)
+    factors = slope.factors if isinstance(slope, Mul) else (slope,)
+    for k, factor in enumerate(factors):
+        if isinstance(factor, Call) and factor.function == "exp":
+            whole = Call("exp", (add(*factor.arguments, *expression.arguments),))
+            return mul(*factors[:k], whole, *factors[k + 1 :])
+    return None
 
 
 def _positive_first(terms: list[Expression]) -> Expression:

@@ -45,9 +45,12 @@ def stable(expression: Expression) -> Expression:
 def _rewritten(node: Expression) -> Expression:
     match node:
         case Div(above, below):
-            return _tanh(above, below) or _quotient(above, below)
+            return _tanh(above, below) or _of_hyperbolics(above, below) or _quotient(above, below)
         case Call("log", (inner,)):
             return _logarithm(inner) or node
+        case Call("log1p", (inner,)):
+            u = _exponent(inner)
+            return node if u is None or u == ZERO else Call("softplus", (u,))
         case Add((first, second)):
             for term, other in ((first, second), (second, first)):
                 if other == _MINUS_ONE and isinstance(term, Call) and term.function == "exp":
@@ -205,6 +208,18 @@ def _tanh(above: Expression, below: Expression) -> Expression | None:
     if u is None or v is None or {u, v} != {*exponents} or u == v:
         return None
     return Call("tanh", (_half(_difference(u, v)),))
+
+
+def _of_hyperbolics(above: Expression, below: Expression) -> Expression | None:
+    """The quotient with tanh(u) for sinh(u) / cosh(u), which are infinite beyond 710."""
+    for factor in above.factors if isinstance(above, Mul) else (above,):
+        match factor:
+            case Call("sinh", arguments):
+                cosh = Call("cosh", arguments)
+                if cosh in (below.factors if isinstance(below, Mul) else (below,)):
+                    rest = div(_without(above, factor), _without(below, cosh))
+                    return mul(rest, Call("tanh", arguments))
+    return None
 
 
 def _half(expression: Expression) -> Expression:

@@ -118,7 +118,7 @@ class GradientEquations:
         value = self._inputs[gradient.of](backward.frame(t, row))
         units = self._vector(value, gradient.of, backward)
         if gradient.of in self.gradients.form.scalar_inputs:
-            return self.arithmetic.context.fsum(units)
+            return self.arithmetic.sum(units)
         return units
 
     @at_digits
@@ -152,8 +152,9 @@ class GradientEquations:
     def _sum(self, gradient: VectorGradient, addends: list[Vector], backward: Backward) -> Any:
         if gradient.parameter in self.gradients.form.vectors:
             size = backward.point.shape.size(self.gradients.form.vectors[gradient.parameter])
-            return self.arithmetic.total([[self.arithmetic.zero] * size, *addends])
-        return self.arithmetic.context.fsum(unit for vector in addends for unit in vector)
+            zeros = [self.arithmetic.zero] * size
+            return self.arithmetic.each(lambda *units: self.arithmetic.sum(units), zeros, *addends)
+        return self.arithmetic.sum(unit for vector in addends for unit in vector)
 
     def _from_later(self, adjoint: Adjoint, t: int, row: int, backward: Backward) -> Vector:
         """The terms at t+1, or dstate in their place at t = T."""
@@ -191,5 +192,5 @@ class GradientEquations:
                     entry.append(-unit if product.negative else unit)
                 for entry, unit in zip(right, second, strict=True):
                     entry.append(unit)
-        dot = self.arithmetic.context.fdot
+        dot = self.arithmetic.dot
         return [[dot(a, b) for b in right] for a in left]

@@ -6,8 +6,7 @@ The functions are evaluated by their definitions, not by the derivation's table.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from itertools import repeat
@@ -23,7 +22,10 @@ Matrix = list[Vector]
 Operand = Any  # Real or Vector
 
 LARGEST = 1e6
-"""Values beyond this are out of range: a rounding error would be large next to anything else."""
+"""Values beyond this are avoided: a rounding error would be large next to anything else."""
+
+FARTHEST = 1e30
+"""Values beyond this are out of range, of float32 or of what is made of them."""
 
 LARGEST_EXPONENT = 1e6
 """Exponentials beyond this are not evaluated: 1 / (1 + exp(1e6)) still is."""
@@ -47,6 +49,7 @@ class Arithmetic:
             or min.
         tie: whether there was an argument right at a kink.
         edge: the same to a pole or to the border of a domain (division, log, sqrt, powers).
+        far: whether values beyond `LARGEST` are in range, up to `FARTHEST`.
         border: whether there was an argument right at a border, as sqrt(relu(a)) has where a < 0.
         flat: the least distance of a tanh or a sigma from where its derivative vanishes.
     """
@@ -57,7 +60,7 @@ class Arithmetic:
         self.digits = digits
         self.zero: Real = self.context.mpf(0)
         self.one: Real = self.context.mpf(1)
-        self._largest: Real = self.context.mpf(LARGEST)
+        self.allow(far=False)
         self.functions: dict[str, Callable[..., Real]] = {
             entry.name: self._function(entry) for entry in FUNCTIONS.values()
         }
@@ -70,6 +73,11 @@ class Arithmetic:
         self.edge: Real = self.context.inf
         self.border = False
         self.flat: Real = self.context.inf
+
+    def allow(self, far: bool) -> None:
+        """Values beyond `LARGEST` too, or not."""
+        self.far = far
+        self.largest: Real = self.context.mpf(FARTHEST if far else LARGEST)
 
     def number(self, value: Any) -> Real:
         """`value` (an int, a float, a Fraction, a decimal string) at full precision."""
@@ -111,7 +119,15 @@ class Arithmetic:
         """matrix times vector."""
         if matrix and len(matrix[0]) != len(vector):
             raise ValueError("a matrix meets a vector of another size")
-        return [self.context.fdot(row, vector) for row in matrix]
+        return [self.dot(row, vector) for row in matrix]
+
+    def dot(self, first: Iterable[Real], second: Iterable[Real]) -> Real:
+        """The sum of the products, rounded once."""
+        return self.context.fdot(first, second)
+
+    def sum(self, terms: Iterable[Real]) -> Real:
+        """The sum of many numbers, rounded once."""
+        return self.context.fsum(terms)
 
     def quotient(self, above: Real, below: Real) -> Real:
         """above / below, of numbers."""
@@ -146,8 +162,8 @@ class Arithmetic:
         return vector
 
     def _ranged(self, value: Real) -> Real:
-        if not abs(value) <= self._largest:
-            raise PointError(f"a value beyond {LARGEST:g}")
+        if not abs(value) <= self.largest:
+            raise PointError(f"a value beyond {float(self.largest):g}")
         return value
 
     def _near_edge(self, distance: Real) -> None:
@@ -234,7 +250,7 @@ class Limits(Arithmetic):
 
     def in_range(self, vector: Vector) -> Vector:
         for value in vector:
-            if abs(value) <= self._largest:
+            if abs(value) <= self.largest:
                 continue
             if self.context.isnan(value):
                 raise IndefiniteError("0 times infinity")
@@ -244,33 +260,3 @@ class Limits(Arithmetic):
 
     def _pole(self, limit: Real) -> Real:
         return limit
-
-
-class Rounded(Limits):
-    """The same for derivatives that are computed from rounded values, as modules keep them.
-
-    Args:
-        arithmetic: whose digits are taken.
-        unit: the relative size of a rounding error; its sign is drawn from `seed`.
-    """
-
-    def __init__(self, arithmetic: Arithmetic, unit: float, seed: int) -> None:
-        self._random = random.Random(seed)
-        super().__init__(arithmetic.digits, arithmetic.context)
-        with self.working():
-            error = self.number(unit)
-            self._factors = (self.one - error, self.one + error)
-
-    def rounded(self, value: Operand) -> Operand:
-        """A number or a vector with rounding errors."""
-        if isinstance(value, list):
-            return [self.rounded(unit) for unit in value]
-        return value * self._random.choice(self._factors)
-
-    def values(self, row: Mapping[str, Operand], names: Iterable[str]) -> dict[str, Operand]:
-        """Those of the names with rounding errors."""
-        return {name: self.rounded(row[name]) for name in names}
-
-    def _function(self, entry: Function) -> Callable[..., Real]:
-        exact = super()._function(entry)
-        return lambda *arguments: self.rounded(exact(*arguments))

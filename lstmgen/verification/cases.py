@@ -7,7 +7,8 @@ float32 for float32), and then rounded to float64, which loses 1e-16 where the b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,12 +23,12 @@ from lstmgen.verification.arithmetic import (
     Arithmetic,
     IndefiniteError,
     PointError,
-    Rounded,
     at_digits,
 )
 from lstmgen.verification.equations import NormalFormEvaluator
 from lstmgen.verification.points import RANGES, Point, Range, Shape, find_point, shape_for
 from lstmgen.verification.reference import Reference
+from lstmgen.verification.rounding import Rounded, Rounding, by_group, moves
 from lstmgen.verification.trees import as_array, by_name, times, vector_of, zeros_like
 from lstmgen.verification.unrolling import Trajectory
 
@@ -45,9 +46,8 @@ _MARGIN = 2e-3  # from kinks and poles: more than float32 can be off
 _CANCELLATION = 0.02  # least size of a parameter's gradient relative to what is summed
 _FLAT = 3e-3
 """A tanh or a sigma so near to its limit has a derivative in which rounding may count."""
-_SAMPLES = 2  # of rounding errors
-_ROUNDINGS = 8  # times what a sample moves a gradient is allowed: functions are not rounded best
 _REDRAWS = 20
+_FLAT_REDRAWS = 6  # of points where rounding counts: there may be no other
 _LARGE = {"float64": 3000, "float32": 300}  # exp overflows beyond 709 and 88
 
 
@@ -78,9 +78,9 @@ class Case:
         states: expected states at every step, (T, B, size), by name.
         last: expected last states, by name.
         gradients: expected gradients, by what `SEEDS` names; none in a case of large inputs.
-        rounding: for gradients, by what `Gradient` and the cell call them, how far the rounding of
-            what a module keeps may move them, relative to the largest of the array: 1 - y^2 of a
-            tanh that is all but 1 has few digits, in every framework that keeps y.
+        rounding: how far rounding alone moves what comes out.
+        sums: how many times as large its errors are in sums, which have more terms than the case
+            had that this one was made of.
         lengths: (B,), where rows take so many steps; the inputs are NaN behind them.
         restart: (T, B), where the state before a step is zero.
     """
@@ -96,7 +96,8 @@ class Case:
     states: Arrays
     last: Arrays
     gradients: dict[str, Gradient]
-    rounding: dict[tuple[str, str], float] = field(default_factory=dict)
+    rounding: Rounding = field(default_factory=Rounding)
+    sums: float = 1.0
     lengths: Array | None = None
     restart: Array | None = None
 
@@ -105,9 +106,9 @@ class Case:
         """What an error may be, relative to the largest value of its array."""
         return BOUNDS[self.dtype]
 
-    def gradient_bound(self, group: str, name: str) -> float:
-        """The same for a gradient, which cannot be better than the rounded values it is made of."""
-        return max(self.bound, self.rounding.get((group, name), 0.0))
+    def moved(self, group: str, name: str) -> float:
+        """What an array may be off by for rounding alone: y, one of the states, or a gradient."""
+        return self.rounding.of(group, name, self.sums)
 
     def repeated(self, times: int) -> Case:
         """The case with its batch repeated: the sums over the batch are that many times as large.
@@ -139,6 +140,7 @@ class Case:
             },
             lengths=None if self.lengths is None else np.tile(self.lengths, times),
             restart=None if self.restart is None else np.tile(self.restart, (1, times)),
+            sums=self.sums * times**0.5,
         )
 
     def __str__(self) -> str:
@@ -184,12 +186,15 @@ class Cases:
         `spans` are the ranges of its numbers, tried in turn.
         """
         case: Case | None = None
-        for attempt in range(_REDRAWS):
+        for attempt in range(2 * _REDRAWS):
+            if case is not None and attempt == _REDRAWS:
+                break
+            self._equations.arithmetic.allow(attempt >= _REDRAWS)
             point, true = self._point(shape, dtype, attempt, spans)
             try:
                 flat = self.arithmetic.flat < _FLAT
                 solved = self._solve(point)
-                found = self._case(point, true, solved, dtype, flat)
+                found = self._case(point, true, solved, dtype)
             except IndefiniteError as error:
                 raise VerificationError(
                     f"the derived gradients of {self._form.name} cannot be evaluated at {shape}, "
@@ -198,13 +203,14 @@ class Cases:
             except PointError:
                 continue
             case = found
-            exact = max(found.rounding.values(), default=0.0) <= found.bound
-            if exact and all(map(self._well_conditioned, solved)):
+            if flat and attempt < _FLAT_REDRAWS and found.rounding.of_gradients() > found.bound:
+                continue
+            if all(map(self._well_conditioned, solved)):
                 break
         if case is None:
             raise VerificationError(
                 f"the gradients of {self._form.name} are infinite or out of range at all "
-                f"{_REDRAWS} random points of {shape}"
+                f"{2 * _REDRAWS} random points of {shape}"
             )
         return case
 
@@ -230,11 +236,11 @@ class Cases:
         return self._case(point, true, (), dtype)
 
     @at_digits
-    def make_pool(self, shape: Shape, dtype: str) -> list[Case] | None:
+    def make_pool(self, shape: Shape, dtype: str, zeros: bool = True) -> list[Case] | None:
         """Sequences of one row, of 1 to T steps, with the same parameters.
 
-        Those of each length begin with a state of their own, and then with one of zeros.  None
-        where the equations cannot be evaluated with states of zeros.
+        Those of each length begin with a state of their own, and then with one of `zeros`, or of
+        their own too.  None where the equations cannot be evaluated so.
         """
         T, zero = shape.T, self.arithmetic.zero
 
@@ -248,7 +254,7 @@ class Cases:
                         replace(shape, T=steps, B=1),
                         point.parameters,
                         [[at_t[row]] for at_t in point.inputs[:steps]],
-                        zeros_like(initial, zero) if row % 2 else initial,
+                        zeros_like(initial, zero) if zeros and row % 2 else initial,
                         [[at_t[row]] for at_t in point.dy[:steps]],
                         [point.dstate[row]],
                     )
@@ -258,22 +264,20 @@ class Cases:
         def run(point: Point) -> list[tuple[Point, Trajectory]]:
             return [(part, self._reference.run(part)) for part in rows(point)]
 
-        for attempt in range(_REDRAWS):
+        for attempt in range(2 * _REDRAWS):
+            self._equations.arithmetic.allow(attempt >= _REDRAWS)
             try:
                 _, parts = self._found(replace(shape, B=2 * T), dtype, f"rows {attempt}", run)
             except VerificationError:
                 return None
             try:
-                flat = self.arithmetic.flat < _FLAT
-                cases = [self._case(p, true, self._solve(p), dtype, flat) for p, true in parts]
+                cases = [self._case(p, true, self._solve(p), dtype) for p, true in parts]
             except IndefiniteError:
                 raise
             except PointError:
                 continue
-            worst: dict[tuple[str, str], float] = {}
-            for key, part in ((k, p) for case in cases for k, p in case.rounding.items()):
-                worst[key] = max(part, worst.get(key, 0.0))
-            return [replace(case, rounding=worst) for case in cases]
+            whole = Rounding.joined(case.rounding for case in cases)
+            return [replace(case, rounding=whole) for case in cases]
         return None
 
     def _point(
@@ -329,7 +333,6 @@ class Cases:
         true: Trajectory,
         solved: tuple[Backward, ...],
         dtype: str,
-        flat: bool = False,
     ) -> Case:
         form, shape = self._form, point.shape
         found = [self._gradient(backward, self._equations) for backward in solved]
@@ -349,32 +352,28 @@ class Cases:
             states=by_name(true[1:], form.states),
             last=by_name(true[-1], form.states),
             gradients=dict(zip(SEEDS, found, strict=False)),
-            rounding=self._rounding(point, found, dtype) if flat and found else {},
+            rounding=Rounding(
+                moves(partial(self._outcome, point, bool(found)), self.arithmetic, dtype)
+            ),
         )
 
-    def _rounding(
-        self, point: Point, found: list[Gradient], dtype: str
-    ) -> dict[tuple[str, str], float]:
-        """How far gradients move where every value and function they are made of is rounded."""
-        values, worst = self._normal.run(point), dict[tuple[str, str], float]()
-        unit = float(np.finfo(dtype).eps) / 2
-        for seed in range(_SAMPLES):
-            arithmetic = Rounded(self.arithmetic, unit, seed)
-            equations = GradientEquations(self._equations.gradients, arithmetic)
-            rounded: Trajectory = [values[0]]
-            for at_t in values[1:]:
-                rounded.append([row | arithmetic.values(row, self._form.by_name) for row in at_t])
-            for true, solved in zip(found, self._solve(point, equations, rounded), strict=False):
-                moved = self._gradient(solved, equations)
-                for group in fields(true):
-                    arrays = getattr(true, group.name)
-                    for name, array in arrays.items():
-                        other = getattr(moved, group.name)[name]
-                        size = float(np.max(np.abs(array), initial=0.0))
-                        error = float(np.max(np.abs(other - array), initial=0.0))
-                        part = _ROUNDINGS * error / size if size else 0.0
-                        worst[group.name, name] = max(part, worst.get((group.name, name), 0.0))
-        return worst
+    def _outcome(
+        self, point: Point, gradients: bool, rounded: Rounded | None
+    ) -> dict[tuple[str, str], list[Array]]:
+        """y, the states and the gradients as `moves` wants them."""
+        form, equations = self._form, self._equations
+        normal = NormalFormEvaluator(form, rounded) if rounded else self._normal
+        values = normal.run(point)
+        found = {("y", ""): [by_name(values[1:], (form.output,))[form.output]]}
+        for name, array in by_name(values[1:], form.states).items():
+            found["states", name] = list(array)
+        if gradients:
+            if rounded:
+                equations = GradientEquations(equations.gradients, rounded)
+            for solved in self._solve(point, equations, values):
+                for key, array in by_group(self._gradient(solved, equations)).items():
+                    found.setdefault(key, []).append(array)
+        return found
 
     def _gradient(self, solved: Backward, equations: GradientEquations) -> Gradient:
         gradients = equations.gradients

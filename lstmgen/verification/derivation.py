@@ -1,7 +1,8 @@
 """Proof of the derivation: each derived equation against a numerical derivative.
 
 The derivative is a forward difference (L(v + s d) - L(v)) / s with s = 1e-50, evaluated at 110
-digits, so that it is itself right to about 50.  An adjoint's equation is checked by itself: the
+digits, so that it is itself right to about 50.  What is so small that it has fewer digits left is
+looked at again with 550.  An adjoint's equation is checked by itself: the
 numerical derivatives stand for every adjoint on both of its sides.  A mistake in one equation
 therefore shows in that equation's line and in no other.  Together the lines prove the gradients:
 where every equation holds for the true derivatives, solving them from t = T to 1 gives these.
@@ -35,15 +36,20 @@ from lstmgen.verification.report import Check
 from lstmgen.verification.unrolling import Trajectory, losses
 
 WORKING_DIGITS = 110
+MORE_DIGITS = 550
+"""For derivatives beneath 1e-25 of the loss: down to 1e-465, which no dtype has."""
+
 STEP = "1e-50"
 DERIVATION_BOUND = 1e-25
 NORMAL_FORM_BOUND = 1e-50
 _MARGIN = 1e-6  # from kinks and poles: far more than the step
+_LOST = 10  # digits that rounding may take
 _GROWTH = 1.02  # of a difference quotient over a step 1e-10 as wide: r**0.99 has 1.26
 _MANY = 40
 """Definitions beyond which equations are checked one by one with single units, as the work grows
 with the square of their number; together they are still checked with several."""
 
+Values = dict[str, list[Real]]
 Advance = Callable[[str], None]
 """Called with a label before it is checked."""
 
@@ -56,6 +62,16 @@ def check_derivation(
     `gradients` are those to check, the cell's own by default.
     """
     gradients = gradients or cell.gradients
+    checks, resolved = _checked(cell, gradients, WORKING_DIGITS, advance)
+    if not resolved:
+        checks, _ = _checked(cell, gradients, MORE_DIGITS, None)
+    return checks
+
+
+def _checked(
+    cell: Stages, gradients: Gradients, digits: int, advance: Advance | None
+) -> tuple[tuple[Check, ...], bool]:
+    """The lines, and whether so many digits tell each derivative from nothing."""
     form = gradients.form
     shapes = (
         shape_for(form, T=3, B=2, H=2, D=3),
@@ -63,13 +79,14 @@ def check_derivation(
         shape_for(form, T=2, B=1, H=1, D=1),
     )
     many = len(form.definitions) > _MANY
-    arithmetic = Arithmetic(WORKING_DIGITS)
+    arithmetic = Arithmetic(digits)
     with arithmetic.working():
         at = shapes[2:] if many else shapes
         single = _Derivation(cell, gradients, arithmetic, at, advance)
         checks = list(single.checks())
         whole = _Derivation(cell, gradients, arithmetic, shapes, advance) if many else single
-        return (*checks, whole.check_whole())
+        found = (*checks, whole.check_whole())
+        return found, single.resolved and whole.resolved
 
 
 class _Derivation:
@@ -89,7 +106,10 @@ class _Derivation:
         self._reference = Reference(cell, self._arithmetic)
         self._normal = NormalFormEvaluator(self._form, self._arithmetic)
         self._equations = GradientEquations(gradients, self._arithmetic)
+        self._equations.arithmetic.allow(far=True)
         self._step = self._arithmetic.number(STEP)
+        self._noise = self._arithmetic.number(f"1e-{arithmetic.digits - _LOST}")
+        self.resolved = True
         seed = f"derivation of {self._form.name}"
         self._point, self._true = find_point(
             self._form,
@@ -141,7 +161,7 @@ class _Derivation:
             }
             for trajectory in (self._true, self._values)
         )
-        error, detail = _worst(true, found)
+        error, detail = self._worst(true, found, self._noise, NORMAL_FORM_BOUND)
         passed = error <= NORMAL_FORM_BOUND
         return Check(
             "normal form", label.label, label.text, error, NORMAL_FORM_BOUND, passed, detail
@@ -152,7 +172,7 @@ class _Derivation:
         try:
             error, detail = compare(of)
         except (PointError, LookupError, StopIteration, TypeError, ValueError) as problem:
-            error, detail = inf, f"the equation cannot be evaluated: {problem!r}"
+            error, detail = inf, f"the equation cannot be evaluated: {problem}"
         passed = error <= DERIVATION_BOUND
         return Check("derivation", label.label, label.text, error, DERIVATION_BOUND, passed, detail)
 
@@ -222,7 +242,7 @@ class _Derivation:
                 where = f"t={t}, row {row}"
                 true[where] = self._backward.adjoints(t, row)[adjoint.name]
                 found[where] = self._equations.adjoint(adjoint, t, row, self._backward)
-        return _worst(true, found)
+        return self._worst(true, found, self._noise_of_slopes(), DERIVATION_BOUND)
 
     def _parameter(self, gradient: MatrixGradient | VectorGradient) -> tuple[float, str]:
         name = gradient.parameter
@@ -285,9 +305,38 @@ class _Derivation:
         true = (after - before) / self._step
         entries, directions = list(_leaves(gradient)), list(_leaves(along))
         found = self._arithmetic.context.fdot(entries, directions)
-        scale = max((abs(entry) for entry in entries), default=self._arithmetic.zero)
+        scale = max(map(abs, [true, *entries]))
         detail = f"in a random direction the equation gives {_show(found)}, the loss {_show(true)}"
-        return _relative(abs(found - true), scale), detail
+        noise = self._noise_of_slopes()
+        return self._relative(abs(found - true), scale, noise, DERIVATION_BOUND), detail
+
+    def _noise_of_slopes(self) -> Real:
+        """What rounding leaves of a difference quotient."""
+        losses = [abs(loss) for loss in self._losses(self._point, self._true)]
+        return self._noise * max(self._arithmetic.one, *losses) / self._step
+
+    def _worst(self, true: Values, found: Values, noise: Real, bound: float) -> tuple[float, str]:
+        """The largest difference relative to the largest true value, and where it is."""
+        finite = [abs(value) for vector in true.values() for value in vector if abs(value) < inf]
+        worst, detail = -self._arithmetic.one, ""
+        for where, vector in true.items():
+            for unit, (a, b) in enumerate(zip(vector, found[where], strict=True)):
+                difference = self._arithmetic.zero if a == b else abs(a - b)  # inf is itself
+                if difference > worst:
+                    worst = difference
+                    detail = f"{where}, unit {unit}: {_show(b)} where {_show(a)} is true"
+        scale = max(finite, default=self._arithmetic.zero)
+        return self._relative(max(worst, self._arithmetic.zero), scale, noise, bound), detail
+
+    def _relative(self, difference: Real, scale: Real, noise: Real, bound: float) -> float:
+        """A difference as a part of what it is a difference of; noise alone meets the bound.
+
+        Nothing where a quotient is nothing too may be less than noise: more digits would tell.
+        """
+        least = noise / self._arithmetic.number(bound)
+        if scale < least:
+            self.resolved = False
+        return float(difference / max(scale, least))
 
     def _losses(self, point: Point, trajectory: Trajectory) -> list[Real]:
         return losses(self._arithmetic, point, self._form.output, trajectory)
@@ -311,23 +360,6 @@ def _leaves(tree: Any) -> Iterator[Real]:
             yield from _leaves(part)
     else:
         yield tree
-
-
-def _worst(true: dict[str, list[Real]], found: dict[str, list[Real]]) -> tuple[float, str]:
-    """The largest difference relative to the largest true value, and where it is."""
-    finite = [abs(value) for vector in true.values() for value in vector if abs(value) < inf]
-    worst, detail = -1, ""
-    for where, vector in true.items():
-        for unit, (a, b) in enumerate(zip(vector, found[where], strict=True)):
-            difference = 0 if a == b else abs(a - b)  # the same infinity is no difference
-            if difference > worst:
-                worst = difference
-                detail = f"{where}, unit {unit}: {_show(b)} where {_show(a)} is true"
-    return _relative(max(worst, 0), max(finite, default=0)), detail
-
-
-def _relative(difference: Real, scale: Real) -> float:
-    return float(difference / scale) if scale else float(difference)
 
 
 def _show(value: Real) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from lstmgen.algebra.functions import used
+from lstmgen.algebra.functions import is_singular, used
 from lstmgen.verification.cases import Case
 from lstmgen.verification.labels import Label
 from lstmgen.verification.session import Session
@@ -41,7 +43,11 @@ class LargeCheck:
             parameters = s.send(case.parameters)
             x = s.inputs(s.send(case.inputs))
             y, last, tape = s.module.forward(parameters, x, s.send(case.initial))
-            s.results(self._check, y, last, case, where, floor=1.0)
+            label = s.output
+            if all(self._finite(found) for found in (y, *last.values())):
+                s.results(self._check, y, last, case, where, floor=1.0)
+            else:
+                s.ledger.verdict(self._check, label, False, f"{where}: not finite{self._cure()}")
             dy, dstate = s.runner.to_device(case.dy), s.send(case.dstate)
             dparams, dx, dstate0 = s.module.backward(parameters, tape, dy, dstate)
             groups = (
@@ -51,18 +57,36 @@ class LargeCheck:
             )
             for found, labels in groups:
                 for name, label in labels.items():
-                    finite = bool(np.all(np.isfinite(s.runner.to_host(found[name]))))
                     detail = f"{where}: not finite{self._cure()}"
-                    s.ledger.verdict(self._check, label, finite, detail)
+                    s.ledger.verdict(self._check, label, self._finite(found[name]), detail)
+
+    def _finite(self, found: Any) -> bool:
+        return bool(np.all(np.isfinite(self._s.runner.to_host(found))))
 
     def _cure(self) -> str:
-        """What to do where exp is infinite, for its equations."""
+        """What to do, where functions that large arguments make infinite are in the equations."""
         definitions = self._s.form.definitions
-        found = {d.equation: None for d in definitions if "exp" in used([d.value])}
-        if not found:
-            return ""
-        equations = ", ".join(f"({equation})" for equation in found)
-        return (
-            f"; exp in equation {equations} is infinite beyond 709, in float32 beyond 88: write "
-            "it with sigma, softplus or tanh, or subtract the largest exponent with Max first"
-        )
+        for function, (why, cure) in _CURES.items():
+            found = {d.equation: None for d in definitions if function in used([d.value])}
+            if found:
+                equations = ", ".join(f"({equation})" for equation in found)
+                return f"; {function} in equation {equations} {why}: {cure}"
+        if any(is_singular(d.value) for d in definitions):
+            return (
+                "; a slope is infinite where a divisor or what is under a power comes out as 0: "
+                "keep it away from that, as sqrt(a + 1e-6) does"
+            )
+        return ""
+
+
+_EXPONENTIAL = (
+    "write it with sigma, softplus or tanh, or subtract the largest exponent with Max first"
+)
+_CURES = {
+    "exp": ("is infinite beyond 709, in float32 beyond 88", _EXPONENTIAL),
+    "expm1": ("is infinite beyond 709, in float32 beyond 88", _EXPONENTIAL),
+    "sinh": ("is infinite beyond 710, in float32 beyond 89", _EXPONENTIAL),
+    "cosh": ("is infinite beyond 710, in float32 beyond 89", _EXPONENTIAL),
+    "sqrt": ("has an infinite slope at 0", "keep its argument away from 0, as sqrt(a + 1e-6) does"),
+}
+"""Functions, why they are not finite, and what to write."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lstmgen.verification.labels import Label, spans
 from lstmgen.verification.report import Check
+from lstmgen.verification.rounding import MOST
 
 
 class Stopped(Exception):
@@ -28,6 +29,13 @@ class _Line:
     detail: str
 
 
+@dataclass
+class _Left:
+    label: Label
+    rounding: float
+    where: str
+
+
 class Ledger:
     """The lines of a report, as they are found.
 
@@ -41,6 +49,7 @@ class Ledger:
         self._stop = stop
         self._lines: dict[str, dict[str, _Line]] = {}
         self._merged: dict[str, str] = {}
+        self._left: dict[str, dict[str, _Left]] = {}
 
     def merge(self, check: str, what: str) -> None:
         """Show a check as one line where all of it passed; what failed has its own line anyway."""
@@ -56,10 +65,14 @@ class Ledger:
         bound: float,
         where: str,
         floor: float = 0.0,
+        moved: Callable[[], float] | None = None,
     ) -> None:
         """Compare an array that the module returned with the expected one.
 
         The bound is relative to the largest expected value, or to `floor` where that is larger.
+        `moved` says what rounding alone may move the array by, relative to its largest value.  It
+        is asked where the bound is not met: the error may be that, if it is not too much to tell
+        right from wrong; then the array is left out here, and must be compared elsewhere.
         """
         try:
             found = self._to_host(got)
@@ -72,6 +85,13 @@ class Ledger:
             problem = f"{where}: the dtype is {found.dtype}, not {dtype}"
         else:
             error, detail = _difference(found.astype(np.float64), expected, floor)
+            if bound < error < inf and moved is not None:
+                rounding = moved()
+                if not rounding <= MOST:
+                    self._leave_out(check, label, rounding, where)
+                    return
+                largest = float(np.max(np.abs(expected)))
+                bound = max(bound, rounding * min(1.0, largest / floor if floor else 1.0))
             self._note(check, label, error, bound, error <= bound, f"{where}{detail}")
             return
         self._note(check, label, inf, bound, False, problem)
@@ -124,6 +144,37 @@ class Ledger:
                     line.detail,
                 )
 
+        yield from self._never_compared()
+
+    def left_out(self) -> Iterator[str]:
+        """What was not compared in some places, as rounding would hide what is wrong there."""
+        for check, those in self._left.items():
+            worst = max(those.values(), key=lambda left: left.rounding)
+            labels = spans([left.label.label for left in those.values()])
+            yield f"{check}: {_unknown(labels, worst)}"
+
+    def _leave_out(self, check: str, label: Label, rounding: float, where: str) -> None:
+        those = self._left.setdefault(check, {})
+        if label.text not in those or rounding > those[label.text].rounding:
+            those[label.text] = _Left(label, rounding, where)
+
+    def _never_compared(self) -> Iterator[Check]:
+        """A failed line for what was left out everywhere, in every dtype."""
+
+        def compared(check: str, text: str) -> bool:
+            kind = check.rpartition(" ")[0]
+            return any(
+                text in lines
+                for other, lines in self._lines.items()
+                if other.rpartition(" ")[0] == kind
+            )
+
+        for check, those in self._left.items():
+            for text, left in those.items():
+                if not compared(check, text):
+                    detail = f"nothing was compared: {_unknown(left.label.label, left)}"
+                    yield Check(check, left.label.label, text, None, None, False, detail)
+
     def _note(
         self,
         check: str,
@@ -141,8 +192,14 @@ class Ledger:
             worse = (error or 0.0) > (line.error or 0.0)
             if (line.passed and not passed) or (worse and passed == line.passed):
                 line.error, line.detail, line.passed = error, detail, passed
+                line.bound = bound
         if self._stop and not passed:
             raise Stopped
+
+
+def _unknown(labels: str, left: _Left) -> str:
+    part = f"{left.rounding:.0%} of its largest value" if left.rounding < 1 else "as much as it is"
+    return f"({labels}) at {left.where}: rounding alone, whatever the module, moves this by {part}"
 
 
 def _difference(

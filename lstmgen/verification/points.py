@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 from collections.abc import Callable, Sequence
@@ -184,7 +185,8 @@ def find_point(
     It keeps `margin` from every kink, pole and border of a domain.  A point right at a kink, as
     relu(relu(a)) has wherever a < 0, is taken only where no shape and no range gives another; with
     `ties_at_once`, where the range gives no other.  The later shapes are tried in their turn.
-    `spans` are the ranges that numbers are drawn from.
+    `spans` are the ranges that numbers are drawn from.  Where none keeps every value below
+    `LARGEST`, larger ones are allowed, and `arithmetic` allows them from then on.
 
     Raises `VerificationError` when there is no such point.
     """
@@ -192,7 +194,9 @@ def find_point(
     tries = [(shape, span, ties) for ties in (False, True) for shape in shapes for span in spans]
     if ties_at_once:
         tries.sort(key=lambda one: (shapes.index(one[0]), spans.index(one[1]), one[2]))
-    for shape, span, ties in tries:
+    ranges = (True,) if arithmetic.far else (False, True)  # what one point needs, others do too
+    for far, (shape, span, ties) in itertools.product(ranges, tries):
+        arithmetic.allow(far)
         generator = random.Random(f"{seed} {shape} {span} {ties}")
         for _ in range(_ATTEMPTS):
             point = Source(form, arithmetic, generator, span, float32).point(shape)
@@ -213,6 +217,6 @@ def find_point(
     raise VerificationError(
         f"the equations of {form.name} could not be evaluated at any random point: {reasons}. "
         "Numbers between 0.015 and 1, positive and of both signs, were tried; keep the arguments "
-        "of log and sqrt positive, divisors away from zero, and the arguments of relu, Abs, Max "
-        "and Min away from their kinks"
+        "of log and sqrt positive, divisors away from zero, the arguments of relu, Abs, Max and "
+        "Min away from their kinks, and values below 1e30"
     )

@@ -21,16 +21,24 @@ _AGAIN = 0.3
 
 
 def sequences(
-    pool: Sequence[Case], T: int, B: int, seed: int, *, lengths: bool, restart: bool
+    pool: Sequence[Case],
+    T: int,
+    B: int,
+    seed: int,
+    *,
+    lengths: bool,
+    restart: bool,
+    within: bool = True,
 ) -> Case:
     """A case of T steps and B rows.
 
     Args:
         pool: short sequences with the same parameters, of each length those that begin with a state
             of their own before those that begin with zeros: `Cases.make_pool`.
-        T: without `restart`, that of the longest in the pool.
+        T: without `restart` and `within`, that of the longest in the pool.
         lengths: whether rows have lengths; among them are 0 and T.
         restart: whether rows start again, some at the first step.
+        within: whether they do so within their lengths, or behind them only, where it is nothing.
     """
     random = np.random.default_rng((seed, T, B))
     ends = np.full(B, T)
@@ -40,7 +48,7 @@ def sequences(
         random.shuffle(ends)
     case = _Rows(pool, T, B)
     for row, end in enumerate(ends):
-        case.fill(row, int(end), _cut(int(end), pool, random, restart))
+        case.fill(row, int(end), _cut(int(end), pool, random, restart and within))
     again = case.again | (random.random((T, B)) < _AGAIN) & (np.arange(T)[:, None] >= ends)
     return case.made(ends if lengths else None, again if restart else None)
 

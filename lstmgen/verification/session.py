@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,8 @@ class Session:
         self, check: str, y: Any, last: Any, case: Case, where: str, floor: float = 0.0
     ) -> None:
         """y and the last states against the expected ones; for `floor` see `Ledger.compare`."""
-        self._compare(check, self.output, y, case.y, case, where, floor)
+        key = ("y", "")
+        self._compare(check, self.output, key, y, case.y, case, where, max(floor, _least(case)))
         self.states(check, last, case.last, case, where, "last ", floor)
 
     def states(
@@ -98,7 +100,8 @@ class Session:
                 label = self.labels.values[name]
                 if prefix:
                     label = Label(label.label, f"{prefix}{name}: {label.text}")
-                self._compare(check, label, states[name], array, case, where, least)
+                key = ("states", name)
+                self._compare(check, label, key, states[name], array, case, where, least)
 
     def gradients(
         self,
@@ -123,28 +126,35 @@ class Session:
                 values = _same_names(_dict(group, what), arrays, what)
                 least = _floor(case, arrays.values())
                 for name, array in arrays.items():
-                    bound = case.gradient_bound(kind, name)
-                    self.ledger.compare(
-                        check, names[name], values[name], array, case.dtype, bound, where, least
-                    )
+                    key, label = (kind, name), names[name]
+                    self._compare(check, label, key, values[name], array, case, where, least)
 
     def _compare(
         self,
         check: str,
         label: Label,
+        key: tuple[str, str],
         got: Any,
         expected: Array,
         case: Case,
         where: str,
         floor: float,
     ) -> None:
-        self.ledger.compare(check, label, got, expected, case.dtype, case.bound, where, floor)
+        moved = partial(case.moved, *key)
+        self.ledger.compare(
+            check, label, got, expected, case.dtype, case.bound, where, floor, moved
+        )
+
+
+def _least(case: Case) -> float:
+    """The least scale of arrays: what is less has no digits, or is none at all."""
+    limits = np.finfo(case.dtype)
+    return float(limits.tiny / limits.eps)
 
 
 def _floor(case: Case, arrays: Iterable[Array]) -> float:
-    """The least scale of arrays of one kind; what is less has no digits, or is none at all."""
-    limits = np.finfo(case.dtype)
-    least = float(limits.tiny / limits.eps)
+    """The least scale of arrays of one kind."""
+    least = _least(case)
     if case.dtype != "float32":
         return least
     largest = max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)

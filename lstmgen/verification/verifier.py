@@ -120,28 +120,42 @@ class Verifier:
     @cached_property
     def _pools(self) -> dict[str, list[Case] | None]:
         """By dtype, short sequences of which long ones are made."""
+        return self._made_pools(zeros=True)
+
+    @cached_property
+    def _pools_without_zeros(self) -> dict[str, list[Case] | None]:
+        """The same for cells that have no value where a state is zero."""
+        others = self._made_pools(zeros=False) if None in self._pools.values() else {}
+        return {d: others[d] if pool is None else None for d, pool in self._pools.items()}
+
+    def _made_pools(self, zeros: bool) -> dict[str, list[Case] | None]:
         if not self.target.sequences:
             return {}
         shape = shape_for(self.cell.normal_form, *_POOL)
-        return {dtype: self._maker.make_pool(shape, dtype) for dtype in self._dtypes}
+        return {dtype: self._maker.make_pool(shape, dtype, zeros) for dtype in self._dtypes}
 
     @cached_property
     def _sequences(self) -> list[Case]:
         """With lengths, restarts and both; small ones first."""
-        found, form = [], self.cell.normal_form
-        sizes = self.target.sizes.sequences
-        for pool in self._pools.values():
-            if pool is not None:
-                both = sequences(pool, 9, 8, 1, lengths=True, restart=True)
-                found += [both, sequences(pool, _POOL[0], 12, 2, lengths=True, restart=False)]
-                if not self._quick:
-                    found.append(sequences(pool, 7, 6, 3, lengths=False, restart=True))
-        for pool in self._pools.values():
-            if pool is not None and not self._quick:
-                for steps, rows, units in sizes:
-                    both = sequences(pool, steps, rows, 4, lengths=True, restart=True)
-                    found.append(enlarged(both, form, units))
-        return found
+        found, large, form, steps = [], [], self.cell.normal_form, _POOL[0]
+        kinds = ((True, self._pools.values()), (False, self._pools_without_zeros.values()))
+        for within, pools in kinds:
+            for pool in pools:
+                if pool is None:
+                    continue
+                made = partial(sequences, pool, within=within)
+                found += [
+                    made(9 if within else steps, 8, 1, lengths=True, restart=True),
+                    made(steps, 12, 2, lengths=True, restart=False),
+                ]
+                if self._quick:
+                    continue
+                if within:
+                    found.append(made(7, 6, 3, lengths=False, restart=True))
+                for T, rows, units in self.target.sizes.sequences:
+                    both = made(T if within else steps, rows, 4, lengths=True, restart=True)
+                    large.append(enlarged(both, form, units))
+        return found + large
 
     @cached_property
     def _large(self) -> dict[str, Case | None]:
@@ -202,8 +216,8 @@ class Verifier:
             self._check_large_sizes(session)
             for dtype, pool in self._pools.items():
                 if pool is None:
-                    what = "left out: the equations cannot be evaluated with states of zeros"
-                    ledger.verdict(f"no lengths, restart {dtype}", Label("", what), True, "")
+                    what = "left out: the equations have no value, or no slope, at states of zeros"
+                    ledger.verdict(f"no restart {dtype}", Label("", what), True, "")
             for dtype, large in self._large.items():
                 LargeCheck(session, dtype, large).run()
             self.target.extra_checks(self._bench(session))
@@ -214,7 +228,8 @@ class Verifier:
         except Stopped:
             pass
         report = self._report(runner, tuple(ledger.checks()))
-        return replace(report, left_out=tuple(self._left_out(coverage)))
+        left_out = (*self._left_out(coverage), *ledger.left_out())
+        return replace(report, left_out=left_out)
 
     def _check_large_sizes(self, session: Session) -> None:
         """What is made of small cases: long sequences, with lengths and restarts, many rows."""

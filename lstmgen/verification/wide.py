@@ -52,6 +52,7 @@ def many_rows(case: Case, times: int) -> Case:
         },
         lengths=None if case.lengths is None else copied(case.lengths, 0),
         restart=None if case.restart is None else copied(case.restart, 1),
+        sums=case.sums * times**0.5,
     )
 
 
@@ -112,4 +113,5 @@ def enlarged(case: Case, form: NormalForm, times: int) -> Case:
             )
             for seed, gradient in case.gradients.items()
         },
+        sums=case.sums * times**0.5,
     )

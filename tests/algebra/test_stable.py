@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sympy
 
-from lstmgen import Cell, Eq, exp, log, sigma, symbols, t, tanh
+from lstmgen import Cell, Eq, cosh, exp, log, log1p, sigma, sinh, symbols, t, tanh
 from lstmgen.algebra.functions import used
 from lstmgen.algebra.stable import stable
 from lstmgen.algebra.text import text
@@ -50,8 +50,13 @@ READ = {
     (exp(2 * A) - 1) / (exp(2 * A) + 1): "tanh(a_t)",
     exp(A) - 1: "expm1(a_t)",
     log(1 + A): "log1p(a_t)",
+    log1p(exp(A)): "softplus(a_t)",
+    log1p(exp(A - B)): "softplus(a_t - b_t)",
+    sinh(A) / cosh(A): "tanh(a_t)",
+    B * sinh(A) / cosh(A): "b_t * tanh(a_t)",
 }
 LEFT = [exp(A) / (exp(A) + k), (1 + exp(A)) / B, exp(A) + exp(B), tanh(A) / (1 + B), log(2 + A)]
+LEFT += [sinh(A) / cosh(B), cosh(A) / sinh(A)]
 
 
 def form_of(formula: Any) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,8 @@ from lstmgen.verification import Verifier, make_runner
 
 from .tokens import TokenMutant, c_mutants, python_mutants
 
-_LIMIT = 300  # seconds
+_LIMIT = 300  # seconds, or so many times what the module as it is takes:
+_TIMES = 10
 _SIZES = ((3, 2, 4, 3), (1, 1, 1, 1), (6, 5, 3, 2), (40, 20, 33, 17), (3, 700, 2, 3))
 
 
@@ -40,7 +42,9 @@ def outcomes(name: str, target: str, count: int, seed: int) -> Iterator[Outcome]
     python = next(iter(texts))
     others = [file for file in texts if file != python]
     verifier = Verifier(cell, target)
-    true = _in_process(lambda: verifier.check(_runner(found, texts)).ok)
+    start = time.monotonic()
+    true = _in_process(lambda: verifier.check(_runner(found, texts)).ok, limit=3600)
+    limit = max(_LIMIT, _TIMES * (time.monotonic() - start))
     if true is not True:
         raise AssertionError(f"{name} for {target}: the module as it is does not pass: {true}")
     made: list[tuple[str, TokenMutant]] = []
@@ -53,11 +57,11 @@ def outcomes(name: str, target: str, count: int, seed: int) -> Iterator[Outcome]
     list(verifier.cases()), verifier._sequences, verifier._wide, verifier._large
     for file, mutant in made:
         changed = {**texts, file: mutant.text}
-        passed = _in_process(partial(_passes, verifier, found, changed))
+        passed = _in_process(partial(_passes, verifier, found, changed), limit)
         if passed is not True:
             yield Outcome(mutant, "caught")
             continue
-        bits = _in_process(partial(_bits_of, cell, found, changed))
+        bits = _in_process(partial(_bits_of, cell, found, changed), limit)
         yield Outcome(mutant, "equivalent" if bits == expected else "survived")
 
 
@@ -84,7 +88,7 @@ def _runner(target: Any, texts: dict[str, str]) -> Any:
     return make_runner(module, target, device)
 
 
-def _in_process(work: Callable[[], Any]) -> Any:
+def _in_process(work: Callable[[], Any], limit: float = _LIMIT) -> Any:
     """What the work gives, or a text that says how it failed."""
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
@@ -101,7 +105,7 @@ def _in_process(work: Callable[[], Any]) -> Any:
     process.start()
     there.close()
     try:
-        found = here.recv() if here.poll(_LIMIT) else "it does not end"
+        found = here.recv() if here.poll(limit) else "it does not end"
     except EOFError:
         found = "it crashes"
     if process.is_alive():
