@@ -52,6 +52,10 @@ class Builder(Products):
             return replace(built, kind=VECTOR)
         return built
 
+    def expression(self, node: f.Formula) -> sympy.Expr:
+        """The expression of a right-hand side."""
+        return self.vector(node).expression
+
     # Any formula
 
     def value(self, node: f.Formula) -> Built:

@@ -91,6 +91,8 @@ _SKIPPED = frozenset(
         "IEEEyesnumber",
         "IEEEnonumber",
         "IEEEyessubnumber",
+        "IEEEnosubnumber",
+        "IEEEeqnarraynumspace",
         "unboldmath",
         "boldmath",
         "mathstrut",
@@ -102,6 +104,7 @@ _SKIPPED = frozenset(
         "smallskip",
     ]
 )
+_MARKED_EQUALS = re.compile(r"\s*(?:\{\s*:?=\s*\}|=)")  # \stackrel{def}{=}
 _SIZES = re.compile(r"(?:big|Big|bigg|Bigg)[lrm]?$")
 _GAPS = frozenset({"quad", "qquad", "hfill", "hspace", "mspace", "hskip", "IEEEeqnarraymulticol"})
 FUNCTION_WORDS = SPELLINGS.keys() | NOT_ELEMENT_WISE.keys() | CONCATENATION | DIAGONAL
@@ -195,6 +198,10 @@ class Commands(ABC):
             return one("function", "sigma")
         if name in SPELLINGS and name != "sqrt":
             return one("function", name)
+        if name in ("stackrel", "overset", "underset") and (
+            equals := _MARKED_EQUALS.match(text, self._past_argument(after, end), end)
+        ):
+            return one("relation", "=", equals.end())
         if name in ("textcolor",):
             return [], self._past_argument(after, end)
         if name in FONTS:

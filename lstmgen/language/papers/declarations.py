@@ -95,6 +95,9 @@ def _add(found: Declarations, source: Source, text: str, position: int | None) -
         identifier = _identifier(kind[1], refuse)
         if kind[2] == "number" and identifier not in ("pi", "e"):
             raise refuse(f"{identifier} is no known number; pi and e are")
+        known = found.kinds.get(identifier, kind[2])
+        if known != kind[2] and position is not None:
+            raise refuse(f"{identifier} is declared to be a {known} already; leave one line out")
         found.kinds[identifier] = kind[2]
         found.superscripts.setdefault(identifier, kind[2])
     elif size is not None:

@@ -9,8 +9,12 @@ from lstmgen.language.papers import formulas as f
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """`name` at t is `value`; `position` is the place of the equation."""
+    """`name` at t is `value`; `position` is the place of the equation.
+
+    Another equation for the same vector is `repeated`: it must say the same.
+    """
 
     name: str
     value: f.Formula
     position: int
+    repeated: bool = False

@@ -16,9 +16,10 @@ from lstmgen.language.papers.declarations import Declarations
 from lstmgen.language.papers.definition import Definition
 from lstmgen.language.papers.ordering import in_order
 from lstmgen.language.papers.questions import Answer, Inference
+from lstmgen.language.papers.repeating import otherwise
 from lstmgen.language.papers.resolving import Resolved
 from lstmgen.language.papers.source import Source
-from lstmgen.language.papers.stacking import unstacked, without_lists
+from lstmgen.language.papers.stacking import unstacked, without_lists, without_rows
 from lstmgen.language.papers.substitution import FunctionDefinition, Substitution
 from lstmgen.language.papers.times import shifted, timed_by_words
 
@@ -27,10 +28,12 @@ from lstmgen.language.papers.times import shifted, timed_by_words
 class Definitions:
     """What a step computes, in order, and what was concluded to get there.
 
+    `repeated` has what is said once more of the same vectors.
     `blocks` has, for each block of a matrix that a stacked equation is split into, its name.
     """
 
     vectors: tuple[Definition, ...]
+    repeated: tuple[Definition, ...]
     blocks: Mapping[str, str]
     inferences: tuple[Inference, ...]
 
@@ -45,6 +48,7 @@ class _Sorted:
     names: dict[str, str] = field(default_factory=dict)  # letter -> standard function
     untimed: list[tuple[f.Ref, f.Formula, bool]] = field(default_factory=list)
     inline: set[int] = field(default_factory=set)
+    rows: dict[str, f.Ref] = field(default_factory=dict)  # of a stack, without a time
 
 
 def definitions(
@@ -88,7 +92,9 @@ class _Definer:
         vectors = without_lists(self._source, vectors, self._letter)
         split = unstacked(self._source, vectors, self._used)
         inferences = (*self._inferences, *told, *split.inferences)
-        return Definitions(tuple(in_order(split.vectors)), split.blocks, inferences)
+        first = in_order([d for d in split.vectors if not d.repeated])
+        repeated = tuple(d for d in split.vectors if d.repeated)
+        return Definitions(tuple(first), repeated, split.blocks, inferences)
 
     def _refuse(self, node: f.Formula, problem: str) -> NoReturn:
         raise self._source.error(node.position, problem)
@@ -102,15 +108,25 @@ class _Definer:
             for left in lefts:
                 yield left, value
             return
+        if all(self._function(left, value) for left in lefts):
+            for left in lefts:  # f(a) = g(a) = tanh(a)
+                yield left, value
+            return
+        others: list[f.Formula] = []
         for k in range(len(lefts) - 1, 0, -1):
-            if not isinstance(lefts[k], f.Ref):
+            if isinstance(lefts[k], f.Ref):
+                yield lefts[k], value
+                value = lefts[k]
+            elif isinstance(lefts[0], f.Ref) and lefts[0].time is not None:
+                others.insert(0, value)  # h_t = a = b: both must be the same
+                value = lefts[k]
+            else:
                 self._refuse(
                     equation.sides[k + 1],
                     "a second '=' in one equation, between two formulas; write two equations",
                 )
-            yield lefts[k], value
-            value = lefts[k]
-        yield lefts[0], value
+        for formula in (value, *others):
+            yield lefts[0], formula
 
     # What each equation defines
 
@@ -126,12 +142,17 @@ class _Definer:
         if self._is_initial(left):
             self._initial(left, right)
             return
+        if isinstance(right, f.FunctionRef) and isinstance(left, f.FunctionRef):
+            self._sorted.names.setdefault(left.function, right.function)  # \sigma = \tanh
+            return
         if isinstance(right, f.FunctionRef) and isinstance(left, f.Ref) and left.time is None:
             self._sorted.names.setdefault(left.name, right.function)
             return
         if (function := self._function(left, right)) is not None:
             self._sorted.functions[function.name] = function
             return
+        if isinstance(left, f.Transposed) and isinstance(left.inner, f.Ref):
+            left, right = left.inner, without_rows(self._source, right)
         if isinstance(left, f.Ref):
             if left.time is None:
                 self._sorted.untimed.append((left, right, is_inline))
@@ -141,7 +162,9 @@ class _Definer:
         if (row := self._stack(left)) is not None:
             for k, ref in enumerate(row):
                 value = f.StackRow(k, len(row), right, left.position, left.end)
-                self._define(ref, value, is_inline)
+                if ref.time is None:
+                    self._sorted.rows[ref.name] = ref
+                self._define(replace(ref, time=ref.time or 0), value, is_inline)
             return
         if is_inline and not isinstance(left, f.Ref):
             return
@@ -175,17 +198,18 @@ class _Definer:
             if mentioned and isinstance(f.unbracketed(other.value), f.Num):
                 self._sorted.vectors.remove(other)
                 continue
-            self._refuse(
-                left,
-                f"{name} is defined already in line {self._source.line(other.position)}, and "
-                "otherwise; give one of the two another name, or leave one out",
-            )
+            if self._sorted.offsets[name] != left.time:
+                raise otherwise(self._source, Definition(name, right, left.position), other)
+            self._sorted.vectors.append(Definition(name, right, left.position, repeated=True))
+            return
         self._sorted.vectors.append(Definition(name, right, left.position))
         self._sorted.offsets[name] = left.time
         if is_inline:
             self._sorted.inline.add(left.position)
 
     def _is_derivative(self, left: f.Formula) -> bool:
+        if isinstance(left, f.Product):  # \tau \dot{h}
+            return any(self._is_derivative(factor) for _, factor in left.factors)
         if isinstance(left, f.Quotient):
             return True
         if isinstance(left, f.Ref) and "_dot" in left.name:
@@ -256,14 +280,14 @@ class _Definer:
             inner = item.inner if isinstance(item, f.Transposed) else item
             if not isinstance(inner, f.Ref):
                 return None
-            found.append(replace(inner, time=inner.time or 0))
+            found.append(inner)
         return found or None
 
     # Names without a time
 
     def _values_of_untimed(self) -> None:
         """`\\Gamma_u = \\sigma(W x_t)`: what depends on a vector is a vector at t."""
-        values: dict[str, f.Ref] = {}
+        values = dict(self._sorted.rows)
         changed = True
         while changed:
             changed = False

@@ -15,11 +15,13 @@ from lstmgen.language.papers.vocabulary import REMARKS, unified
 _DISPLAY = re.compile(
     r"\$\$(?P<dollars>.*?)\$\$|(?<!\\)\\\[(?P<brackets>(?:(?!(?<!\\)\\\[).)*?)\\\]|"
     r"\\begin\s*\{(?P<env>(?:align|equation|gather|multline|eqnarray|displaymath|flalign|alignat|"
-    r"IEEEeqnarray|math|dmath|empheq|subequations)\*?)\}"
+    r"IEEEeqnarray|math|dmath|empheq|subequations|aligned|alignedat|gathered|split)\*?)\}"
     r"(?P<body>(?:(?!\\begin\s*\{(?P=env)\}).)*?)\\end\s*\{(?P=env)\}",
     re.DOTALL,
 )
-_ENVIRONMENT_ARGUMENTS = re.compile(r"(?:\s*\[[a-z]\])?\s*\{[lcrLCRs|@!\d\s]*\}")
+_ENVIRONMENT_ARGUMENTS = re.compile(
+    r"(?:\s*\[[a-z]\])?\s*\{[lcrLCRs|@!\d\s]*\}|\s*(?:\[[^\]\n]*\])?\s*\{(?:align|equation|gather)\*?\}"
+)
 _INLINE = re.compile(
     r"(?<![\\$])\$`?(?P<dollar>[^$]*?)`?(?<!\\)\$|\\\((?P<paren>(?:(?!\\\().)*?)\\\)"
     r"|:math:`(?P<role>[^`]*)`",
@@ -38,6 +40,10 @@ _RST = re.compile(
 _RST_OPTION = re.compile(r"^[ \t]*:[a-z]+:[^\n]*$", re.MULTILINE)
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%([^\n]*)")
 _HTML_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_TAG = re.compile(r"</?(?:sub|sup|b|i|em|strong|var|code|p|br|math)\s*/?>", re.IGNORECASE)
+_CODE_SPAN = re.compile(r"(?<!`)`(?P<code>[^`\n]*=[^`\n]*)`(?!`)")
+_QUOTES = re.compile(r"^[ \t]*[rRuU]?(?:\"{3}|'{3})|(?:\"{3}|'{3})[ \t]*$", re.MULTILINE)
+_LABEL = re.compile(r"^[ \t]*[A-Z][A-Za-z]{2,}(?:[ -][A-Za-z]{2,}){0,4}:[ \t]+(?=\S)")
 _DIRECTIVE = re.compile(r"(?:[%#]|<!--)\s*lstmgen:[ \t]*([^\n]*)")
 _HASH = re.compile(r"(?:^|(?<=\s))#[^\n]*$|//[^\n]*$", re.MULTILINE)
 _COMMAND = re.compile(r"\\[A-Za-z]")
@@ -89,14 +95,17 @@ class Document:
 
 def document(source: Source) -> Document:
     """Find the mathematics of a text."""
-    text = unified(source.text)
+    text = _plain_html(unified(source.text))
     directives, text = _directives(text)
     is_latex = _COMMAND.search(text) is not None or _DELIMITER.search(text) is not None
     text = _COMMENT.sub(lambda m: m[1] + " " * (len(m[2]) + 1), text)
     text = _HTML_COMMENT.sub(_blank, text)
     has_macros = _DEFINES_MACRO.search(text) is not None
     regions = _regions(text)
+    if not regions and not is_latex:
+        regions = [Region("display", *match.span("code")) for match in _CODE_SPAN.finditer(text)]
     if not regions:
+        text = _QUOTES.sub(_blank, text)
         text = _FENCE.sub(_blank, text)
         if not is_latex:
             text = _HASH.sub(_blank, text)
@@ -186,6 +195,8 @@ def _without_prose(text: str) -> str:
             has_sign = marker[0].strip() in ("-", "+", "*")
             if not has_sign or _RELATION.search(line):
                 marked = " " * marker.end() + line[marker.end() :]
+        if (label := _LABEL.match(marked)) and _RELATION.search(marked, label.end()):
+            marked = " " * label.end() + marked[label.end() :]
         if depth <= 0 and _is_prose(marked):
             marked = " " * len(line)
         depth += _depth(marked)
@@ -210,6 +221,14 @@ def _is_prose(line: str) -> bool:
 
 def _depth(text: str) -> int:
     return sum(text.count(c) for c in "[({") - sum(text.count(c) for c in "])}")
+
+
+def _plain_html(text: str) -> str:
+    """`z<sub>t</sub>` as z_{t}, at the same places; other tags are blank."""
+    if "<" not in text:
+        return text
+    marks = {"<sub>": "_{", "</sub>": "}", "<sup>": "^{", "</sup>": "}"}
+    return _TAG.sub(lambda m: marks.get(m[0].lower(), "").ljust(len(m[0])), text)
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -171,8 +171,8 @@ def _is_bare(node: n.Node | None) -> bool:
 
 
 def label_text(script: n.Script) -> str | None:
-    """The letters or the number of a superscript, where these are all of it."""
-    if script.side != "^" or len(script.items) != 1:
+    """The letters or the number of an index, where these are all of it."""
+    if len(script.items) != 1:
         return None
     inner = bracketless(script.items[0])
     if isinstance(inner, n.Term) and all(operator == "" for operator, _ in inner.factors):

@@ -20,7 +20,14 @@ from lstmgen.language.papers.macros import (
     taken_arguments,
 )
 from lstmgen.language.papers.source import MAX_TOKENS, Source
-from lstmgen.language.papers.tokens import Token, cut, previous, with_angles
+from lstmgen.language.papers.tokens import (
+    Token,
+    cut,
+    previous,
+    with_angles,
+    with_placeholders,
+    without_idle_braces,
+)
 from lstmgen.language.papers.vocabulary import (
     COMBINING,
     GREEK,
@@ -38,8 +45,11 @@ _APPLIED = re.compile(r"[A-Za-z][A-Za-z0-9]{2,24}(?=\s*(?:\\left\s*|\\[bB]ig+l?\
 _CALLED = re.compile(r"[A-Za-z]\w*(?=\s*\()")  # hard_sigmoid(a)
 _LOWERED = re.compile(f"[{''.join(LOWERED)}]+")
 _RAISED = re.compile(f"[{''.join(RAISED)}]+")
+_MATHEMATICAL = 0x1D400  # from here on, letters of mathematics
+_FRACTIONS = {"½": "0.5", "¼": "0.25", "¾": "0.75"}
 _LIBRARY = re.compile(
-    r"(?:np|numpy|jnp|torch|tf|math|F|nn|functional|keras|special|nnx?)\.(?=[A-Za-z])"
+    r"(?:(?:np|numpy|jnp|jax|torch|tf|math|F|nn|functional|keras|scipy|special|nnx?|activations)\.)+"
+    r"(?=[A-Za-z])"
 )
 
 
@@ -77,7 +87,7 @@ class Lexer(Commands):
         if self._runs_together:
             found = [part for token in found for part in cut(token)]
             found = previous(found)
-        return with_angles(found)
+        return without_idle_braces(with_placeholders(with_angles(found)))
 
     def nested(self, start: int, end: int) -> list[Token]:
         """The tokens within the argument of a command, which may hold such commands again."""
@@ -145,6 +155,8 @@ class Lexer(Commands):
 
         if character.isdigit() and (match := _NUMBER.match(text, position, end)):
             return token("number", match[0], len(match[0]))
+        if character in _FRACTIONS:
+            return token("number", _FRACTIONS[character])
         if character.isalpha():
             return self._letters(position, end, spaced)
         two = text[position : position + 2]
@@ -230,6 +242,8 @@ class Lexer(Commands):
             if match is None:
                 return token("unknown", text[position], 1)
             return _lettered(token("letter", match[0], len(match[0])))
+        if ord(self._source.text[position]) >= _MATHEMATICAL:  # 𝐖𝐱ₜ: each is a symbol
+            return token("letter", text[position], 1)
         if (prefix := _LIBRARY.match(text, position, end)) and prefix.end() < end:
             inner = self._letters(prefix.end(), end, spaced)
             return replace(inner, position=position, spaced=spaced)

@@ -2,11 +2,14 @@ r"""What a text says of sets: `W \in \mathbb{R}^{n \times d}` makes W a matrix, 
 
 from __future__ import annotations
 
+import itertools
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lstmgen.errors import EquationError
+from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers import nodes
 from lstmgen.language.papers.parsing import parse_name
 from lstmgen.language.papers.source import Source
@@ -93,7 +96,9 @@ def _sizes(tokens: Sequence[Token]) -> tuple[str, ...] | None:
     if not rest:
         return ()
     if rest[0].kind == "raised":
-        return (rest[0].text,)
+        text = unicodedata.normalize("NFKC", "".join(t.text for t in rest))  # ⁿˣᵈ
+        parts = re.split("[x×]", text)
+        return tuple(parts) if len(parts) <= 2 and all(map(str.isalnum, parts)) else None
     if rest[0].kind != "script" or rest[0].text != "^" or len(rest) < 2:
         return ()
     if rest[1].kind != "open":
@@ -107,6 +112,9 @@ def _sizes(tokens: Sequence[Token]) -> tuple[str, ...] | None:
         elif token.kind in ("letter", "greek", "word", "number", "operator"):
             labels[-1] += token.text
     labels = [label for label in labels if label]
+    if len(labels) == 2:
+        labels = [label for label in labels if label != "1"]  # a row or a column is a vector
+        return tuple(labels)
     return tuple(labels) if 1 <= len(labels) <= 2 else None
 
 
@@ -118,6 +126,20 @@ def _behind(tokens: Sequence[Token]) -> list[Token]:
         if depth == 0:
             return list(tokens[k + 1 :])
     return []
+
+
+def check_sets(source: Source, product: f.Product, members: Mapping[str, Member]) -> None:
+    """Refuse an element-wise product of vectors that the text says are of different sizes."""
+    factors = [factor for _, factor in product.factors if isinstance(factor, f.Ref)]
+    sets = [members[factor.name] for factor in factors if factor.name in members]
+    sets = [member for member in sets if len(member.sizes) == 1]
+    for first, second in itertools.pairwise(sets):
+        if first.sizes != second.sizes:
+            raise source.error(
+                product.position,
+                f"{first.name} is said to be from R^{first.sizes[0]} and {second.name} from "
+                f"R^{second.sizes[0]}, so that they have no element-wise product",
+            )
 
 
 def size_name(label: str) -> str | None:

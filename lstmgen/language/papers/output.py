@@ -1,14 +1,45 @@
-"""What a cell returns at each step: as declared, where the equations leave no choice, or asked."""
+"""What a cell takes and returns: as declared, where the equations leave no choice, or asked."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lstmgen.language.papers.declarations import Declarations
 from lstmgen.language.papers.definition import Definition
-from lstmgen.language.papers.formulas import Ref, walk
+from lstmgen.language.papers.formulas import Ref, refs, walk
 from lstmgen.language.papers.questions import Answer, Inference, Question
+from lstmgen.language.papers.seen import Seen
 from lstmgen.language.papers.source import Source
+
+
+def inputs_of(
+    source: Source,
+    vectors: Sequence[Definition],
+    declarations: Declarations,
+    seen: Mapping[str, Seen],
+) -> list[Inference]:
+    """What is told where a text has several inputs: one of them may be a forgotten equation."""
+    defined = {d.name for d in vectors}
+    found: dict[str, None] = {}
+    for definition in vectors:
+        for ref in refs(definition.value):
+            if ref.time is not None and ref.name not in defined:
+                found.setdefault(ref.name)
+    if len(found) < 2:
+        return []
+    reason = "no equation defines it; if one is missing, write it"
+    return [
+        Inference(
+            seen[name].position,
+            seen[name].written,
+            "an input",
+            reason,
+            (Answer(f"{name} vector", "an input"),),
+            is_told=True,
+        )
+        for name in found
+        if name not in declarations.kinds and name in seen
+    ]
 
 
 def output_of(

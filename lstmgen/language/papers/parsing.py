@@ -279,9 +279,12 @@ class _Parser(Symbols):
                 "angle brackets are read as an index of time only, h^{<t>}; an inner product is "
                 "one number, which is not read",
             )
+        start = self._at
         items = self.items(token)
         self.close(token)
         bracket = "(" if token.text == "set" else token.text
+        if len(items) > 1 and any(t.kind == "double bar" for t in self._tokens[start : self._at]):
+            bracket = "["  # W (x_t \\| h_{t-1}): a concatenation, and no function of two
         return Group(bracket, items, self.scripts(), token.position, self.end())
 
     def _braces(self, token: Token) -> Node:

@@ -13,7 +13,8 @@ import sympy
 from lstmgen.language import notation
 from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers import matrices as m
-from lstmgen.language.papers.memberships import Member, hidden_label, size_name
+from lstmgen.language.papers.inner import InnerVectors
+from lstmgen.language.papers.memberships import Member, check_sets
 from lstmgen.language.papers.questions import Answer, Inference, Question
 from lstmgen.language.papers.roles import Roles
 from lstmgen.language.papers.source import Source
@@ -61,13 +62,10 @@ class Products(ABC):
         self.roles = roles
         self._members = members
         self._numbers = numbers  # vectors of one number: inputs that are scalar at each step
-        self._taken = set(defined) | set(roles.parameters)
-        self._hidden = hidden_label(members, defined)
+        self.inner = InnerVectors(source, members, defined | frozenset(roles.parameters))
         self._at: dict[tuple[str, int], Any] = {}  # vectors that are built already
         self.questions: list[Question] = []
         self.inferences: list[Inference] = []
-        self.sizes: dict[str, str] = {}  # of the vectors that are named here
-        self.added: list[tuple[str, Any]] = []  # vectors that a product of matrices needs
 
     @abstractmethod
     def value(self, node: f.Formula) -> Built:
@@ -116,6 +114,8 @@ class Products(ABC):
     def product(self, node: f.Product) -> Built:
         """Matrices bind what stands beside them first, then from left to right."""
         values = [self.value(factor) for _, factor in node.factors]
+        if all(value.kind in (NUMBER, SCALAR, UNIT, VECTOR) for value in values):
+            check_sets(self.source, node, self._members)
         runs: list[tuple[str, list[int]]] = []
         for k, (operator, _) in enumerate(node.factors):
             if k and self._binds(operator, values[k - 1], values[k]):
@@ -149,7 +149,8 @@ class Products(ABC):
         """Whether factors belong to one run: side by side, or a matrix and what it multiplies."""
         if operator in ("", "@"):
             return True
-        return (operator == "cdot" or operator in STARS) and MATRIX in (left.kind, right.kind)
+        is_open = operator == "cdot" or (operator in STARS and operator != "otimes")
+        return is_open and MATRIX in (left.kind, right.kind)
 
     def _check_bare(self, node: f.Formula, operator: str) -> None:
         if isinstance(node, f.Apply) and node.is_bare and operator == "":
@@ -162,6 +163,8 @@ class Products(ABC):
         self, node: f.Product, first: f.Formula, operator: str, left: Built, right: Built
     ) -> Built:
         if MATRIX in (left.kind, right.kind):
+            if operator == "otimes":
+                self.refuse(first, "\\otimes between matrices (a Kronecker product) is not read")
             if left.kind == right.kind:
                 self.refuse(
                     first,
@@ -177,6 +180,12 @@ class Products(ABC):
             )
         if operator == "cdot" and ROW in (left.kind, right.kind):
             self._inner(first)
+        if operator == "otimes":
+            written = self.source.written(node.position, node.end)
+            reason = "an outer product would be a matrix, and the text defines vectors with it"
+            self.inferences.append(
+                Inference(node.position, written, "element-wise", reason, (), is_told=True)
+            )
         left, right = (self.plain(first, b) for b in (left, right))
         product = notation.OrderedMul(left.expression, right.expression)
         return self.joined(node, product, [left, right])
@@ -329,6 +338,8 @@ class Products(ABC):
                         f"write a product for each, a {last.name}_a + b {last.name}_b",
                     )
 
+        outer = self.inner.rows(matrix)
+
         def step(link: m.Link, value: Any, is_last: bool) -> Any:
             if isinstance(link, m.Diagonal):
                 return notation.OrderedMul(link.expression, value)
@@ -337,11 +348,11 @@ class Products(ABC):
                 weight = notation.Transpose(weight)
             operands = value if isinstance(value, list) else [value]
             product = notation.MatrixProduct(weight, operands)
-            return product if is_last else self._named(link, product)
+            return product if is_last else self.inner.named(link, product, outer)
 
         operand = vector.expression
         if vector.weight is not None:
-            operand = self._named(vector.weight, operand)
+            operand = self.inner.named(vector.weight, operand, outer)
         first = matrix[0].links[0] if len(matrix) == 1 and matrix[0].links else None
         is_plain = isinstance(first, m.Weight) and matrix[0].coefficient is None
         return Built(
@@ -350,40 +361,6 @@ class Products(ABC):
             size,
             weight=first if is_plain and isinstance(first, m.Weight) else None,
         )
-
-    def _named(self, link: m.Weight, product: Any) -> Any:
-        """The inner product of U V h: it has the size that V's set says, else the hidden size."""
-        member = self._members.get(link.name)
-        label = None
-        if member is not None and len(member.sizes) == 2:
-            label = member.sizes[1 if link.transposed else 0]
-        if label is None or label == self._hidden or self._hidden is None:
-            self.inferences.append(
-                Inference(
-                    link.position,
-                    link.name,
-                    "a matrix whose product has the hidden size",
-                    "no other size is said",
-                    (
-                        Answer(
-                            f"q_t = {link.name} h_{{t-1}}",
-                            "in an equation of its own, with % lstmgen: q size P",
-                            False,
-                        ),
-                    ),
-                )
-            )
-            return product
-        size = size_name(label)
-        if size is None:
-            return product
-        name = f"q_{link.name}"
-        while name in self._taken:
-            name += "_1"
-        self._taken.add(name)
-        self.sizes[name] = size
-        self.added.append((name, product))
-        return notation.At(notation.Name(name), notation.t)
 
 
 def name_of(node: f.Formula) -> str:

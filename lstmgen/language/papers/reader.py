@@ -24,9 +24,10 @@ from lstmgen.language.papers.formulas import Ref, walk
 from lstmgen.language.papers.lexing import Lexer
 from lstmgen.language.papers.macros import macros
 from lstmgen.language.papers.memberships import members, vector_sizes
-from lstmgen.language.papers.output import output_of
+from lstmgen.language.papers.output import inputs_of, output_of
 from lstmgen.language.papers.parsing import parse
 from lstmgen.language.papers.questions import Answer, Inference, OpenQuestions, Question
+from lstmgen.language.papers.repeating import check_repeated
 from lstmgen.language.papers.resolving import Resolved, Resolver
 from lstmgen.language.papers.roles import Roles, roles
 from lstmgen.language.papers.source import Source
@@ -148,25 +149,29 @@ class _Reader:
         cut = definitions(source, resolved, declarations, letters.time)
         self._check(resolved, declarations, cut, letters)
         declarations.inherit(cut.blocks)
-        parts = roles(source, cut.vectors, declarations, sets)
+        parts = roles(source, [*cut.vectors, *cut.repeated], declarations, sets)
         defined = frozenset(d.name for d in cut.vectors)
         numbers = frozenset(n for n, k in declarations.kinds.items() if k == "scalar")
         builder = Builder(source, parts, sets, defined, numbers)
         questions = [*resolved.questions, *parts.questions]
         try:
             equations = _equations(builder, cut.vectors)
+            values = {str(equation.lhs.name): equation.rhs for _, equation in equations}
+            check_repeated(source, builder.expression, cut.vectors, cut.repeated, values)
         except EquationError:
             if questions:
                 raise OpenQuestions(source, questions) from None
             raise
         output, asked, told = output_of(source, cut.vectors, declarations)
         questions += [*builder.questions, *([asked] if asked else [])]
-        inferences = [*resolved.inferences, *cut.inferences, *builder.inferences, *told]
+        told += inputs_of(source, cut.vectors, declarations, resolved.seen)
+        built = [*builder.inferences, *builder.inner.inferences]
+        inferences = [*resolved.inferences, *cut.inferences, *built, *told]
         if self._strict:
             questions += self._doubts(parts, resolved, inferences)
         if questions:
             raise OpenQuestions(source, questions)
-        sizes = {**vector_sizes(sets, defined), **builder.sizes, **declarations.sizes}
+        sizes = {**vector_sizes(sets, defined), **builder.inner.sizes, **declarations.sizes}
         form = self._normal_form(equations, output, sizes)
         said = [
             (i, f"line {source.line(i.position)}: {i.seen} is {i.claim}: {i.reason}")
@@ -333,9 +338,9 @@ def _equations(builder: Builder, vectors: Sequence[Definition]) -> list[tuple[in
     """Equations of the notation, each with its place; those that the builder adds before it."""
     found: list[tuple[int, sympy.Eq]] = []
     for definition in vectors:
-        count = len(builder.added)
+        count = len(builder.inner.added)
         right = builder.vector(definition.value)
-        for name, value in builder.added[count:]:
+        for name, value in builder.inner.added[count:]:
             left = notation.At(notation.Name(name), notation.t)
             found.append((definition.position, notation.Eq(left, value)))
         left = notation.At(notation.Name(definition.name), notation.t)

@@ -17,6 +17,7 @@ from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers import nodes as n
 from lstmgen.language.papers.indexing import MARKS
 from lstmgen.language.papers.questions import Inference, Question
+from lstmgen.language.papers.seen import Key, Seen, SeenSymbols
 from lstmgen.language.papers.source import Source
 from lstmgen.language.papers.superscripts import Superscripts
 from lstmgen.language.papers.timing import Indices
@@ -27,15 +28,6 @@ from lstmgen.language.papers.vocabulary import (
 )
 
 _OPENING = re.compile(r"(?:\\left|\\[bB]ig+l?)?[\s(\[{]*$")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Where a symbol first stands, and how it is written there."""
-
-    written: str
-    position: int
-    key: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class _Spelling:
     time: int | None
     power: n.Node | None
     transposed: bool
-    key: tuple[object, ...]  # what tells it from a symbol that would have the same name
+    key: Key
 
 
 class Resolver(Superscripts):
@@ -71,7 +63,7 @@ class Resolver(Superscripts):
         self, source: Source, indices: Indices, kinds: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(source, indices, kinds or {})
-        self._seen: dict[str, Seen] = {}
+        self._seen = SeenSymbols(source)
 
     def resolve(self, equations: Sequence[n.ParsedEquation]) -> Resolved:
         """Every equation, and what was asked and concluded on the way."""
@@ -79,11 +71,12 @@ class Resolver(Superscripts):
         found = tuple(
             f.ResolvedEquation(tuple(map(self.formula, e.sides)), e.is_inline) for e in equations
         )
+        inferences = [*self._inferences.values(), *self._seen.in_one_font(found)]
         return Resolved(
             found,
-            dict(self._seen),
+            dict(self._seen.by_name),
             tuple(self._questions.values()),
-            tuple(self._inferences.values()),
+            tuple(inferences),
         )
 
     def name(self, node: n.Node) -> str | None:
@@ -214,6 +207,12 @@ class Resolver(Superscripts):
 
     def _applied(self, node: n.Call, arguments: tuple[f.Formula, ...]) -> f.Formula:
         span = (node.position, node.end)
+        if node.is_bare and isinstance(node.arguments[0], n.Number):
+            self.refuse(
+                node,
+                f"where the argument of {node.function} ends is not clear; put it in parentheses, "
+                f"as in {node.function}(1 + x_t)",
+            )
         if node.is_bare and node.function == "sigma":
             self.refuse(
                 node,
@@ -289,15 +288,7 @@ class Resolver(Superscripts):
         time = spelling.time if time is None else time
         if problem := objection(name):
             self.refuse(node, f"the name {name!r} {problem}")
-        written = self._source.written(node.position, node.end)
-        key = spelling.key
-        seen = self._seen.setdefault(name, Seen(written, node.position, key))
-        if seen.key != key:
-            self.refuse(
-                node,
-                f"{written} and {seen.written} (line {self._source.line(seen.position)}) would "
-                f"both be called {name}; write them alike, or rename one of them",
-            )
+        self._seen.note(node, name, spelling.key, is_timed=time is not None)
         is_upright = node.font == "upright" and len(node.base) > 1
         result: f.Formula = f.Ref(
             name, time, node.position, node.end, is_upright, node.font == "bold"
@@ -317,11 +308,13 @@ class Resolver(Superscripts):
         above: list[str] = []
         layer: int | None = None
         for script in symbol.scripts:
-            if script.mark == "top" or self._is_transpose(script):
+            is_top = script.mark == "top" or self._is_transpose(script)
+            if is_top and (script.mark or not self.is_part(symbol)):
                 transposed = True
                 continue
             if script.mark:
-                if script.mark in ("*", "star", "ast") and symbol.base[:1].isupper():
+                is_star = script.mark in ("*", "star", "ast")
+                if is_star and symbol.base[:1].isupper() and not self.is_timed(symbol):
                     self.refuse(
                         script,
                         f"{symbol.base}^* may be the conjugate transpose or a name; write "
@@ -361,7 +354,7 @@ class Resolver(Superscripts):
         if keyword.iskeyword(name):
             name += "_"
         font = "" if symbol.font == "upright" and len(symbol.base) > 1 else symbol.font
-        key = (symbol.base, symbol.accents, font, primes, tuple(below), tuple(above))
+        key = Key((symbol.base, symbol.accents, primes, tuple(below), tuple(above)), font)
         return _Spelling(name, time, power, transposed, key)
 
     def _second_exponent(self, script: n.Script) -> NoReturn:

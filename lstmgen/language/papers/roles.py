@@ -27,7 +27,14 @@ from lstmgen.language.papers.uses import (
     transposed_letter,
 )
 
-_SHOWN = {"times": "\\times", "ast": "\\ast", "star": "\\star", "bullet": "\\bullet", "*": "*"}
+_SHOWN = {
+    "times": "\\times",
+    "ast": "\\ast",
+    "star": "\\star",
+    "bullet": "\\bullet",
+    "otimes": "\\otimes",
+    "*": "*",
+}
 _MEANINGS = {
     SCALAR: "one number for the whole layer",
     VECTOR: "one number per unit, multiplied element-wise",
@@ -75,9 +82,33 @@ def roles(
 ) -> Roles:
     """Gather the uses of every letter, and decide."""
     gathered = Gatherer(source, declared, members)
+    _check_outer(source, definitions)
     for definition in definitions:
         gathered.note(definition.value, "")
     return _Decider(source, gathered, declared, members).decide()
+
+
+def _check_outer(source: Source, definitions: Sequence[Definition]) -> None:
+    r"""Refuse \otimes unless an equation shows that it is element-wise.
+
+    In `c_t = f_t \otimes c_{t-1} + ...` it is: an outer product with c would be more than c.
+    """
+    products = [
+        (d.name, node)
+        for d in definitions
+        for node in f.walk(d.value)
+        if isinstance(node, f.Product) and any(operator == "otimes" for operator, _ in node.factors)
+    ]
+    for name, node in products:
+        factors = [f.unbracketed(factor) for _, factor in node.factors]
+        if any(isinstance(x, f.Ref) and x.name == name and x.time is not None for x in factors):
+            return
+    for _, node in products:
+        raise source.error(
+            node.position,
+            "\\otimes may be an outer product (or a Kronecker product), which is not read, or an "
+            "element-wise one; write \\odot for the latter",
+        )
 
 
 class _Decider:
@@ -207,8 +238,8 @@ class _Decider:
         return Question(
             node.position,
             f"{written} {shown}",
-            f"{shown} beside {written} may be a matrix product or element-wise (or a convolution, "
-            "which is not read)",
+            f"{shown} beside {written} may be a matrix product or element-wise, with a vector or a "
+            "scalar (or a convolution, which is not read)",
             (
                 Answer(f"{name} matrix", "the product with a matrix"),
                 Answer(f"{name} vector", "element-wise, with one number per unit"),

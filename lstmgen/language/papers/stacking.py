@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NoReturn, TypeGuard
 
 from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers.definition import Definition
@@ -19,7 +19,7 @@ def without_lists(source: Source, vectors: Sequence[Definition], letter: str) ->
     rest: list[Definition] = []
     for definition in vectors:
         items = f.as_list(definition.value)
-        if items is not None and len(items) > 1:
+        if items is not None and len(items) > 1 and not definition.repeated:
             node = definition.value
             lists[definition.name] = f.Brackets("[", items, node.position, node.end)
         else:
@@ -142,6 +142,10 @@ class _Row:
             return f.Apply(function.function, (argument,), False, node.position, node.end)
         if isinstance(first, f.Ref) and first.time is None:
             return replace(node, factors=(("", self._block(first)), *rest))
+        if f.has_time(first) and len(rest) == 1 and rest[0][0] in ("", "cdot", "@"):
+            last = rest[0][1]
+            if isinstance(last, f.Ref) and last.time is None:  # x_t W
+                return replace(node, factors=(factors[0], (rest[0][0], self._block(last))))
         if isinstance(first, f.Brackets) and len(first.items) == 1 and not rest:
             return self.of(first)
         self._refuse(node)
@@ -163,6 +167,32 @@ class _Row:
             "which rows of this belong to which vector on the left is not clear; write an "
             "equation for each of them",
         )
+
+
+def without_rows(source: Source, node: f.Formula) -> f.Formula:
+    r"""The value of h_t in `h_t^\top = x_t^\top W + b^\top`: its vectors are rows anyway."""
+
+    def change(part: f.Formula) -> f.Formula:
+        if isinstance(part, f.Product):
+            for (_, a), (operator, b) in zip(part.factors, part.factors[1:], strict=False):
+                if _is_row(a) and operator in ("", "cdot", "@") and f.has_time(b):
+                    raise source.error(
+                        a.position,
+                        "a transposed vector before a vector is one number (an inner product), "
+                        "which is not read; for an element-wise product write \\odot",
+                    )
+        return f.rebuilt(part, tuple(x.inner if _is_row(x) else x for x in f.parts(part)))
+
+    changed = f.mapped(node, change)
+    return changed.inner if _is_row(changed) else changed
+
+
+def _is_row(node: f.Formula) -> TypeGuard[f.Transposed]:
+    """A transposed vector: one with a time, or a small letter."""
+    if not isinstance(node, f.Transposed):
+        return False
+    inner = f.unbracketed(node.inner)
+    return f.has_time(inner) or (isinstance(inner, f.Ref) and inner.name[:1].islower())
 
 
 def _one_back(node: f.Formula) -> f.Formula:

@@ -103,7 +103,7 @@ class _Found:
         tokens = self._without_number(self._current)
         self._current = []
         is_inline = self._kind == "inline"
-        if not tokens or (is_inline and relation_at(tokens) is None):
+        if not tokens or (is_inline and (relation_at(tokens) is None or _is_value(tokens))):
             return
         if len(tokens) > MAX_EQUATION_TOKENS:
             raise self._source.error(
@@ -278,6 +278,11 @@ class _Found:
         letters = [t.text for t in tokens if t.kind in ("letter", "greek")]
         plain = all(t.kind in ("letter", "number", "relation", "dots", "reals") for t in tokens)
         return plain and self._letter in letters
+
+
+def _is_value(tokens: Sequence[Token]) -> bool:
+    """`=n`, which tells what the words before it count."""
+    return len(tokens) == 2 and is_equals(tokens[0]) and tokens[1].kind in ("letter", "number")
 
 
 def _other_relation(token: Token) -> str:

@@ -21,6 +21,13 @@ class _Facts:
     raised: dict[str, set[str]] = field(default_factory=dict)  # base -> its superscripts
     defined: set[str] = field(default_factory=set)  # letters that are a left side
     left: set[tuple[str, str]] = field(default_factory=set)  # (base, superscript) on a left side
+    below: bool = False  # times stand in subscripts
+    labels: dict[str, set[str]] = field(default_factory=dict)  # label -> what bears it
+    whole: set[str] = field(default_factory=set)  # left sides with a time and no superscript
+
+
+def _is_top(node: n.Node) -> bool:
+    return isinstance(node, n.Symbol) and node.base in ("\\top", "T")
 
 
 class Superscripts(Indexing):
@@ -54,13 +61,25 @@ class Superscripts(Indexing):
                     script.unicode and self.unicode(script)[1] is not None
                 ):
                     has_time = True
-                elif script.side == "^" and (label := label_text(script)) is not None:
-                    raised.append(label)
+                    self._facts.below |= script.side == "_"
+                    continue
+                label = label_text(script)
+                if label is not None:
+                    self._facts.labels.setdefault(label, set()).add(part.base)
+                    if script.side == "^":
+                        raised.append(label)
             (self._facts.timed if has_time else self._facts.plain).add(part.base)
             for label in raised:
                 self._facts.raised.setdefault(part.base, set()).add(label)
                 if is_left:
                     self._facts.left.add((part.base, label))
+            if is_left and has_time and not raised:
+                self._facts.whole.add(part.base)
+
+    def is_part(self, symbol: n.Symbol) -> bool:
+        """Whether C^T_t is a vector with this name: it is defined, and so is C_t."""
+        base = symbol.base
+        return (base, "T") in self._facts.left and base in self._facts.whole
 
     def is_power(self, symbol: n.Symbol, script: n.Script) -> bool:
         """Whether a superscript is a power: a number or a formula that is no time and no label."""
@@ -68,6 +87,7 @@ class Superscripts(Indexing):
             return False
         node = script.items[0]
         if self.step(node) is not None or self.layer(node) is not None:
+            self._check_time(symbol, script)
             return False
         label = label_text(script)
         if label is not None and (symbol.base, label) in self._facts.left:
@@ -75,6 +95,8 @@ class Superscripts(Indexing):
         inner = bracketless(node)
         if isinstance(inner, n.Symbol) and inner.base == "\\prime":
             return False
+        if isinstance(inner, n.Sum) and any(_is_top(term) for _, term in inner.terms):
+            self.refuse(script, "the inverse of a transposed matrix is not read; give it a name")
         if isinstance(inner, n.Number):
             if script.bracket or not inner.text.isdigit():
                 return not script.bracket
@@ -97,6 +119,19 @@ class Superscripts(Indexing):
         if label is None:
             return True
         return self._letters(symbol, script, label)
+
+    def _check_time(self, symbol: n.Symbol, script: n.Script) -> None:
+        r"""Refuse \lambda^t in a text that writes h_t: it may be a power of the step's number."""
+        is_plain = not script.bracket and self.step(script.items[0]) == 0
+        is_known = symbol.base in self._facts.defined or symbol.base in ("x", "u")
+        if is_plain and self._facts.below and not is_known and len(symbol.scripts) == 1:
+            written = self._source.written(symbol.position, symbol.end)
+            time = self._time
+            self.refuse(
+                symbol,
+                f"{written} may be a power, where a step does not know its number {time}, or the "
+                f"value at {time}; write {symbol.base}_{time} for that",
+            )
 
     def _numeral(self, symbol: n.Symbol, number: n.Number) -> bool:
         """x^2 is a power unless there is an x^1, or it is declared to be a name."""
@@ -128,7 +163,9 @@ class Superscripts(Indexing):
         others = self._facts.raised.get(base, set()) - {label}
         is_known = letters <= self._facts.plain and not in_index
         is_capital = base[:1].isupper() and len(base) == 1
-        if is_capital and (not is_known or letters & self._facts.defined):
+        alone = len(label) == 1 and not others and self._facts.labels[label] == {base}
+        alone = alone and not letters & (self._facts.timed | self._facts.defined)
+        if is_capital and (not is_known or letters & self._facts.defined) and not alone:
             return False  # U^z for the gate z
         if not is_known and (in_index or any(not x.isdigit() for x in others)):
             return False

@@ -18,6 +18,7 @@ class Symbols(Cursor):
     def __init__(self, source: Source, tokens: tuple[Token, ...]) -> None:
         super().__init__(source, tokens)
         self._depth = 0
+        self._font = ""  # of the formula around: \mathbf{W x_t}
 
     @abstractmethod
     def item(self) -> Node:
@@ -70,7 +71,8 @@ class Symbols(Cursor):
                 base = f"Delta{following.text}"
                 return Symbol(base, (), "", 0, (), token.position, following.end, token.spaced)
         if token.kind in ("letter", "greek", "word", "reals"):
-            return Symbol(token.text, token.accents, token.font, 0, (), *span, token.spaced)
+            font = token.font or self._font
+            return Symbol(token.text, token.accents, font, 0, (), *span, token.spaced)
         if token.kind in ("top", "prime"):
             return Symbol(f"\\{token.kind}", (), "", 0, (), *span, token.spaced)
         if token.kind == "function":
@@ -87,7 +89,11 @@ class Symbols(Cursor):
         self._depth += 1
         if self._depth > 3 * MAX_NESTING:
             raise self._source.error(token.position, "more accents nest here than are read")
+        outer = self._font
+        if token.text in BOLD:
+            self._font = "bold"
         inner = self.letter()
+        self._font = outer
         self._depth -= 1
         if isinstance(inner, Group) and not inner.scripts and isinstance(inner.items[0], Number):
             inner = inner.items[0]  # \mathbf{0}, \vec{0}

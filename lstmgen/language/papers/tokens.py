@@ -32,6 +32,51 @@ class Token:
 _RUN_TOGETHER = re.compile(r"\b[A-Za-z~]{1,6}t-1\b")
 
 
+def without_idle_braces(tokens: list[Token]) -> list[Token]:
+    """`t{-}1` and `{z = a}`: braces around an operator or an equation only set the space."""
+    opened: list[int] = []
+    idle: set[int] = set()
+    related: set[int] = set()  # opening braces that a relation stands in
+    for k, token in enumerate(tokens):
+        if token.kind == "open":
+            opened.append(k)
+        elif token.kind == "close" and opened:
+            start = opened.pop()
+            is_sign = k == start + 2 and tokens[start + 1].kind in ("operator", "relation")
+            if tokens[start].text == "{" and token.text == "}" and (is_sign or start in related):
+                idle |= {start, k}
+        elif token.kind == "relation" and token.text == "=" and opened:
+            related.add(opened[-1])
+    # what follows one of these is its argument
+    takes = ("script", "fraction", "root", "accent", "font", "function")
+    for start in sorted(idle):
+        if tokens[start].kind == "open" and start and tokens[start - 1].kind in takes:
+            idle -= {start, _closing(tokens, start)}
+    return [token for k, token in enumerate(tokens) if k not in idle] if idle else tokens
+
+
+def with_placeholders(tokens: list[Token]) -> list[Token]:
+    r"""`\phi(\cdot) = \max(0, \cdot)`: there, the dot is the argument."""
+    result = list(tokens)
+    for k in range(1, len(tokens) - 1):
+        before, token, after = tokens[k - 1 : k + 2]
+        opens = before.kind == "open" or (before.kind == "comma" and before.text == ",")
+        closes = after.kind == "close" or (after.kind == "comma" and after.text == ",")
+        if token.kind == "operator" and token.text == "cdot" and opens and closes:
+            result[k] = replace(token, kind="word", text="argument")
+    return result
+
+
+def _closing(tokens: list[Token], start: int) -> int:
+    """The place of the bracket that closes the one at `start`."""
+    depth = 0
+    for k in range(start, len(tokens)):
+        depth += (tokens[k].kind == "open") - (tokens[k].kind == "close")
+        if depth == 0:
+            return k
+    return start
+
+
 def with_angles(tokens: list[Token]) -> list[Token]:
     """`c^{<t>}` and `c^<t>`: there, < and > are brackets."""
     if not any(t.kind == "relation" and t.text == "<" for t in tokens):

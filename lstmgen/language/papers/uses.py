@@ -13,7 +13,7 @@ from lstmgen.language.papers.source import Source
 
 NUMBER, SCALAR, VECTOR, MATRIX = "number", "scalar", "vector", "matrix"
 WEIGHTS = frozenset("WUVR")  # what papers call weights: before a sum of vectors, a matrix
-STARS = frozenset({"*", "times", "ast", "star", "bullet"})
+STARS = frozenset({"*", "times", "ast", "star", "bullet", "otimes"})
 GLUE = frozenset({"", "cdot", "@"})
 
 
@@ -39,14 +39,23 @@ def is_capital(name: str) -> bool:
     return name[:1].isupper() and not needs_declaration(name)
 
 
+def is_weight(name: str) -> bool:
+    """Whether it is one of the letters that papers use for weights: W, U_f."""
+    return name.partition("_")[0] in WEIGHTS
+
+
 def is_letter(node: f.Formula) -> bool:
     """Whether it is a letter without a time."""
     return isinstance(node, f.Ref) and node.time is None
 
 
 def is_vectorial(node: f.Formula) -> bool:
-    """Whether a vector at a time step occurs in it: then its value is a vector."""
-    return f.has_time(node)
+    """Whether a vector at a time step occurs in it, and not as a diagonal: then it is a vector."""
+    if isinstance(node, f.Apply) and node.function == "diag":
+        return False
+    if isinstance(node, f.Ref):
+        return node.time is not None
+    return any(map(is_vectorial, f.parts(node)))
 
 
 def is_matrix_like(node: f.Formula) -> bool:
@@ -111,7 +120,8 @@ class Gatherer:
                 self.note(exponent, inner)
             case f.Apply("diag", arguments):
                 for argument in arguments:
-                    self.note(argument, "odot")
+                    is_open = isinstance(argument, f.Ref) and is_capital(argument.name)
+                    self.note(argument, "" if is_open else "odot")  # diag(A) of a matrix A?
             case f.Apply(function, arguments):
                 beside = function in ("max", "min") and any(map(is_vectorial, arguments))
                 for argument in arguments:
@@ -139,6 +149,8 @@ class Gatherer:
         use = self._use(ref)
         if context == "odot":
             use.show(VECTOR, ref.position, "it is multiplied element-wise")
+        elif context == "added" and is_weight(ref.name):
+            use.alone = use.alone or ref  # a matrix whose vector was forgotten?
         elif context == "added" and not needs_declaration(ref.name):
             use.show(VECTOR, ref.position, "it is added to a vector")
         elif context == "added" and ref.is_bold:
@@ -217,9 +229,7 @@ class Gatherer:
             beside = before_vector or after_vector
             if isinstance(letter, f.Ref) and (beside or with_at):
                 is_transposed = isinstance(factor, f.Transposed)
-                self._beside(
-                    letter, factor, following, with_at, is_transposed, before_vector, factors, k
-                )
+                self._beside(letter, factor, following, with_at, is_transposed, before_vector)
                 continue
             row = f.as_list(factor) if before_vector and not is_vectorial(factor) else None
             if row is not None and len(row) > 1 and all(map(self._is_matrix_term, row)):
@@ -256,8 +266,6 @@ class Gatherer:
         with_at: bool,
         is_transposed: bool,
         before_vector: bool,
-        factors: Sequence[f.Formula],
-        k: int,
     ) -> None:
         """A letter beside a vector."""
         use = self._use(letter)
@@ -291,14 +299,15 @@ class Gatherer:
             self._way(factor, before_vector)
         elif use.multiplied is None:
             use.multiplied = factor
-        del factors, k
 
     def _is_matrix_of_list(self, letter: f.Ref, following: tuple[str, f.Formula] | None) -> bool:
         """W [h, x]; f(h, x) is a function, which is not said, and so may W(h, x) be."""
         if not is_capital(letter.name) or following is None:
             return False
         operator, group = following
-        return operator == "cdot" or not (isinstance(group, f.Brackets) and group.bracket == "(")
+        if operator == "cdot" or isinstance(f.unbracketed(group), f.Grid):
+            return True
+        return not (isinstance(group, f.Brackets) and group.bracket == "(")
 
     def _way(self, node: f.Formula, before_vector: bool) -> None:
         if before_vector:

@@ -158,6 +158,8 @@ GREEK_LETTERS = dict(
 ACCENTS = {
     **{a: a for a in ("tilde", "hat", "bar", "overline", "dot", "vec", "mathcal", "ddot")},
     "widetilde": "tilde",
+    "overrightarrow": "forward",
+    "overleftarrow": "backward",
     "widehat": "hat",
     "check": "hat",
     "widebar": "bar",
@@ -202,6 +204,7 @@ PROSE = frozenset(
         "hbox",
         "intertext",
         "shortintertext",
+        "noalign",
         "emph",
         "textsc",
         "textmd",
@@ -211,7 +214,7 @@ PROSE = frozenset(
 
 OPERATORS = {
     **dict.fromkeys(("odot", "bigodot", "circ", "hadamard", "Hadamard", "varodot"), "odot"),
-    **dict.fromkeys(("ast", "star", "times", "bullet"), ""),  # they stand for themselves
+    **dict.fromkeys(("ast", "star", "times", "bullet", "otimes"), ""),  # stand for themselves
     "cdot": "cdot",
     "cdotp": "cdot",
     "centerdot": "cdot",
@@ -240,7 +243,8 @@ RELATIONS = {
 }
 SYMBOLS = {
     "⊙": "odot", "∘": "odot", "⨀": "odot", "ʘ": "odot", "·": "cdot", "⋅": "cdot", "∙": "bullet",
-    "•": "bullet", "×": "times", "∗": "*", "⋆": "star", "÷": "/", "*": "*", "/": "/", "@": "@",
+    "•": "bullet", "×": "times", "⊗": "otimes", "∗": "*", "⋆": "star", "÷": "/", "*": "*",
+    "/": "/", "@": "@",
     "+": "+", "-": "-",
 }  # fmt: skip
 UNKNOWN_COMMANDS = {
@@ -249,7 +253,6 @@ UNKNOWN_COMMANDS = {
     "int": "is an integral, which is not read",
     "partial": "is a derivative, which is not read",
     "nabla": "is a derivative, which is not read",
-    "otimes": "may be an outer product or an element-wise one; write \\odot for the latter",
     "oplus": "may be a sum or a concatenation; write +, or [a, b]",
     "circledast": "is a convolution, which is not read",
     "infty": "is no number that a cell can compute with",

@@ -6,6 +6,7 @@ What is written here leaves nothing open: it reads back as the same cell, `--str
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ def written_out(equations: Sequence[sympy.Eq], form: NormalForm) -> str:
         kind = "matrix" if name in form.weights else "vector"
         lines.append(f"# lstmgen: {name} {'scalar' if name in form.scalars else kind}")
     lines += [f"# lstmgen: {name} scalar" for name in form.scalar_inputs]
+    if len(form.inputs) > 1:
+        vectors = [name for name in form.inputs if name not in form.scalar_inputs]
+        lines += [f"# lstmgen: {name} vector" for name in vectors]
     nodes = [n for e in equations for n in sympy.preorder_traversal(e.rhs)]
     found = {_CONSTANTS.get(type(n).__name__) for n in nodes if isinstance(n, sympy.NumberSymbol)}
     lines += [f"# lstmgen: {name} number" for name in sorted(filter(None, found))]
@@ -133,4 +137,7 @@ class _Writer:
 
 def _name(name: str) -> str:
     """A name as the reader takes it: without the mark that a keyword of Python has."""
+    if re.search(r"_\d+[A-Za-z]", name):  # T_2n_i: else 2 and n would be read apart
+        head, *words = name.split("_")
+        return f"{head}_{{{','.join(words)}}}"
     return name[:-1] if name.endswith("_") and keyword.iskeyword(name[:-1]) else name
