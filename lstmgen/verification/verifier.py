@@ -35,6 +35,7 @@ from lstmgen.verification.report import Check, Report
 from lstmgen.verification.sequences import sequences
 from lstmgen.verification.session import Session
 from lstmgen.verification.tapes import TapeCheck
+from lstmgen.verification.traps import TrapCheck
 from lstmgen.verification.wide import enlarged, many_rows
 
 _POOL = (4, 1, 5, 3)  # the T, B, H, D of the sequences that long ones are made of
@@ -282,6 +283,7 @@ class Verifier:
             same = [case for case in cases if case.dtype == first.dtype]
             other = [c for c in cases if c.shape == first.shape and c.dtype != first.dtype]
             TapeCheck(session, first, (*same[1:], *other)).run()
+            TrapCheck(session, first).run()
             RefusalCheck(session, first).run()
 
     def verify(self, runner: Runner, progress: Progress | None = None) -> Report:

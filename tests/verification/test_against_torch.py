@@ -134,13 +134,18 @@ def on_tensors(detach: str) -> Any:
         for x_t in x:
             if detach in ("h", "both"):
                 h = h.detach()
-            if detach in ("C", "both"):
+            if detach in ("C", "both", "C, h in f"):
                 c = c.detach()
             z = torch.cat([h, x_t], 1)
-            f, i, o = (torch.sigmoid(z @ p[f"W_{g}"].T + p[f"b_{g}"]) for g in "fio")
+            cut = {
+                g: torch.cat([h.detach(), x_t], 1)
+                for g in "fio"
+                if g in detach.rpartition("h in ")[2] and "h in" in detach
+            }
+            f, i, o = (torch.sigmoid(cut.get(g, z) @ p[f"W_{g}"].T + p[f"b_{g}"]) for g in "fio")
             new = torch.tanh(z @ p["W_C"].T + p["b_C"])
-            c = (f.detach() if detach == "f" else f) * c + i * new
-            h = o * torch.tanh(c.detach() if detach == "C in h" else c)
+            c = (f.detach() if detach == "value f" else f) * c + i * new
+            h = o * torch.tanh(c.detach() if detach == "C to H" else c)
             outputs.append(h)
         return torch.stack(outputs), {"h": h, "C": c}
 
@@ -153,8 +158,10 @@ def on_tensors(detach: str) -> Any:
         ("both", r"the state \(h\[t-1\], C\[t-1\]\) is detached: no gradient passes", "δ20 δ21"),
         ("h", r"^h\[t-1\] is detached wherever it is used", "δ20"),
         ("C", r"^C\[t-1\] is detached", "δ21"),
-        ("f", r"^f\[t\] is detached", "δ9 δ10"),
-        ("C in h", r"^C\[t\] is detached", "δ4"),
+        ("value f", r"^f\[t\] is detached", "δ9 δ10"),
+        ("C to H", r"^C\[t\] is detached", "δ4"),
+        ("h in f, i", r"^detached are h\[t-1\] in equations \(1\), \(2\)$", "δ20"),
+        ("C, h in f", r"^detached are h\[t-1\] in equation \(1\) and C\[t-1\] wherever", "δ20 δ21"),
     ],
 )
 def test_a_detached_path_is_named(detach: str, what: str, origins: str) -> None:

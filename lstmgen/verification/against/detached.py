@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import combinations, islice
 
 from lstmgen.algebra.expression import Value
 from lstmgen.form.normal_form import Definition, NormalForm
-from lstmgen.verification.against.variants import Variant, substituted, used
+from lstmgen.verification.against.variants import Variant, indexed, substituted, used
 
 __all__ = ["detached"]
+
+_MOST = 128
+"""Choices of equations that are tried: all of up to seven uses of states."""
+
+Uses = list[tuple[Definition, Value]]
 
 
 def detached(form: NormalForm) -> list[Variant]:
@@ -26,26 +32,69 @@ def detached(form: NormalForm) -> list[Variant]:
     return found
 
 
-def _cuts(form: NormalForm) -> Iterator[tuple[str, list[tuple[Definition, Value]]]]:
-    def uses(*wanted: Value) -> list[tuple[Definition, Value]]:
-        return [(d, v) for d in form.definitions for v in used(d) if v in wanted]
+def _cuts(form: NormalForm) -> Iterator[tuple[str, Uses]]:
+    """What is cut, and the uses along which no gradient flows; no two the same."""
+    seen = set[frozenset[tuple[str, Value]]]()
+    for what, uses in (*_usual(form), *_of_states(form)):
+        key = frozenset((d.name, value) for d, value in uses)
+        if key not in seen:
+            seen.add(key)
+            yield what, uses
 
+
+def _uses(form: NormalForm, *wanted: Value) -> Uses:
+    return [(d, v) for d in form.definitions for v in used(d) if v in wanted]
+
+
+def _usual(form: NormalForm) -> Iterator[tuple[str, Uses]]:
+    """All states, and each value wherever it is used, or in one place."""
     states = [Value(state, -1) for state in form.states]
     if len(states) > 1:
         whole = ", ".join(f"{v.name}[t-1]" for v in states)
-        yield f"the state ({whole}) is detached: no gradient passes between steps", uses(*states)
+        yield (
+            f"the state ({whole}) is detached: no gradient passes between steps",
+            _uses(form, *states),
+        )
     own = {d.equation: d.name for d in form.definitions}.values()
     helpers = [d.name for d in form.definitions if d.name not in own]
     for value in [*states, *map(Value, own), *map(Value, helpers)]:
-        found = uses(value)
+        found = _uses(form, value)
         if not found:
             continue
-        shown = f"{value.name}[t{'-1' if value.shift else ''}]"
+        shown = indexed(value)
         between = ": no gradient passes between steps" if value.shift and len(states) == 1 else ""
         yield f"{shown} is detached wherever it is used{between}", found
         if len(found) > 1:
             for use in found:
                 yield f"{shown} is detached where {use[0].name}[t] uses it", [use]
+
+
+def _of_states(form: NormalForm) -> Iterator[tuple[str, Uses]]:
+    """States in some equations and not in others: every choice of these, if they are not many."""
+    by_place: dict[tuple[Value, str], Uses] = {}
+    for state in form.states:
+        for definition, value in _uses(form, Value(state, -1)):
+            by_place.setdefault((value, definition.equation), []).append((definition, value))
+    count = len(by_place)
+    sizes = sorted(range(1, count), key=lambda size: min(size, count - size))
+    choices = (choice for size in sizes for choice in combinations(by_place, size))
+    for choice in islice(choices, _MOST):
+        parts = []
+        for state in form.states:
+            equations = [equation for value, equation in choice if value.name == state]
+            if equations:
+                every = len(equations) == sum(value.name == state for value, _ in by_place)
+                where = "wherever it is used" if every else f"in {_equations(equations)}"
+                parts.append(f"{indexed(Value(state, -1))} {where}")
+        yield (
+            f"detached are {' and '.join(parts)}",
+            [u for place in choice for u in by_place[place]],
+        )
+
+
+def _equations(numbers: list[str]) -> str:
+    plural = "s" if len(numbers) > 1 else ""
+    return f"equation{plural} {', '.join(f'({number})' for number in numbers)}"
 
 
 def _cut(
