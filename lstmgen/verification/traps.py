@@ -61,13 +61,13 @@ class TrapCheck:
             return [y, *last.values()]
 
         def backward() -> list[Any]:
+            with np.errstate(all="ignore"):
+                tape = module.forward(parameters, x, state)[2]
             dparams, dx, dstate0 = module.backward(parameters, tape, dy, dstate)
             return [*dparams.values(), *s.by_input(dx).values(), *dstate0.values()]
 
         yield "forward", forward
         yield "step", lambda: [*module.step(parameters, at_first, state).values()]
-        with np.errstate(all="ignore"):
-            tape = module.forward(parameters, x, state)[2]
         yield "backward", backward
 
     def _bytes(self, arrays: list[Any]) -> list[bytes]:

@@ -7,6 +7,8 @@ written out by hand from them.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 CELL = "lstm"
@@ -40,6 +42,17 @@ class Tape:
     def check(self):
         if self.spent:
             raise ValueError("tape: this tape was given to reuse; use the newer one")
+
+
+def _quietly(function):
+    """Infinite numbers and NaN are values: the caller's NumPy does not hear of them."""
+
+    @functools.wraps(function)
+    def call(*arguments, **options):
+        with np.errstate(all="ignore"):
+            return function(*arguments, **options)
+
+    return call
 
 
 def init_params(input_size, hidden_size, *, seed=None, dtype="float32"):
@@ -127,6 +140,7 @@ def _step(p, x, h, C):
     return hx, f, i, g, C, C_new, o, o * np.tanh(C_new)
 
 
+@_quietly
 def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, tape=True):
     H, D, dtype = _params(params)
     if not isinstance(x, np.ndarray) or x.ndim != 3:
@@ -154,6 +168,7 @@ def forward(params, x, state=None, *, lengths=None, restart=None, reuse=None, ta
     return y, last, Tape(key, steps, (x.shape, h, C), masks) if tape else None
 
 
+@_quietly
 def step(params, x, state):
     H, D, dtype = _params(params)
     if not isinstance(x, np.ndarray) or x.ndim != 2:
@@ -164,6 +179,7 @@ def step(params, x, state):
     return {"h": result[-1], "C": result[5]}
 
 
+@_quietly
 def backward(params, tape, dy=None, dstate=None):
     if not isinstance(tape, Tape):
         raise TypeError("tape: expected what forward returned")
