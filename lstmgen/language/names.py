@@ -16,6 +16,7 @@ _C_KEYWORDS = frozenset(
     switch template this thread_local throw true try typedef typeid typename union unsigned using
     virtual void volatile wchar_t while xor xor_eq restrict""".split()
 )
+WEIGHTS = frozenset("WUVR")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -34,3 +35,8 @@ def needs_declaration(matrix: str) -> bool:
     """Whether a matrix's letter looks like a number or the identity: Greek, an increment, or I."""
     head, _, rest = matrix.partition("_")
     return head in GREEK or head.startswith("Delta") or (head == "I" and not rest)
+
+
+def is_weight(name: str) -> bool:
+    """Whether it has one of the letters that papers use for weights: W, U_f."""
+    return name.partition("_")[0] in WEIGHTS

@@ -24,7 +24,7 @@ from lstmgen.algebra.symbols import symbol
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.language import notation
 from lstmgen.language.indexing import indexed_name
-from lstmgen.language.names import needs_declaration
+from lstmgen.language.names import is_weight, needs_declaration
 from lstmgen.language.translation import function_name
 from lstmgen.typeset.formula import Formula, Greek, Letters, Time, Transposed
 from lstmgen.typeset.lines import Line
@@ -90,7 +90,8 @@ def _shown_vectors(equations: Sequence[sympy.Eq]) -> set[str]:
                 beside = any(j != k for j in vectors)
                 is_sum = isinstance(node, sympy.Add)
                 is_letter = isinstance(part, sympy.Symbol) and beside
-                if is_letter and not (is_sum and needs_declaration(part.name)):
+                is_open = is_letter and (needs_declaration(part.name) or is_weight(part.name))
+                if is_letter and not (is_sum and is_open):
                     found.add(part.name)
     return found
 

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sympy
+from paper_frames import EQUALS, FRAMES, IN_PROSE, REMARKS, WITH_BARE_ROWS, as_document, framed
 
 from lstmgen import Cell, load
 from lstmgen.algebra.symbols import symbol
@@ -36,17 +38,12 @@ TIMES: dict[str, Callable[[str, str, int], str]] = {
     "square": lambda name, t, k: f"{name}[{_step(t, k)}]",
 }
 PRODUCTS = (r"\odot", r"\circ", "⊙", r"\bigodot", r"\,\odot\,", r"\bullet", "*", r"\ast", r"\cdot")
-EQUALS = ("=", ":=", r"\coloneqq", r"\leftarrow")
 FUNCTIONS = {
     "sigma": (r"\sigma", r"\operatorname{sigmoid}", r"\mathrm{sigm}", "{\\rm sigmoid}"),
     "tanh": (r"\tanh", r"\mathrm{tanh}", r"\operatorname{tanh}", r"\text{tanh}", "{\\rm tanh}"),
     "relu": (r"\operatorname{ReLU}", r"\mathrm{relu}", r"\text{ReLU}"),
     "exp": (r"\exp", r"\mathrm{exp}"),
 }
-REMARKS = (
-    r"\quad \text{(gate)}", r"\qquad (3)", r"\tag{2}", r" && \text{some words}", r"\label{eq:a}",
-    r" & \textit{remark}", r", \quad t = 1, \dots, T", r"\nonumber",
-)  # fmt: skip
 
 
 @dataclass
@@ -68,6 +65,10 @@ class Style:
     shuffled: bool = False
     initial: bool = False
     macro: bool = False
+    document: bool = False
+    same_input: bool = False  # h_{t+1} = f(h_t, x_t)
+    labels: str = "below"  # W_{xz}, W^{(xz)}, W_{\mathrm{xz}}
+    marked: str = ""  # what the value of an equation stands in
     functions: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,28 +84,16 @@ def drawn(chance: random.Random, cell: Cell) -> Style:
         lists=chance.choice(("comma", "semicolon", "bmatrix", "transposed", "bars")),
         rows=chance.choice(("no", "no", "transposed")),
         cdot=chance.random() < 0.3,
-        environment=chance.choice(
-            (
-                "align",
-                "align*",
-                "gather",
-                "eqnarray",
-                "IEEEeqnarray",
-                "dollars",
-                "brackets",
-                "lines",
-                "rst",
-                "markdown",
-                "inline",
-                "cases",
-                "split",
-            )
-        ),
+        environment=chance.choice(list(FRAMES)),
         remark=chance.choice(("", "", *REMARKS)),
         big=chance.random() < 0.3,
         shuffled=chance.random() < 0.3,
         initial=chance.random() < 0.2,
         macro=chance.random() < 0.2,
+        document=chance.random() < 0.2,
+        same_input=chance.random() < 0.5,
+        labels=chance.choice(("below", "below", "above", "roman", "text")),
+        marked=chance.choice(("", "", "", "underbrace", "color", "braces", "boxed")),
         functions={f: chance.choice(words) for f, words in FUNCTIONS.items()},
     )
     taken = {word for name in _all_names(cell) for word in name.split("_")}
@@ -117,11 +106,9 @@ def drawn(chance: random.Random, cell: Cell) -> Style:
         style.time = "subscript"  # x^{(t)2} is not what papers write
     if any("prime" in name for name in _all_names(cell)):
         style.time = "subscript"
-    if style.environment in ("lines", "cases") or "&" in style.remark:
-        style.remark = "" if style.environment not in ("align", "align*") else style.remark
-    if style.environment == "inline":
-        style.remark = ""
-    if "T" in style.remark and style.environment == "inline":
+    if style.environment in ("lines", "braces", "wiki", "docs"):
+        style.document = False
+    if style.environment in WITH_BARE_ROWS | IN_PROSE:
         style.remark = ""
     return style
 
@@ -143,47 +130,8 @@ def printed(cell: Cell, chance: random.Random) -> str:
     if style.initial:
         states = [writer.vector_name(s) + "_0" for s in cell.states if "_" not in s]
         lines[:0] = [f"{s} {style.equals} 0" for s in states]
-    return head + _framed(lines, style)
-
-
-def _framed(lines: list[str], style: Style) -> str:
-    """The equations in an environment, with remarks and punctuation."""
-    kind = style.environment
-    if kind in ("align", "align*", "eqnarray", "IEEEeqnarray", "split"):
-        mark = "& = &" if kind in ("eqnarray", "IEEEeqnarray") else f"&{style.equals}"
-        lines = [line.replace(style.equals, mark, 1) for line in lines]
-    remark = style.remark if kind in ("align", "align*", "gather", "dollars") else ""
-    lines = [
-        line + (remark if "&" not in remark or kind.startswith("align") else "") for line in lines
-    ]
-    if kind in ("align", "align*", "gather", "eqnarray"):
-        return f"\\begin{{{kind}}}\n" + " \\\\\n".join(lines) + f"\n\\end{{{kind}}}\n"
-    if kind == "IEEEeqnarray":
-        return "\\begin{IEEEeqnarray}{rCl}\n" + ", \\\\\n".join(lines) + "\n\\end{IEEEeqnarray}\n"
-    if kind == "split":
-        body = ",\\\\\n".join(lines)
-        return f"\\begin{{equation}}\\begin{{split}}\n{body}.\n\\end{{split}}\\end{{equation}}\n"
-    if kind == "cases":
-        return (
-            "\\[ \\left\\{ \\begin{array}{l}\n"
-            + " \\\\ ".join(lines)
-            + "\n\\end{array} \\right. \\]\n"
-        )
-    if kind == "dollars":
-        return "\n".join(f"$$ {line} $$" for line in lines) + "\n"
-    if kind == "brackets":
-        return "Some prose.\n" + "\nand then\n".join(f"\\[ {line}. \\]" for line in lines) + "\n"
-    if kind == "rst":
-        body = "\n\n".join(f"   {line}" for line in lines)
-        return f"Text before it:\n\n.. math::\n\n{body}\n\nwhere :math:`b` is a bias.\n"
-    if kind == "markdown":
-        body = "\n\nwith\n\n".join(f"$$\n{line}\n$$" for line in lines)
-        return f"# A heading with = and words\n\n{body}\n\n- $x$: the input\n"
-    if kind == "inline":
-        return (
-            "We have " + ", and ".join(f"${line}$" for line in lines) + ", where $h$ is returned.\n"
-        )
-    return "\n".join(lines) + "\n"
+    body = framed(lines, style.environment, style.equals, style.remark)
+    return head + (as_document(body, chance) if style.document else body)
 
 
 class _Writer:
@@ -191,19 +139,44 @@ class _Writer:
         self._style = style
         self._chance = chance
         self._scalars = frozenset(cell.normal_form.scalars)
+        self._vectors = {*cell.normal_form.inputs, *(d.name for d in cell.normal_form.definitions)}
+        self._inputs = frozenset(cell.normal_form.inputs)
 
     def equation(self, equation: Any) -> str:
-        left = self._write(equation.lhs, 0)
-        return f"{left} {self._style.equals} {self._write(equation.rhs, 0)}"
+        left, right = self._write(equation.lhs, 0), self._write(equation.rhs, 0)
+        match self._style.marked:
+            case "underbrace":
+                right = f"\\underbrace{{{right}}}_{{\\text{{a remark}}}}"
+            case "color":
+                right = f"{{\\color{{blue}} {right}}}"
+            case "braces":
+                right = f"{{{right}}}"
+            case "boxed":
+                left = f"\\boxed{{{left}}}"
+        return f"{left} {self._style.equals} {right}"
 
     def vector_name(self, name: str) -> str:
         """The name of a vector or a matrix, in the font of the text."""
-        written = latex(symbol(name))
+        written = self._labelled(latex(symbol(name)), name)
         bold = self._style.bold
         head, mark, rest = written.partition("_")
         if bold and len(head) == 1 and "prime" not in name:
             head = f"{{\\bf {head}}}" if bold == "bf" else f"{bold}{{{head}}}"
             return head + mark + rest
+        return written
+
+    def _labelled(self, written: str, name: str) -> str:
+        """A parameter's label elsewhere than below."""
+        label = re.fullmatch(r"([A-Za-z])_\{?([A-Za-z]+)\}?", written)
+        if label is None or name in self._vectors:
+            return written
+        match self._style.labels:
+            case "above":
+                return f"{label[1]}^{{({label[2]})}}"
+            case "roman":
+                return f"{label[1]}_{{\\rm {label[2]}}}"
+            case "text":
+                return f"{label[1]}_{{\\text{{{label[2]}}}}}"
         return written
 
     def _write(self, node: Any, level: int) -> str:
@@ -218,7 +191,8 @@ class _Writer:
         if vector is not None:
             name, offset = vector
             time = TIMES[self._style.time]
-            shift = int(offset) + self._style.ahead
+            is_now = self._style.same_input and name in self._inputs
+            shift = int(offset) + (0 if is_now else self._style.ahead)
             return time(self.vector_name(name), self._style.letter, shift), 2
         if isinstance(node, notation.MatrixProduct):
             return self._product(node), 1

@@ -27,8 +27,6 @@ from lstmgen.language.papers.products import (
     VECTOR,
     Built,
     Products,
-    list_of,
-    name_of,
 )
 from lstmgen.language.papers.questions import Answer, Inference, Question
 from lstmgen.language.papers.vocabulary import LIBRARIES_DIFFER, NOT_ELEMENT_WISE
@@ -47,7 +45,7 @@ class Builder(Products):
         if built.kind == MATRIX:
             self.refuse(node, "this is a matrix, and no vector multiplies it")
         if built.kind == LIST:
-            self.refuse(list_of(node), NO_MATRIX)
+            self.refuse(f.list_of(node), NO_MATRIX)
         if built.kind == ROW:
             return replace(built, kind=VECTOR)
         return built
@@ -149,7 +147,7 @@ class Builder(Products):
                     others,
                     f"{shown} is added to a matrix; write {shown} I for a multiple of the "
                     "identity, or call the matrix a vector: "
-                    f"% lstmgen: {name_of(term)} vector",
+                    f"% lstmgen: {f.name_of(term)} vector",
                 )
             self.plain(term, next(b for _, t, b in built if t is term))
         if any(b.kind == ROW for _, _, b in built):
@@ -182,7 +180,13 @@ class Builder(Products):
         return Built(expressions, LIST, sum(b.size for b in built))
 
     def _check_list(self, node: f.Formula, only: f.Formula) -> None:
-        """[h x] in square brackets: vectors or matrices side by side, or their product."""
+        """[h x] in square brackets: vectors or matrices side by side, or their product; [2]."""
+        if isinstance(only, f.Num):
+            self.refuse(
+                node,
+                f"[{only.text}] may be a citation or a factor; leave it out, or write round "
+                "brackets",
+            )
         if not isinstance(only, f.Product) or any(op for op, _ in only.factors[1:]):
             return
         factors = [factor for _, factor in only.factors]
@@ -206,7 +210,7 @@ class Builder(Products):
         if inner.kind == ROW:
             return replace(inner, kind=VECTOR)
         if inner.kind == UNIT:
-            name = name_of(node)
+            name = f.name_of(node)
             self.refuse(
                 node,
                 f"{name} is a vector: transposed, its product with a vector is one number, which "
@@ -242,7 +246,7 @@ class Builder(Products):
         return role is not None and role.is_declared and role.kind == kind
 
     def _matrix_power(self, node: f.Power) -> None:
-        name = name_of(node.base)
+        name = f.name_of(node.base)
         exponent = f.unbracketed(node.exponent)
         written = self.source.written(node.position, node.end)
         if isinstance(exponent, f.Num) and exponent.text.isdigit():

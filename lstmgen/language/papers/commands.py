@@ -83,7 +83,6 @@ _SKIPPED = frozenset(
         "ensuremath",
         "boxed",
         "underline",
-        "cancel",
         "hline",
         "par",
         "relax",
@@ -106,9 +105,10 @@ _SKIPPED = frozenset(
 )
 _MARKED_EQUALS = re.compile(r"\s*(?:\{\s*:?=\s*\}|=)")  # \stackrel{def}{=}
 _SIZES = re.compile(r"(?:big|Big|bigg|Bigg)[lrm]?$")
-_GAPS = frozenset({"quad", "qquad", "hfill", "hspace", "mspace", "hskip", "IEEEeqnarraymulticol"})
+_GAPS = frozenset({"quad", "qquad", "hfill", "hspace", "mspace", "hskip"})
 FUNCTION_WORDS = SPELLINGS.keys() | NOT_ELEMENT_WISE.keys() | CONCATENATION | DIAGONAL
 _ROW_SPACE = re.compile(r"\*?\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|baselineskip)\s*\]|\*")
+_PLACE = re.compile(r"\s*\[[tbc]\]")  # \begin{aligned}[t]
 _ENVIRONMENT = re.compile(r"\s*\{([A-Za-z]+)\*?\}")
 _COLUMNS = re.compile(r"\s*(?:\[[a-z]\]\s*)?\{[lcrLCR|@!{}\s\d.,;*s]*\}")
 _TRANSPARENT = frozenset(
@@ -182,6 +182,8 @@ class Commands(ABC):
             return [], after + (point.end() if point else 0)
         if name in ("begin", "end"):
             return self._environment(name, position, after, end, spaced)
+        if name == "IEEEeqnarraymulticol":  # {3}{l}{a = b}: its place, then what stands there
+            return [], self._past_argument(self._past_argument(after, end), end)
         if name in _GAPS:
             return [Token("gap", name, position, after, spaced)], self._past(after, end, name)
         if name in _SKIPPED_ARGUMENT:
@@ -190,6 +192,8 @@ class Commands(ABC):
             return self._braced(after, end)
         if name in _SKIPPED or _SIZES.match(name):
             return [], after
+        if name in ("eqno", "leqno"):
+            return one("gap", name)
         if name in ("cr", "newline", "tabularnewline", "linebreak"):
             return one("row", "\\\\")
         if name in PROSE:
@@ -217,6 +221,7 @@ class Commands(ABC):
             return one("comma" if name == "colon" else "relation", RELATIONS[name])
         kinds = {
             "frac": "fraction", "tfrac": "fraction", "dfrac": "fraction", "cfrac": "fraction",
+            "nicefrac": "fraction", "sfrac": "fraction", "over": "over",
             "sqrt": "root", "top": "top", "intercal": "top", "prime": "prime",
             "dots": "dots", "ldots": "dots", "cdots": "dots", "vdots": "dots", "dotsc": "dots",
             "lvert": "open", "rvert": "close", "vert": "bar", "mid": "bar", "lVert": "double bar",
@@ -299,6 +304,9 @@ class Commands(ABC):
         if which == "begin" and name in _WITH_COLUMNS:
             columns = _COLUMNS.match(self._text, after, end)
             after = columns.end() if columns else after
+        elif which == "begin" and name in _TRANSPARENT:
+            place = _PLACE.match(self._text, after, end)
+            after = place.end() if place else after
         if name in _TRANSPARENT:
             return [Token("line", "\n", position, after, spaced)], after
         return [Token(which, name, position, after, spaced)], after

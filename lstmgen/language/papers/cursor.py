@@ -76,6 +76,8 @@ def _unknown(token: Token, expected: str) -> str:
         return f"the character {token.text!r} is not part of the notation"
     if token.kind == "relation" and token.text in ("<", ">", "<=", ">=", "!="):
         return f"the comparison {token.text} is {CONDITION}"
+    if token.text == "/" and expected == OPERAND:
+        return "// may be a division or begin a remark; write a / (...), or # before the remark"
     if token.kind == "relation" and token.text == "=" and "operator" in expected:
         return "a second '=' in one equation; write two equations"
     shown = token.text if token.kind != "begin" else f"\\begin{{{token.text}}}"

@@ -86,7 +86,9 @@ def _add(found: Declarations, source: Source, text: str, position: int | None) -
         identifier = _identifier(name.strip(), refuse)
         found.functions[identifier] = SPELLINGS[function]
     elif kind is not None and kind[2] == "output":
-        identifier = found.output = _identifier(kind[1], refuse)
+        is_raised = re.search(r"\^\s*\{?\d", kind[1]) is not None  # h^2, a name
+        identifier = (_superscript if is_raised else _identifier)(kind[1], refuse)
+        found.output = identifier
     elif kind is not None and kind[2] in ("power", "name"):
         identifier = _superscript(kind[1], refuse)
         found.superscripts[identifier] = kind[2]

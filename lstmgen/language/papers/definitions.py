@@ -74,6 +74,9 @@ class _Definer:
         refs = [r for e in equations for s in e.sides for r in f.refs(s)]
         self._timed = {r.name for r in refs if r.time is not None}
         self._used = {r.name for r in refs}
+        self._right = {r.name for e in equations for r in f.refs(e.sides[-1])}
+        lefts = [s for e in equations for s in e.sides[:-1] if isinstance(s, f.Ref)]
+        self._lefts = {left.name for left in lefts if left.time is not None}
 
     def definitions(self) -> Definitions:
         equations = self._resolved.equations
@@ -153,6 +156,8 @@ class _Definer:
             return
         if isinstance(left, f.Transposed) and isinstance(left.inner, f.Ref):
             left, right = left.inner, without_rows(self._source, right)
+        if self._is_lowest_layer(left, right):
+            return
         if isinstance(left, f.Ref):
             if left.time is None:
                 self._sorted.untimed.append((left, right, is_inline))
@@ -233,11 +238,22 @@ class _Definer:
         if not isinstance(left, f.Ref) or left.time is not None:
             return False
         base, _, index = left.name.rpartition("_")
-        return index in ("0", "minus1") and base in self._timed
+        if index.isdigit() and index not in ("0", "1"):
+            return False
+        is_first = index == "1" and base in self._lefts and left.name not in self._right
+        return base in self._timed and (index in ("0", "minus1") or is_first)
+
+    def _is_lowest_layer(self, left: f.Formula, right: f.Formula) -> bool:
+        """h^{(0)}_t = x_t, where h^{(l-1)}_t is the input of a layer."""
+        if not isinstance(left, f.Ref) or not isinstance(right, f.Ref) or right.time != 0:
+            return False
+        base, _, index = left.name.rpartition("_")
+        return index == "0" and left.time == 0 and f"{base}_below" in self._used
 
     def _initial(self, left: f.Formula, right: f.Formula) -> None:
         written = self._source.written(left.position, left.end)
-        if not _is_zero(right) and not self._is_initial(right):
+        is_other = self._is_initial(right) and {r.name.rpartition("_")[0] for r in f.refs(right)}
+        if not _is_zero(right) and not (is_other and is_other <= self._lefts):
             self._refuse(
                 right,
                 f"the initial value {written} is not zero; a module starts from zero unless "
@@ -339,10 +355,17 @@ class _Definer:
                 continue
             found[name] = right
             if name in others:
-                written = self._source.written(left.position, left.end)
+                written = self._source.written(left.position, right.end)
+                is_number = isinstance(f.unbracketed(right), f.Num)
+                claim = f"the value of {name} wherever it stands, which is no parameter then"
                 self._inferences.append(
                     Inference(
-                        left.position, written, "put in where it is used", "it is defined", ()
+                        left.position,
+                        written,
+                        claim if is_number else "put in where it is used",
+                        "it is defined",
+                        (),
+                        is_told=is_inline and is_number,
                     )
                 )
         return found

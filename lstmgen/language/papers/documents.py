@@ -20,7 +20,7 @@ _DISPLAY = re.compile(
     re.DOTALL,
 )
 _ENVIRONMENT_ARGUMENTS = re.compile(
-    r"(?:\s*\[[a-z]\])?\s*\{[lcrLCRs|@!\d\s]*\}|\s*(?:\[[^\]\n]*\])?\s*\{(?:align|equation|gather)\*?\}"
+    r"(?:\s*\[[a-z]\])?\s*\{[lcrLCRs|@!\d\s]*\}|\s*\[[tbc]\]|\s*(?:\[[^\]\n]*\])?\s*\{(?:align|equation|gather)\*?\}"
 )
 _INLINE = re.compile(
     r"(?<![\\$])\$`?(?P<dollar>[^$]*?)`?(?<!\\)\$|\\\((?P<paren>(?:(?!\\\().)*?)\\\)"
@@ -42,10 +42,15 @@ _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%([^\n]*)")
 _HTML_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TAG = re.compile(r"</?(?:sub|sup|b|i|em|strong|var|code|p|br|math)\s*/?>", re.IGNORECASE)
 _CODE_SPAN = re.compile(r"(?<!`)`(?P<code>[^`\n]*=[^`\n]*)`(?!`)")
+_AXIS = re.compile(r",\s*(?:dim|axis)\s*=\s*-?\d+(?=\s*\))")  # torch.cat([a, b], dim=-1)
 _QUOTES = re.compile(r"^[ \t]*[rRuU]?(?:\"{3}|'{3})|(?:\"{3}|'{3})[ \t]*$", re.MULTILINE)
 _LABEL = re.compile(r"^[ \t]*[A-Z][A-Za-z]{2,}(?:[ -][A-Za-z]{2,}){0,4}:[ \t]+(?=\S)")
 _DIRECTIVE = re.compile(r"(?:[%#]|<!--)\s*lstmgen:[ \t]*([^\n]*)")
-_HASH = re.compile(r"(?:^|(?<=\s))#[^\n]*$|//[^\n]*$", re.MULTILINE)
+_HASH = re.compile(
+    r"(?:^|(?<=\s))#[^\n]*$|(?:^[ \t]*|[ \t]{2,})(?://|%)[^\n]*$|"
+    r"(?://|%)[ \t]*[A-Za-z]+[ \t]+[A-Za-z][^\n]*$",
+    re.MULTILINE,
+)
 _COMMAND = re.compile(r"\\[A-Za-z]")
 _DELIMITER = re.compile(r"\$|\\[\[(]|\\begin|:math:|\.\. math::")
 _MARKER = re.compile(
@@ -98,7 +103,8 @@ def document(source: Source) -> Document:
     text = _plain_html(unified(source.text))
     directives, text = _directives(text)
     is_latex = _COMMAND.search(text) is not None or _DELIMITER.search(text) is not None
-    text = _COMMENT.sub(lambda m: m[1] + " " * (len(m[2]) + 1), text)
+    if is_latex:
+        text = _COMMENT.sub(lambda m: m[1] + " " * (len(m[2]) + 1), text)
     text = _HTML_COMMENT.sub(_blank, text)
     has_macros = _DEFINES_MACRO.search(text) is not None
     regions = _regions(text)
@@ -108,7 +114,7 @@ def document(source: Source) -> Document:
         text = _QUOTES.sub(_blank, text)
         text = _FENCE.sub(_blank, text)
         if not is_latex:
-            text = _HASH.sub(_blank, text)
+            text = _AXIS.sub(_blank, _HASH.sub(_blank, text))
         text = _without_prose(text)
         regions = [Region("lines", 0, len(text))]
     return Document(text, is_latex, tuple(regions), tuple(directives), has_macros)

@@ -281,3 +281,13 @@ def flat(items: Iterable[Formula]) -> Iterator[Formula]:
             yield from inner
         else:
             yield item
+
+
+def name_of(node: Formula) -> str:
+    """The name of the letter that a formula is, or holds first."""
+    return next((part.name for part in walk(node) if isinstance(part, Ref)), "W")
+
+
+def list_of(node: Formula) -> Formula:
+    """The brackets that a formula is, or holds first."""
+    return next((p for p in walk(node) if isinstance(p, Brackets | Grid)), node)

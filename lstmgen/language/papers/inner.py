@@ -36,6 +36,10 @@ class InnerVectors:
         """What the text calls the size of a product with this matrix."""
         return next((self._sizes(term.links[0])[0] for term in matrix if term.links), None)
 
+    def columns(self, link: m.Weight) -> str | None:
+        """What the text calls the size of the vectors that a matrix multiplies."""
+        return self._sizes(link)[1]
+
     def _sizes(self, link: m.Link) -> tuple[str | None, str | None]:
         """What the text calls the rows and the columns of a matrix."""
         member = self._members.get(link.name) if isinstance(link, m.Weight) else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lstmgen.errors import EquationError
 from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers import nodes
+from lstmgen.language.papers.definition import Definition
 from lstmgen.language.papers.parsing import parse_name
 from lstmgen.language.papers.source import Source
 from lstmgen.language.papers.statements import Membership
@@ -21,15 +22,22 @@ _KINDS = {0: "scalar", 1: "vector", 2: "matrix"}
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """The set that a symbol is from: `sizes` has one label for a vector and two for a matrix."""
+    """The set that a symbol is from: `sizes` has one label for a vector and two for a matrix.
+
+    `is_interval`: a set such as [0, 1], which may be said of each element.
+    """
 
     name: str
     sizes: tuple[str, ...]
     position: int
     written: str
+    is_interval: bool = False
 
     @property
     def kind(self) -> str:
+        """A row or a column is a vector, but a capital letter a matrix, with one row."""
+        if "1" in self.sizes and not self.name[:1].isupper():
+            return _KINDS[1]
         return _KINDS[len(self.sizes)]
 
 
@@ -54,7 +62,9 @@ def members(
                     name = name_of(symbol)
                     if name is not None:
                         written = source.written(symbol.position, symbol.end)
-                        found.setdefault(name, Member(name, sizes, symbol.position, written))
+                        is_interval = membership.members[0].kind == "open"
+                        member = Member(name, sizes, symbol.position, written, is_interval)
+                        found.setdefault(name, member)
     return found
 
 
@@ -82,6 +92,8 @@ def _sizes(tokens: Sequence[Token]) -> tuple[str, ...] | None:
     tokens = [t for t in tokens if t.kind not in ("gap", "align")]
     if not tokens:
         return None
+    if sum(token.kind == "reals" for token in tokens) > 1:
+        return None  # R^n x R^d
     first, rest = tokens[0], list(tokens[1:])
     if first.kind == "open" and first.text in ("(", "["):
         closing = next((k for k, t in enumerate(tokens) if t.kind == "close"), None)
@@ -105,16 +117,16 @@ def _sizes(tokens: Sequence[Token]) -> tuple[str, ...] | None:
         return (rest[1].text,)
     inside = rest[2 : len(rest) - len(_behind(rest[1:]))]
     labels: list[str] = [""]
-    for token in inside[:-1] if inside and inside[-1].kind == "close" else inside:
-        divides = token.text in ("times", "x", "×") or token.kind == "comma"
+    inside = inside[:-1] if inside and inside[-1].kind == "close" else inside
+    for before, token in itertools.pairwise([rest[1], *inside]):
+        is_label = before.kind in ("script", "open")  # the x of N_x
+        divides = token.text in ("times", "×") or (token.text == "x" and not is_label)
+        divides = divides or token.kind == "comma"
         if divides and labels[-1]:
             labels.append("")
         elif token.kind in ("letter", "greek", "word", "number", "operator"):
             labels[-1] += token.text
     labels = [label for label in labels if label]
-    if len(labels) == 2:
-        labels = [label for label in labels if label != "1"]  # a row or a column is a vector
-        return tuple(labels)
     return tuple(labels) if 1 <= len(labels) <= 2 else None
 
 
@@ -139,6 +151,51 @@ def check_sets(source: Source, product: f.Product, members: Mapping[str, Member]
                 product.position,
                 f"{first.name} is said to be from R^{first.sizes[0]} and {second.name} from "
                 f"R^{second.sizes[0]}, so that they have no element-wise product",
+            )
+
+
+def check_rows(source: Source, product: f.Product, members: Mapping[str, Member]) -> None:
+    """Refuse `w x_t` where w is said to have one row: the product is one number."""
+    for k, (operator, factor) in enumerate(product.factors):
+        after = product.factors[k + 1] if k + 1 < len(product.factors) else ("odot", factor)
+        beside = [after] if k == 0 else [(operator, product.factors[k - 1][1]), after]
+        if not isinstance(factor, f.Ref) or factor.time is not None:
+            continue
+        member = members.get(factor.name)
+        if member is None or "1" not in member.sizes:
+            continue
+        if any(sign != "odot" and f.has_time(other) for sign, other in beside):
+            raise source.error(
+                factor.position,
+                f"{factor.name} is said to be from R^({' x '.join(member.sizes)}), a set of single "
+                "rows or columns: its product with a vector is one number, which is not read",
+            )
+
+
+def check_columns(
+    source: Source, node: f.Formula, name: str, columns: str | None, vector: Member | None
+) -> None:
+    """Refuse `W x_t` where the sets of W and of x do not fit."""
+    if columns is None or vector is None or len(vector.sizes) != 1 or vector.sizes[0] == columns:
+        return
+    raise source.error(
+        node.position,
+        f"{name} is said to multiply vectors from R^{columns}, and {vector.name} to be from "
+        f"R^{vector.sizes[0]}; write the transposed matrix, or the vector before it",
+    )
+
+
+def check_scalars(
+    source: Source, vectors: Sequence[Definition], members: Mapping[str, Member]
+) -> None:
+    """Refuse a value that is said to be one number, where a vector is computed."""
+    for definition in vectors:
+        member = members.get(definition.name)
+        if member is not None and not member.sizes and not member.is_interval:
+            raise source.error(
+                member.position,
+                f"{definition.name} is said to be one number, and computed from vectors; one "
+                "number for a whole layer is read as an input or a parameter only",
             )
 
 

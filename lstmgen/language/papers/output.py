@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from lstmgen.language.papers.declarations import Declarations
 from lstmgen.language.papers.definition import Definition
@@ -40,6 +41,43 @@ def inputs_of(
         for name in found
         if name not in declarations.kinds and name in seen
     ]
+
+
+def check_input(source: Source, node: Ref) -> None:
+    """Refuse Wx_t in plain text, which may be W x_t, and x_t^+, which may be a function."""
+    mark = node.name.rpartition("_")[2]
+    if mark in ("plus", "minus"):
+        sign = "+" if mark == "plus" else "-"
+        raise source.error(
+            node.position,
+            f"{source.written(node.position, node.end)} may be the part of it with this "
+            f"sign or one symbol that no equation defines; write [x_t]_{sign} as a function, "
+            f"or declare: % lstmgen: {node.name} vector",
+        )
+    match = re.match(r"([A-Z])([A-Za-z]{1,2})(?:_|$)", node.name)
+    written = source.written(node.position, node.end)
+    if match and written.startswith(match[1] + match[2]):
+        rest = written[1:]
+        raise source.error(
+            node.position,
+            f"{written} may be the product {match[1]} {rest} or one symbol that no equation "
+            f"defines; write {match[1]} {rest}, or declare: % lstmgen: {node.name} vector",
+        )
+
+
+def spelt_alike(
+    parameters: Iterable[str], declarations: Declarations, seen: Mapping[str, Seen]
+) -> list[Inference]:
+    """What is told where two parameters differ only in how their label is spelt: W_xz, Wxz."""
+    first: dict[str, str] = {}
+    found = []
+    for name in parameters:
+        other = first.setdefault(name.replace("_", ""), name)
+        if other != name and name in seen and not {name, other} <= declarations.kinds.keys():
+            written, claim = seen[name].written, f"another parameter than {other}"
+            reason = "it is spelt otherwise; write the two alike if they are one"
+            found.append(Inference(seen[name].position, written, claim, reason, (), is_told=True))
+    return found
 
 
 def output_of(

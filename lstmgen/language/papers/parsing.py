@@ -26,27 +26,9 @@ from lstmgen.language.papers.symbols import Symbols
 from lstmgen.language.papers.tokens import Token
 from lstmgen.language.papers.vocabulary import BOLD, SPELLINGS
 
-_STARTS = frozenset(
-    [
-        "letter",
-        "greek",
-        "word",
-        "number",
-        "function",
-        "open",
-        "begin",
-        "bar",
-        "accent",
-        "font",
-        "fraction",
-        "root",
-        "top",
-        "prime",
-        "reals",
-        "switch",
-        "command",
-        "unknown",
-    ]
+_NAMES = frozenset({"letter", "greek", "word", "reals", "accent", "font", "switch", "top", "prime"})
+_STARTS = _NAMES | frozenset(
+    {"number", "function", "open", "begin", "bar", "fraction", "root", "command", "unknown"}
 )
 _MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array"])
 
@@ -125,6 +107,12 @@ class _Parser(Symbols):
             elif token.kind in _STARTS and not (token.kind == "bar" and self._bars):
                 if token.kind == "bar" and self._separates():
                     break
+                if token.kind == "number" and isinstance(factors[-1][1], Number):
+                    raise self._source.error(
+                        token.position,
+                        "two numbers side by side may be one number or a product; write 1000 for "
+                        "1\\,000, 0.5 for 0,5, and \\cdot for a product",
+                    )
                 factors.append(("", self.factor()))
             else:
                 break
@@ -312,6 +300,11 @@ class _Parser(Symbols):
             if after is not None and after.kind == "close":
                 self.unexpected(OPERAND)
         items = self.items(token)
+        if len(items) == 1 and (over := self.peek()) is not None and over.kind == "over":
+            self._at += 1
+            below = self.expression()
+            self.close(token)
+            return Fraction(items[0], below, token.position, self.end())
         self.close(token)
         if len(items) == 1 and isinstance(items[0], Symbol):
             symbol = items[0]

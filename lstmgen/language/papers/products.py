@@ -14,7 +14,7 @@ from lstmgen.language import notation
 from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers import matrices as m
 from lstmgen.language.papers.inner import InnerVectors
-from lstmgen.language.papers.memberships import Member, check_sets
+from lstmgen.language.papers.memberships import Member, check_columns, check_rows, check_sets
 from lstmgen.language.papers.questions import Answer, Inference, Question
 from lstmgen.language.papers.roles import Roles
 from lstmgen.language.papers.source import Source
@@ -91,7 +91,7 @@ class Products(ABC):
                 node,
                 f"{name} is a matrix, but here it is not followed by the vector it multiplies; "
                 "name the two differently, or declare it: % lstmgen: "
-                f"{name_of(node)} scalar, or {name_of(node)} vector",
+                f"{f.name_of(node)} scalar, or {f.name_of(node)} vector",
             )
         if built.kind == LIST:
             self.refuse(node, NO_MATRIX)
@@ -116,6 +116,7 @@ class Products(ABC):
         values = [self.value(factor) for _, factor in node.factors]
         if all(value.kind in (NUMBER, SCALAR, UNIT, VECTOR) for value in values):
             check_sets(self.source, node, self._members)
+        check_rows(self.source, node, self._members)
         runs: list[tuple[str, list[int]]] = []
         for k, (operator, _) in enumerate(node.factors):
             if k and self._binds(operator, values[k - 1], values[k]):
@@ -131,6 +132,7 @@ class Products(ABC):
                     "how much is divided by is not clear; put it in parentheses, or write a "
                     "fraction",
                 )
+        self._tell_first(node, runs, values)
         for operator, places in runs:
             built = self._run(node, [(node.factors[k][1], values[k]) for k in places])
             first = node.factors[places[0]][1]
@@ -144,6 +146,24 @@ class Products(ABC):
                 result = self._element_wise(node, first, operator, result, built)
         assert result is not None
         return result
+
+    def _tell_first(
+        self, node: f.Product, runs: Sequence[tuple[str, list[int]]], values: Sequence[Built]
+    ) -> None:
+        """Tell how `U r_t \\odot h_{t-1}` is read, as some write U (r_t \\odot h_{t-1}) so."""
+        for (_, places), (operator, after) in itertools.pairwise(runs):
+            first, second = (node.factors[k][1] for k in (places[-1], after[0]))
+            is_plain = isinstance(first, f.Ref) and isinstance(second, f.Ref)
+            is_state = isinstance(second, f.Ref) and second.time == -1
+            is_product = len(places) == 2 and values[places[0]].kind == MATRIX
+            if is_plain and is_state and is_product and operator != "/" and len(after) == 1:
+                position = node.factors[places[0]][1].position
+                written = self.source.written(position, second.end)
+                claim = "an element-wise product behind the one with the matrix"
+                reason = "a matrix multiplies what stands right behind it; else write brackets"
+                self.inferences.append(
+                    Inference(position, written, claim, reason, (), is_told=True)
+                )
 
     def _binds(self, operator: str, left: Built, right: Built) -> bool:
         """Whether factors belong to one run: side by side, or a matrix and what it multiplies."""
@@ -171,7 +191,7 @@ class Products(ABC):
                     "an element-wise product of two matrices (a mask) is not read; call the "
                     "product one matrix",
                 )
-            name = name_of(first if right.kind == MATRIX else node.factors[0][1])
+            name = f.name_of(first if right.kind == MATRIX else node.factors[0][1])
             self.refuse(
                 first,
                 f"{name} is a matrix, and an element-wise operator stands beside it; write "
@@ -210,7 +230,7 @@ class Products(ABC):
             done = self._pair(node, left_node, left, right_node, done)
             is_row = is_row or row_before
         if len(run) > 1 and done.kind == LIST:
-            self.refuse(list_of(last_node), NO_MATRIX)
+            self.refuse(f.list_of(last_node), NO_MATRIX)
         return done
 
     def _unclear(self, node: f.Formula) -> NoReturn:
@@ -233,7 +253,7 @@ class Products(ABC):
         if LIST in kinds:
             if left.kind == LIST and right.kind == LIST:
                 return self._blocks(left_node, left, right)
-            self.refuse(list_of(left_node if left.kind == LIST else right_node), NO_MATRIX)
+            self.refuse(f.list_of(left_node if left.kind == LIST else right_node), NO_MATRIX)
         if kinds == (ROW, VECTOR):
             self._inner(left_node)
         if kinds == (VECTOR, ROW):
@@ -281,7 +301,7 @@ class Products(ABC):
         if right.kind in (NUMBER, SCALAR):
             return replace(left, expression=m.scaled(left.expression, right.expression))
         if right.kind == UNIT:
-            name = name_of(left_node)
+            name = f.name_of(left_node)
             self.refuse(
                 left_node,
                 "a matrix must stand right before the vector it multiplies; move it there, or "
@@ -339,6 +359,13 @@ class Products(ABC):
                     )
 
         outer = self.inner.rows(matrix)
+        is_at = isinstance(vector.expression, notation.At)
+        name = vector.expression.name if is_at else ""
+        for term in matrix:
+            link = term.links[-1] if term.links else None
+            if isinstance(link, m.Weight):
+                columns = self.inner.columns(link)
+                check_columns(self.source, node, link.name, columns, self._members.get(name))
 
         def step(link: m.Link, value: Any, is_last: bool) -> Any:
             if isinstance(link, m.Diagonal):
@@ -361,13 +388,3 @@ class Products(ABC):
             size,
             weight=first if is_plain and isinstance(first, m.Weight) else None,
         )
-
-
-def name_of(node: f.Formula) -> str:
-    """The name of the letter that a formula is, or holds first."""
-    return next((part.name for part in f.walk(node) if isinstance(part, f.Ref)), "W")
-
-
-def list_of(node: f.Formula) -> f.Formula:
-    """The brackets that a formula is, or holds first."""
-    return next((p for p in f.walk(node) if isinstance(p, f.Brackets | f.Grid)), node)

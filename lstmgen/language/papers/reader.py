@@ -23,9 +23,9 @@ from lstmgen.language.papers.documents import Document, document
 from lstmgen.language.papers.formulas import Ref, walk
 from lstmgen.language.papers.lexing import Lexer
 from lstmgen.language.papers.macros import macros
-from lstmgen.language.papers.memberships import members, vector_sizes
-from lstmgen.language.papers.output import inputs_of, output_of
-from lstmgen.language.papers.parsing import parse
+from lstmgen.language.papers.memberships import check_scalars, members, vector_sizes
+from lstmgen.language.papers.output import check_input, inputs_of, output_of, spelt_alike
+from lstmgen.language.papers.prose import parsed_equations, question_of_sigma
 from lstmgen.language.papers.questions import Answer, Inference, OpenQuestions, Question
 from lstmgen.language.papers.repeating import check_repeated
 from lstmgen.language.papers.resolving import Resolved, Resolver
@@ -143,17 +143,22 @@ class _Reader:
                 "environment, or one a line"
             )
         resolver = Resolver(source, letters, declarations.superscripts)
-        parsed = [parse(source, statement) for statement in stated.equations]
+        parsed = parsed_equations(source, stated.equations, letters)
         resolved = resolver.resolve(parsed)
         sets = members(source, stated.memberships, resolver.name)
         cut = definitions(source, resolved, declarations, letters.time)
         self._check(resolved, declarations, cut, letters)
+        check_scalars(source, cut.vectors, sets)
         declarations.inherit(cut.blocks)
         parts = roles(source, [*cut.vectors, *cut.repeated], declarations, sets)
         defined = frozenset(d.name for d in cut.vectors)
         numbers = frozenset(n for n, k in declarations.kinds.items() if k == "scalar")
         builder = Builder(source, parts, sets, defined, numbers)
         questions = [*resolved.questions, *parts.questions]
+        sigma = (
+            None if "sigma" in declarations.functions else question_of_sigma(source, cut.vectors)
+        )
+        questions += [sigma] if sigma else []
         try:
             equations = _equations(builder, cut.vectors)
             values = {str(equation.lhs.name): equation.rhs for _, equation in equations}
@@ -164,6 +169,7 @@ class _Reader:
             raise
         output, asked, told = output_of(source, cut.vectors, declarations)
         questions += [*builder.questions, *([asked] if asked else [])]
+        told += spelt_alike(parts.parameters, declarations, resolved.seen)
         told += inputs_of(source, cut.vectors, declarations, resolved.seen)
         built = [*builder.inferences, *builder.inner.inferences]
         inferences = [*resolved.inferences, *cut.inferences, *built, *told]
@@ -237,7 +243,7 @@ class _Reader:
                 if isinstance(node, Ref) and node.time is not None:
                     timed.setdefault(node.name, node.position)
                     if node.name not in defined | declarations.kinds.keys():
-                        self._check_input(node)
+                        check_input(source, node)
                 elif isinstance(node, Ref):
                     plain.setdefault(node.name, node)
         for name, node in plain.items():
@@ -267,27 +273,6 @@ class _Reader:
             if place is None:
                 raise EquationError(f"{source.name}: {problem}")
             raise source.error(place, problem)
-
-    def _check_input(self, node: Ref) -> None:
-        """Refuse Wx_t in plain text, which may be W x_t, and x_t^+, which may be a function."""
-        mark = node.name.rpartition("_")[2]
-        if mark in ("plus", "minus"):
-            sign = "+" if mark == "plus" else "-"
-            raise self._source.error(
-                node.position,
-                f"{self._source.written(node.position, node.end)} may be the part of it with this "
-                f"sign or one symbol that no equation defines; write [x_t]_{sign} as a function, "
-                f"or declare: % lstmgen: {node.name} vector",
-            )
-        match = re.match(r"([A-Z])([A-Za-z]{1,2})(?:_|$)", node.name)
-        written = self._source.written(node.position, node.end)
-        if match and written.startswith(match[1] + match[2]):
-            rest = written[1:]
-            raise self._source.error(
-                node.position,
-                f"{written} may be the product {match[1]} {rest} or one symbol that no equation "
-                f"defines; write {match[1]} {rest}, or declare: % lstmgen: {node.name} vector",
-            )
 
     def _doubts(
         self, parts: Roles, resolved: Resolved, inferences: Iterable[Inference]

@@ -313,12 +313,13 @@ class Resolver(Superscripts):
                 transposed = True
                 continue
             if script.mark:
-                is_star = script.mark in ("*", "star", "ast")
-                if is_star and symbol.base[:1].isupper() and not self.is_timed(symbol):
+                is_known = script.mark in ("*", "star", "ast", "+") and script.side == "^"
+                if is_known and symbol.base[:1].isupper() and not self.is_timed(symbol):
+                    mark = "+" if script.mark == "+" else "*"
                     self.refuse(
                         script,
-                        f"{symbol.base}^* may be the conjugate transpose or a name; write "
-                        f"{symbol.base}^\\top, or give it another name",
+                        f"{symbol.base}^{mark} may be the conjugate transpose, an inverse or a "
+                        f"name; write {symbol.base}^\\top, or give it another name",
                     )
                 above.append(MARKS.get(script.mark, script.mark))
                 continue

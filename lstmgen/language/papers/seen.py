@@ -44,6 +44,8 @@ class SeenSymbols:
         seen = self.by_name.setdefault(name, Seen(written, node.position, key, is_timed))
         if seen.key == key:
             return
+        if name.endswith("_0") and seen.is_timed != is_timed:
+            return  # h^l_0 = 0 and h^0_t = x_t: neither is a symbol of the cell
         if not (is_timed and seen.is_timed and seen.key.parts == key.parts):
             raise self._second(node, name)
         self._in_two_fonts.setdefault(name, node)

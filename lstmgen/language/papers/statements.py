@@ -34,6 +34,10 @@ CONDITION = (
     "a condition: only one formula for all cases is read; write it with a function, like "
     "max(0, a), or as a mixture, like g_t \\odot a_t + (1 - g_t) \\odot b_t"
 )
+_CASE = re.compile(  # If $b = 100$, ...: what happens then, and no definition
+    r"(?i)\b(?:if|when|whenever|unless|provided|for|once|while|suppose|assuming)\s+"
+    r"(?:\$`?|\\\(|:math:`)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def statements(
     """The equations of all regions; `letter` is the index of time."""
     found = _Found(source, letter)
     for region, tokens in regions:
-        found.region(region.kind, systems_opened(source, tokens))
+        found.region(region, systems_opened(source, tokens))
     if len(found.equations) > MAX_EQUATIONS:
         raise source.error(
             found.equations[MAX_EQUATIONS].position,
@@ -90,10 +94,14 @@ class _Found:
         self._current: list[Token] = []
         self._kind = ""
         self._in_remark = False
+        self._is_case = False
 
-    def region(self, kind: str, tokens: Sequence[Token]) -> None:
-        self._kind, self._in_remark = kind, False
-        pieces = pieces_of(tokens, kind)
+    def region(self, region: Region, tokens: Sequence[Token]) -> None:
+        """Add what a region states."""
+        self._kind, self._in_remark = region.kind, False
+        before = self._source.text[max(0, region.start - 30) : region.start]
+        self._is_case = region.kind == "inline" and _CASE.search(before) is not None
+        pieces = pieces_of(tokens, region.kind)
         for k, piece in enumerate(pieces):
             following = pieces[k + 1] if k + 1 < len(pieces) else None
             self._piece(piece, following)
@@ -104,6 +112,8 @@ class _Found:
         self._current = []
         is_inline = self._kind == "inline"
         if not tokens or (is_inline and (relation_at(tokens) is None or _is_value(tokens))):
+            return
+        if self._is_case:
             return
         if len(tokens) > MAX_EQUATION_TOKENS:
             raise self._source.error(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lstmgen.language.names import needs_declaration
+from lstmgen.language.names import WEIGHTS, is_weight, needs_declaration
 from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers.declarations import Declarations
 from lstmgen.language.papers.memberships import Member
 from lstmgen.language.papers.source import Source
 
 NUMBER, SCALAR, VECTOR, MATRIX = "number", "scalar", "vector", "matrix"
-WEIGHTS = frozenset("WUVR")  # what papers call weights: before a sum of vectors, a matrix
 STARS = frozenset({"*", "times", "ast", "star", "bullet", "otimes"})
 GLUE = frozenset({"", "cdot", "@"})
 
@@ -37,11 +36,6 @@ class Uses:
 def is_capital(name: str) -> bool:
     """Whether a letter is one that papers use for matrices: a capital Latin one."""
     return name[:1].isupper() and not needs_declaration(name)
-
-
-def is_weight(name: str) -> bool:
-    """Whether it is one of the letters that papers use for weights: W, U_f."""
-    return name.partition("_")[0] in WEIGHTS
 
 
 def is_letter(node: f.Formula) -> bool:
@@ -328,7 +322,7 @@ class Gatherer:
         is_product = isinstance(inner, f.Product) and not any(
             is_letter(x) or transposed_letter(x) for _, x in inner.factors
         )
-        is_of_vectors = letter.name[0] in WEIGHTS and not any(
+        is_of_vectors = letter.name[0] in WEIGHTS and not any(  # W(a sum of vectors)
             part.time is None for part in f.refs(inner)
         )
         return not (is_product or is_of_vectors)

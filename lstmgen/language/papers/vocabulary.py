@@ -14,6 +14,8 @@ SPELLINGS: dict[str, str] = {
     **{word: name for name, words in {
         "sigma": ("Sigmoid", "sgm", "sigmoidal"),
         "tanh": ("Tanh", "TanH"),
+        "max": ("maximum",),
+        "min": ("minimum",),
         "relu": ("RELU", "Relu", "rectifier"),
         "softplus": ("Softplus", "SoftPlus"),
         "hard_sigmoid": ("hardSigmoid", "HSigmoid", "hsigmoid"),
@@ -257,6 +259,10 @@ UNKNOWN_COMMANDS = {
     "circledast": "is a convolution, which is not read",
     "infty": "is no number that a cell can compute with",
     "pm": "stands for two numbers; write two equations",
+    **dict.fromkeys(
+        ("cancel", "bcancel", "xcancel", "sout", "st", "cancelto"),
+        "strikes something out; leave out what does not count",
+    ),
     "mathbb": "is not part of the notation",
 }
 REMARKS = frozenset(

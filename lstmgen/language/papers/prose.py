@@ -1,0 +1,141 @@
+"""What stands around the equations: formulas that say nothing of the cell, and words that do.
+
+A formula in prose, `$n = 128$`, `$L = \\sum_t \\ell_t$`, may define what no equation uses.  It need
+not be readable, and a letter may mean something else there: n units beside a vector n_t.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from lstmgen.errors import EquationError
+from lstmgen.language.papers import formulas as f
+from lstmgen.language.papers import nodes as n
+from lstmgen.language.papers.definition import Definition
+from lstmgen.language.papers.indexing import Indexing, bracketless, label_text
+from lstmgen.language.papers.parsing import parse, parse_name
+from lstmgen.language.papers.pieces import relation_at
+from lstmgen.language.papers.questions import Answer, Question
+from lstmgen.language.papers.source import Source
+from lstmgen.language.papers.statements import Statement
+from lstmgen.language.papers.timing import Indices
+
+_Key = tuple[object, ...]
+_SIGMA = re.compile(
+    r"(?:σ|\\sigma(?![A-Za-z_]))(?:\([^()]{0,8}\))?[`$]?\\?\)?\s+(?:is|denotes|stands\s+for|represents|means)"
+    r"\s+(?:the\s+|an?\s+)?([^.;,\n]{1,60})"
+)
+_LOGISTIC = re.compile(r"(?i)sigmoid|logistic|sigm\b")
+_FUNCTION = re.compile(r"(?i)tanh|relu|hyperbolic|rectif|softmax|softplus|linear|activation|squash")
+
+
+def parsed_equations(
+    source: Source, statements: Sequence[Statement], indices: Indices
+) -> list[n.ParsedEquation]:
+    """The trees of all equations that say something of the cell.
+
+    Raises:
+        EquationError: one of them cannot be read.
+    """
+    found: list[n.ParsedEquation] = []
+    failed: list[tuple[n.Node | None, EquationError]] = []
+    for statement in statements:
+        try:
+            found.append(parse(source, statement))
+        except EquationError as error:
+            if not statement.is_inline:
+                raise
+            failed.append((_left(source, statement), error))
+    uses = _Uses(source, indices)
+    for equation in found:
+        uses.note(equation)
+    for left, problem in failed:
+        if left is not None and uses.need(left):
+            raise problem
+    return [e for e in found if not e.is_inline or uses.need(e.sides[0])]
+
+
+def _left(source: Source, statement: Statement) -> n.Node | None:
+    """What stands before the relation, if that can be read."""
+    try:
+        return parse_name(source, statement.tokens[: relation_at(statement.tokens)])
+    except EquationError:
+        return None
+
+
+class _Uses(Indexing):
+    """Which letters without a time are used, and how often each begins a left side."""
+
+    def __init__(self, source: Source, indices: Indices) -> None:
+        super().__init__(source, indices)
+        self._used: set[_Key] = set()
+        self._has_times = False
+
+    def note(self, equation: n.ParsedEquation) -> None:
+        """Note what the equation uses; of its left sides, what is not defined there."""
+        for k, side in enumerate(equation.sides):
+            is_left = k < len(equation.sides) - 1
+            for place, (symbol, is_timed) in enumerate(self._symbols(side)):
+                self._has_times |= is_timed
+                if not is_timed and not (is_left and place == 0):
+                    self._used.add(_key(symbol))
+
+    def need(self, left: n.Node) -> bool:
+        """Whether a left side defines a vector, or a letter that is used."""
+        first = next(iter(self._symbols(left)), None)
+        if first is None or not self._has_times:
+            return True
+        symbol, is_timed = first
+        is_vector = is_timed and isinstance(left, n.Symbol | n.Term | n.Group | n.Grid)
+        return is_vector or _key(symbol) in self._used
+
+    def _symbols(self, node: n.Node) -> Iterator[tuple[n.Symbol, bool]]:
+        """The symbols of a tree, and whether each has a time, behind it in brackets too."""
+        if isinstance(node, n.Symbol):
+            times = [self.step(item) for script in node.scripts for item in script.items]
+            has_index = any(s.unicode and self.unicode(s)[1] is not None for s in node.scripts)
+            yield node, has_index or any(time is not None for time in times)
+            for script in node.scripts:
+                is_label = script.side == "_" or script.bracket or node.base[:1].isupper()
+                for item in () if is_label else script.items:  # e^{A}
+                    yield from self._symbols(item)
+        elif isinstance(node, n.Term):
+            following = [*(factor for _, factor in node.factors[1:]), None]
+            for (_, factor), behind in zip(node.factors, following, strict=True):
+                is_timed = behind is not None and self._is_time(behind)
+                for symbol, has_time in self._symbols(factor):
+                    yield symbol, has_time or (is_timed and symbol is factor)
+        else:
+            for part in n.parts(node):
+                yield from self._symbols(part)
+
+    def _is_time(self, node: n.Node) -> bool:
+        inner = bracketless(node)
+        return isinstance(node, n.Group) and self.step(inner) is not None
+
+
+def _key(symbol: n.Symbol) -> _Key:
+    below = tuple(label_text(script) for script in symbol.scripts if script.side == "_")
+    return (symbol.base, symbol.accents, symbol.primes, below)
+
+
+def question_of_sigma(source: Source, vectors: Sequence[Definition]) -> Question | None:
+    """Where the words say that sigma is another function than the logistic one."""
+    calls = (part for d in vectors for part in f.walk(d.value) if isinstance(part, f.Apply))
+    if not any(call.function == "sigma" for call in calls):
+        return None
+    for said in _SIGMA.finditer(source.text):
+        if _LOGISTIC.search(said[1]) or not _FUNCTION.search(said[1]):
+            continue
+        return Question(
+            said.start(),
+            said[0],
+            f"sigma is said to be {said[1].strip()!r}, which may be another function than the "
+            "logistic one",
+            (
+                Answer("sigma = sigma", "the logistic function"),
+                Answer("sigma = tanh", "the hyperbolic tangent, or another that is known"),
+            ),
+        )
+    return None
