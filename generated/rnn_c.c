@@ -418,6 +418,9 @@ where there are 16, 4 x 3 leave 4. */
 #endif
 #endif
 #define TERMS 512  // of a sum at a time: a panel's part stays in the cache while all rows pass
+#ifndef FAR
+#define FAR (1 << 19)  // from so many bytes of weights on they are fetched from the third cache
+#endif
 
 // GCC would load a vector of the panel again for every product: this keeps it in a register.
 #if defined(__x86_64__)
@@ -454,8 +457,14 @@ INLINE vec number(const real *x, const real *later, int64_t row, int c)
     return splat(c < 3 ? x[c * row] : later[(c - 3) * row]);
 }
 
-INLINE void tile(const int vectors, const int rows, const segment *s, int segments, real *out,
-                 int64_t row, int add)
+// What a tile fetches beside its own work, if `far`: its share of what lies behind its panel, by
+// which the next tiles multiply.  The third cache answers too late for who needs a number at once.
+typedef struct {
+    int32_t done, share;  // numbers for each term: of the tiles before, of each
+} fetch;
+
+INLINE void tile(const int vectors, const int rows, const int far, const segment *s, int segments,
+                 real *out, int64_t row, int add, fetch f)
 {
     vec sum[4][COLUMNS], other[4][COLUMNS];
     const int two = vectors * rows <= 8;  // more sums at a time, since one waits for the last
@@ -470,6 +479,7 @@ INLINE void tile(const int vectors, const int rows, const segment *s, int segmen
         const int64_t step = s->x_step, x_row = s->x_row;
         const real *panel = s->panel, *x = s->x, *later = x + 3 * x_row;
         int64_t k = s->k;
+        const real *next = panel + k * (vectors * LANES + f.done);
         if (two)
             for (; k > 1; k -= 2, panel += 2 * vectors * LANES, x += 2 * step, later += 2 * step) {
                 vec a[4], b[4];
@@ -491,6 +501,13 @@ INLINE void tile(const int vectors, const int rows, const segment *s, int segmen
                 }
             }
         for (; k > 0; k--, panel += vectors * LANES, x += step, later += step) {
+            if (far || (COLUMNS > 3 && !two))
+                UNROLL for (int v = 0; v < vectors; v += 64 / VECTOR_BYTES)
+                    __builtin_prefetch(panel + (8 * vectors + v) * LANES, 0, 3);
+            if (far) {
+                __builtin_prefetch(next, 0, 2);
+                next += f.share;
+            }
 #if COLUMNS <= 3  // few registers: hold the numbers of the rows, one vector of the panel at a time
             vec d[COLUMNS];
             UNROLL for (int c = 0; c < rows; c++) {
@@ -511,9 +528,6 @@ INLINE void tile(const int vectors, const int rows, const segment *s, int segmen
                 if (rows > 1)
                     KEEP(a[v]);
             }
-            if (!two)
-                UNROLL for (int v = 0; v < vectors; v++)
-                    __builtin_prefetch(panel + (8 * vectors + v) * LANES, 0, 3);
             UNROLL for (int c = 0; c < rows; c++) {
                 const vec d = number(x, later, x_row, c);
                 UNROLL for (int v = 0; v < vectors; v++)
@@ -529,26 +543,42 @@ INLINE void tile(const int vectors, const int rows, const segment *s, int segmen
         }
 }
 
-// One function for each shape of a tile.
-typedef void tile_function(const segment *, int, real *, int64_t, int);
-#define TILE(V, R)                                                                            \
-    static void tile_##V##_##R(const segment *s, int segments, real *out, int64_t row, int add) \
+// One function for each shape of a tile, and one more of the large ones, that fetches.
+typedef void tile_function(const segment *, int, real *, int64_t, int, fetch);
+#define TILE(V, R, FAR)                                                                       \
+    static void tile_##V##_##R##_##FAR(const segment *s, int segments, real *out, int64_t row, \
+                                       int add, fetch f)                                      \
     {                                                                                         \
-        tile(V, R, s, segments, out, row, add);                                               \
+        tile(V, R, FAR, s, segments, out, row, add, f);                                       \
     }
-#define TILES(R) TILE(1, R) TILE(2, R) TILE(3, R) TILE(4, R)
-#define NAMES(R) { tile_1_##R, tile_2_##R, tile_3_##R, tile_4_##R }
+#define TILES(R) TILE(1, R, 0) TILE(2, R, 0) TILE(3, R, 0) TILE(4, R, 0)
+#define NAMES(R) { tile_1_##R##_0, tile_2_##R##_0, tile_3_##R##_0, tile_4_##R##_0 }
 #if COLUMNS == 1
 TILES(1)
 #define ALL NAMES(1)
 #elif COLUMNS == 3
 TILES(1) TILES(2) TILES(3)
 #define ALL NAMES(1), NAMES(2), NAMES(3)
+TILE(4, 3, 1)
+#define ALL_FAR tile_4_3_1
 #else
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #define ALL NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)
+TILE(4, 3, 1) TILE(4, 4, 1) TILE(4, 5, 1) TILE(4, 6, 1)
+#define ALL_FAR tile_4_3_1, tile_4_4_1, tile_4_5_1, tile_4_6_1
 #endif
-static tile_function *const tiles[COLUMNS][4] = {ALL};
+
+INLINE tile_function *tile_for(int vectors, int rows, int far)
+{
+    static tile_function *const all[COLUMNS][4] = {ALL};
+#ifdef ALL_FAR
+    static tile_function *const all_far[] = {ALL_FAR};
+    if (far && vectors == 4 && rows >= 3)
+        return all_far[rows - 3];
+#endif
+    (void)far;
+    return all[rows - 1][vectors - 1];
+}
 
 // n rows in tiles of up to COLUMNS, as even as they come: how many, and the width of each.
 typedef struct {
@@ -616,6 +646,20 @@ HELPER void product_as_it_lies(int64_t rows, const segment *s, int segments, rea
     }
 }
 
+// One panel times all rows; x of the segments ends behind the last.
+INLINE void panel_times(int width, split e, int far, segment *s, int segments, real *out,
+                        int64_t row, int add)
+{
+    fetch f = {0, far ? (width * LANES + e.count - 1) / e.count : 0};
+    for (int32_t j = 0; j < e.count; j++, f.done += f.share) {
+        const int w = width_of(e, j);
+        tile_for(width, w, far)(s, segments, out, row, add, f);
+        for (int g = 0; g < segments; g++)
+            s[g].x += w * s[g].x_row;
+        out += w * row;
+    }
+}
+
 // out (rows x vectors, `row` numbers from row to row) of up to MOST_SEGMENTS segments whose panels
 // are packed for `vectors` vectors; it is added to what is there where `add` says so.
 HELPER void product(int64_t vectors, int64_t rows, const segment *s, int segments, real *out,
@@ -629,39 +673,27 @@ HELPER void product(int64_t vectors, int64_t rows, const segment *s, int segment
     int64_t terms = 0;
     for (int g = 0; g < segments; g++)
         terms += s[g].k;
+    const int far = terms * vectors * (int64_t)sizeof(vec) > FAR;
     const split e = even(rows);
     for (int64_t v = 0; v < vectors; v += 4) {
         const int width = (int)least(4, vectors - v);
+        real *o = out + v * LANES;
+        for (int g = 0; g < segments; g++) {
+            part[g] = s[g];
+            part[g].panel += v * LANES * s[g].k;
+        }
         if (terms <= TERMS) {
-            for (int g = 0; g < segments; g++) {
-                part[g] = s[g];
-                part[g].panel += v * LANES * s[g].k;
-            }
-            real *o = out + v * LANES;
-            for (int32_t j = 0; j < e.count; j++) {
-                const int w = width_of(e, j);
-                tiles[w - 1][width - 1](part, segments, o, row, add);
-                for (int g = 0; g < segments; g++)
-                    part[g].x += w * s[g].x_row;
-                o += w * row;
-            }
+            panel_times(width, e, far, part, segments, o, row, add);
             continue;
         }
         int later = add;
         for (int g = 0; g < segments; g++)
-            for (int64_t k = 0; k < s[g].k; k += TERMS) {
-                segment one = s[g];
-                one.panel += v * LANES * s[g].k + k * width * LANES;
+            for (int64_t k = 0; k < s[g].k; k += TERMS, later = 1) {
+                segment one = part[g];
+                one.panel += k * width * LANES;
                 one.k = least(TERMS, s[g].k - k);
                 one.x += k * one.x_step;
-                real *o = out + v * LANES;
-                for (int32_t j = 0; j < e.count; j++) {
-                    const int w = width_of(e, j);
-                    tiles[w - 1][width - 1](&one, 1, o, row, later);
-                    one.x += w * one.x_row;
-                    o += w * row;
-                }
-                later = 1;
+                panel_times(width, e, far, &one, 1, o, row, later);
             }
     }
 }
@@ -768,7 +800,7 @@ HELPER void outer(real *total, const real *panels, int64_t vectors, const real *
                 const segment one = {
                     panels + v * LANES * rows + r * width * LANES, x + r * w, n, w, 1, NULL, 0,
                 };
-                tiles[w - 1][width - 1](&one, 1, o, width * LANES, 1);
+                tile_for((int)width, w, 0)(&one, 1, o, width * LANES, 1, (fetch){0, 0});
                 x += rows * w;
                 o += w * width * LANES;
             }
