@@ -342,34 +342,15 @@ INLINE vec expm1_small(vec r)
     vec r;                                                                                    \
     __asm__(WIDE(name) "%2, %1, %0" : "=v"(r) : "v"(a), "v"(b));                              \
     return r
-#define THREE(name, a, b, c)                                                                  \
-    vec r;                                                                                    \
-    __asm__(WIDE(name) "%3, %2, %0" : "=v"(r) : "0"(a), "v"(b), "v"(c));                      \
-    return r
 // Of min and max, NaN is the second operand's matter.
 INLINE vec at_most(vec a, real limit) { TWO("min", splat(limit), a); }
 INLINE vec at_least(vec a, real limit) { TWO("max", splat(limit), a); }
 INLINE vec scaled(vec a, vec n) { TWO("scalef", a, n); }
-INLINE vec times_plus(vec a, vec b, vec c) { THREE("fmadd213", a, b, c); }
-INLINE vec minus_times(vec c, vec a, vec b) { THREE("fnmadd213", a, b, c); }
 INLINE vec power_of_two(vec n) { return scaled(splat(1), n); }
-// a / b where neither is out of range, from an estimate of 1 / b to 14 bits: the remainder of the
-// quotient that it gives corrects it to 28 bits, or 56 after a step of Newton's.
-INLINE vec quotient(vec a, vec b)
-{
-    vec r;
-    __asm__(WIDE("rcp14") "%1, %0" : "=v"(r) : "v"(b));
-#ifdef LSTMGEN_DOUBLE
-    r = times_plus(minus_times(splat(1), b, r), r, r);
-#endif
-    const vec q = a * r;
-    return times_plus(minus_times(a, b, q), r, q);
-}
 #else
 // Comparisons with NaN are false, so that a NaN comes through both.
 INLINE vec at_most(vec a, real limit) { return select(a > splat(limit), splat(limit), a); }
 INLINE vec at_least(vec a, real limit) { return select(a < splat(limit), splat(limit), a); }
-INLINE vec quotient(vec a, vec b) { return a / b; }
 // 2^n for whole n whose power is a normal number.
 INLINE vec power_of_two(vec n)
 {
@@ -411,7 +392,7 @@ INLINE vec v_exp(vec a) { return exp_below(at_most(a, MOST_EXP)); }
 INLINE vec v_sigma(vec a)
 {
     const vec tail = exp_below((vec)((mask)a | (mask)splat((real)-0.0)));
-    return quotient(where_negative(a, tail, splat(1)), splat(1) + tail);
+    return where_negative(a, tail, splat(1)) / (splat(1) + tail);
 }
 
 // (e^2a - 1) / (e^2a + 1)
@@ -421,7 +402,7 @@ INLINE vec v_tanh(vec a)
     twice = twice + twice;
     vec p = reduce(twice, &n), s = power_of_two(n);
     vec e = p * s + (s - splat(1));
-    return quotient(e, e + splat(2));
+    return e / (e + splat(2));
 }
 
 INLINE vec v_relu(vec a) { return select(a < splat(0), splat(0), a); }
@@ -910,7 +891,7 @@ HELPER void *take_bytes(area *a, int64_t count, int64_t size)
     return found;
 }
 
-INLINE real *take(area *a, int64_t rows, int64_t size)
+HELPER __attribute__((noinline)) real *take(area *a, int64_t rows, int64_t size)
 {
     return take_bytes(a, times(rows, size), sizeof(real));
 }

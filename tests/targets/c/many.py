@@ -1,10 +1,10 @@
 """`python -m tests.targets.c.many --cells 200 --seed 5`: random cells, kept and recomputed in turn.
 
 Each is compiled in one of several ways: other vectors, tiles of one row, weights used as they lie,
-inputs added where they would not be.  `--library` takes the built-in cells instead.  `--sanitize`
-compiles for AddressSanitizer, which knows where NumPy's arrays end and so finds what reads or
-writes behind them, and for UndefinedBehaviorSanitizer; both end the process where they find
-something.
+weights fetched ahead, inputs added where they would not be.  `--library` takes the built-in cells
+instead.  `--sanitize` compiles for AddressSanitizer, which knows where NumPy's arrays end and so
+finds what reads or writes behind them, and for UndefinedBehaviorSanitizer; both end the process
+where they find something.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEAN = ("-O0", "-DCOLUMNS=1", "-DVECTOR_BYTES=32")
 """Compiles in a fifth of the time; tiles have one row."""
 WAYS = (
     LEAN,
-    ("-O0", "-DCOLUMNS=3", "-DVECTOR_BYTES=16", "-DPACKED=1000000"),
+    ("-O0", "-DCOLUMNS=3", "-DVECTOR_BYTES=16", "-DPACKED=1000000", "-DFAR=0"),
     ("-O0", "-DCOLUMNS=1", "-DVECTOR_BYTES=64", "-DTOGETHER=1", "-Wno-psabi"),
 )
 """Other vectors; weights used as they lie; inputs added in the same sum as the state."""
