@@ -646,8 +646,9 @@ HELPER void product_as_it_lies(int64_t rows, const segment *s, int segments, rea
                 for (int g = 0; g < segments; g++) {
                     const block *b = s[g].blocks + c;
                     const real *x = s[g].x + r * s[g].x_row, *p[LANES];
-                    for (int l = 0; l < LANES; l++)  // behind the last, that one again
-                        p[l] = b->w + least(u + l, size - 1) * b->stride;
+                    p[0] = b->w + u * b->stride;
+                    for (int l = 1; l < LANES; l++)  // behind the last, that one again
+                        p[l] = p[l - 1] + (u + l < size ? b->stride : 0);
                     rows_times(sum, p, x, s[g].k, splat(b->sign));
                 }
                 total += sums_of_lanes(sum);
@@ -1678,7 +1679,7 @@ typedef struct {
 
 // What is noted of an array.
 typedef struct {
-    const void *type, *data, *dtype;
+    const void *type, *dtype;
     int64_t axes;
     intptr_t extents[2];
 } noted;
@@ -1687,66 +1688,74 @@ enum { PARAMETERS = 8, INPUTS = 1, STATES = 1 };
 
 typedef struct {
     const NAME(sizes) *sizes;
-    const char *const *same;  // the names and arrays of parameters, the names of states
-    noted *notes;             // of parameters, inputs and states
+    const void *const *names;  // of parameters, inputs and states
+    noted *notes;              // of these
     void *work;
+    const void *dict;  // the type; and Python's PyDict_GetItem and PyDict_Size
+    const void *(*item)(const void *, const void *);
+    intptr_t (*count)(const void *);
     int64_t head, tuple_head;  // bytes in front of what an object, or a tuple, holds
+    int64_t first;             // whether arrays are to be noted
 } known;
 
-static const numpy_array *array_of(const known *k, const char *object)
+static const void *type_of(const known *k, const char *object)
 {
-    return (const void *)(object + k->head);
+    const void *type;
+    memcpy(&type, object + k->head - sizeof type, sizeof type);
+    return type;
 }
 
-// The data of an array that is as it was noted, or as it is noted now, `first`; NULL for others.
+// The data of an array that is as it was noted, or as it is noted now; NULL for others.
 // What is no array is told by its type, before anything else is read of it.
-static real *as_noted(const known *k, const char *object, noted *was, int first, int moves)
+static real *as_noted(const known *k, const char *object, noted *was)
 {
-    const numpy_array *a = array_of(k, object);
-    noted n = {0};
-    memcpy(&n.type, object + k->head - sizeof(void *), sizeof(void *));
-    if ((!first && n.type != was->type) || a->axes > 2 ||
+    const numpy_array *a = (const void *)(object + k->head);
+    noted n = {type_of(k, object), NULL, 0, {0, 0}};
+    if ((!k->first && n.type != was->type) || a->axes > 2 ||
         (a->flags & 0x101) != 0x101)  // the last index fastest, and aligned
         return NULL;
-    n.data = moves ? NULL : a->data;
     n.dtype = a->dtype;
     n.axes = a->axes;
     for (int axis = 0; axis < a->axes; axis++)
         n.extents[axis] = a->extents[axis];
-    if (first)
+    if (k->first)
         *was = n;
-    const int same = n.data == was->data && n.dtype == was->dtype && n.axes == was->axes &&
+    const int same = n.dtype == was->dtype && n.axes == was->axes &&
                      n.extents[0] == was->extents[0] && n.extents[1] == was->extents[1];
     return same ? a->data : NULL;
 }
 
-// `step` with a tuple of the names and arrays of parameters, the names and arrays of states, the
-// inputs and the new states.  The first time they are only noted.  Later it returns 0 and does
-// nothing unless names and parameters are the same objects, parameters are where they were, and
-// all arrays are like those that were noted.
-int NAME(step_again)(const known *k, int first, const char *tuple)
+// Of a dict with `count` names and no more, the data of arrays that are as they were noted.
+static int all_as_noted(const known *k, const char *dict, int at, int count, const real **data)
+{
+    if (type_of(k, dict) != k->dict || k->count(dict) != count)
+        return 0;
+    for (int j = 0; j < count; j++) {
+        const void *array = k->item(dict, k->names[at + j]);
+        if (!array || !(data[j] = as_noted(k, array, k->notes + at + j)))
+            return 0;
+    }
+    return 1;
+}
+
+// `step` with a tuple of the arguments of the Python function and a dict of new states.  The first
+// time the arrays are only noted.  Later it returns 0 and does nothing unless all of them are of
+// the type, dtype and extents that were noted.
+int NAME(step_again)(const known *k, const char *tuple)
 {
     const char *const *items = (const void *)(tuple + k->tuple_head);
-    const char *const *parameters = items + PARAMETERS, *const *names = parameters + PARAMETERS;
-    const char *const *states = names + STATES, *const *inputs = states + STATES;
-    const char *const *after = inputs + INPUTS;
     const real *p[PARAMETERS + 1], *x[INPUTS], *before[STATES];
     real *made[STATES];
-    intptr_t count;
-    memcpy(&count, tuple + k->head, sizeof count);
-    int fits = count == 2 * PARAMETERS + INPUTS + 3 * STATES &&
-               (first || !memcmp(items, k->same, (2 * PARAMETERS + STATES) * sizeof *items));
-    noted *n = k->notes;
-    for (int j = 0; fits && j < PARAMETERS; j++, n++)
-        fits = (p[j] = as_noted(k, parameters[j], n, first, 0)) != NULL;
-    for (int j = 0; fits && j < INPUTS; j++, n++)
-        fits = (x[j] = as_noted(k, inputs[j], n, first, 1)) != NULL;
-    for (int j = 0; fits && j < STATES; j++, n++)
-        fits = (before[j] = as_noted(k, states[j], n, first, 1)) != NULL;
-    if (!fits || first)
-        return fits;
-    for (int j = 0; j < STATES; j++)
-        made[j] = array_of(k, after[j])->data;
+    if (!all_as_noted(k, items[0], 0, PARAMETERS, p) ||
+        !(x[0] = as_noted(k, items[1], k->notes + PARAMETERS)) ||
+        !all_as_noted(k, items[2], PARAMETERS + INPUTS, STATES, before))
+        return 0;
+    if (k->first)
+        return 1;
+    for (int j = 0; j < STATES; j++) {
+        const char *array = k->item(items[3], k->names[PARAMETERS + INPUTS + j]);
+        made[j] = ((const numpy_array *)(const void *)(array + k->head))->data;
+    }
     // The structs of the arguments are pointers, one behind the other.
     NAME(step)(k->sizes, (const void *)p, (const void *)x, (const void *)before,
                (const void *)made, k->work);

@@ -305,9 +305,13 @@ def step(params, x, state):
     Args, errors: as in `forward`, without the axis of time; all states must be given.
     """
     ready = _ready.pop(id(params), None)  # no other thread has it now
-    new = None if ready is None else ready(params, x, state)
-    if new is None:
-        new, ready = _first_step(params, x, state)
+    if ready is not None:
+        call, empty = ready
+        new = {"h": empty[0](), "C": empty[1]()}
+        if call((params, x, state, new)):
+            _ready[id(params)] = ready
+            return new
+    new, ready = _first_step(params, x, state)
     if ready is not None:
         _ready[id(params)] = ready
     return new
@@ -330,7 +334,7 @@ def _first_step(params, x, state):
     library.step(
         sizes, _pointers(params), _pointers(x), _pointers(state), _pointers(new), _data(work)
     )
-    return new, _ready_for(given, (params, x, state), (library, sizes, work))
+    return new, _ready_for(given, (params, x, state), library, sizes, work)
 
 
 # What follows is the same in all modules for C.
@@ -366,7 +370,7 @@ class _Library:
             ("forward", None, (pointer,) * 10),
             ("step_bytes", number, (pointer,)),
             ("step", None, (pointer,) * 6),
-            ("step_again", small, (pointer, small, ctypes.py_object)),
+            ("step_again", small, (pointer, ctypes.py_object)),
         ):
             # A call that is over at once, and looks into Python's objects, keeps Python's lock.
             where = ctypes.PyDLL(str(path)) if name == "step_again" else library
@@ -506,7 +510,7 @@ _at = ctypes.c_void_p.from_address
 
 
 def _as_known():
-    """Whether arrays and tuples are so here."""
+    """Whether arrays are so here."""
     array = np.empty((3, 5), np.float32)
     pair = array, array.dtype
     try:
@@ -518,7 +522,6 @@ def _as_known():
             and head.flags == array.flags.num
             and [*(ctypes.c_ssize_t * 2).from_address(head.extents)] == [3, 5]
             and _at(id(array) + _HEAD - ctypes.sizeof(ctypes.c_void_p)).value == id(np.ndarray)
-            and ctypes.c_ssize_t.from_address(id(pair) + _HEAD).value == 2
             and [*(ctypes.c_void_p * 2).from_address(id(pair) + tuple.__basicsize__)]
             == [id(array), id(array.dtype)]
         )
@@ -526,8 +529,16 @@ def _as_known():
         return False
 
 
-_KNOWN = sys.implementation.name == "cpython" and _as_known()
+_KNOWN = (
+    sys.implementation.name == "cpython"
+    and getattr(sys, "_is_gil_enabled", lambda: True)()
+    and _as_known()
+)
 if _KNOWN:
+    _DICTS = [
+        ctypes.cast(function, ctypes.c_void_p).value
+        for function in (ctypes.pythonapi.PyDict_GetItem, ctypes.pythonapi.PyDict_Size)
+    ]
 
     def _data(array):
         """Where an array's data is: a tenth of what `array.ctypes.data` costs."""
@@ -558,41 +569,15 @@ def _pointers(arrays, row=0, axis=0):
     return _STRUCTS[len(arrays)](*(_address(array, row, axis) for array in arrays.values()))
 
 
-_ready = {}  # by the identity of params; whoever uses one takes it out
-_empty = np.empty
+_ready = {}  # by the identity of params: calls of `step` that have been checked
 
 
-class _Ready:
-    """A call of `step` that has been checked, to be made again with the same arrays of parameters.
+def _ready_for(given, used, library, sizes, work):
+    """What makes the next `step` with these parameters ready; None if nothing does.
 
-    Their numbers may change.  Whether the call still fits is seen in C: from the identities of
-    names and parameters, and from the type, extents, dtype and layout of all arrays.
+    It is a call into C and a function for each new state.  Whether a call still fits is seen in C,
+    from the names, and from the type, extents, dtype and layout of all arrays.
     """
-
-    def __init__(self, params, inputs, state, library, sizes, work):
-        self.params = [*params.values()]
-        dtype = inputs[0].dtype
-        self.new = [functools.partial(_empty, array.shape, dtype) for array in state.values()]
-        same = *params, *self.params, *state
-        objects = (ctypes.c_void_p * len(same))(*map(id, same))
-        notes = (ctypes.c_int64 * (6 * (len(self.params) + len(inputs) + len(state))))()
-        addresses = [*map(ctypes.addressof, (sizes, objects, notes)), _data(work)]
-        known = (ctypes.c_int64 * 6)(*addresses, _HEAD, tuple.__basicsize__)
-        self.alive = same, sizes, objects, notes, work, known
-        self.call = functools.partial(library.step_again, ctypes.c_void_p(ctypes.addressof(known)))
-        self.fits = self.call(1, (*same, *state.values(), *inputs, *state.values()))
-
-    def __call__(self, params, x, state):
-        """The new state, or None if the call does not fit."""
-        if type(params) is not dict or type(state) is not dict:
-            return None
-        new = [make() for make in self.new]
-        values = *params, *params.values(), *state, *state.values(), x, *new
-        return dict(zip(STATES, new, strict=True)) if self.call(0, values) else None
-
-
-def _ready_for(given, used, rest):
-    """What makes the next `step` with these parameters ready; None if nothing does."""
     (params, x, state), (arrays, inputs, before) = given, used
     x = [x] if len(INPUTS) == 1 else [*x.values()]
     wanted = [*arrays.values(), *inputs.values(), *before.values()]
@@ -601,14 +586,22 @@ def _ready_for(given, used, rest):
         or not all(map(operator.is_, [*params.values(), *x, *state.values()], wanted))
         or not all(type(a) is np.ndarray for a in wanted)
         or not all(any(a.dtype is dtype for dtype in _DTYPES) for a in wanted)
-        or sum(a.nbytes for a in wanted) > 2**20  # as it keeps the parameters alive
+        or work.nbytes > 2**20  # it is kept
     ):
         return None
     with contextlib.suppress(KeyError, StopIteration, RuntimeError):  # another thread was quicker
         while len(_ready) >= 16:
             del _ready[next(iter(_ready))]
-    ready = _Ready(params, x, state, *rest)
-    return ready if ready.fits else None
+    names = (ctypes.c_void_p * len(wanted))(*map(id, (*PARAMETERS, *INPUTS, *STATES)))
+    notes = (ctypes.c_int64 * (5 * len(wanted)))()
+    addresses = [*map(ctypes.addressof, (sizes, names, notes)), _data(work), id(dict), *_DICTS]
+    known = (ctypes.c_int64 * 10)(*addresses, _HEAD, tuple.__basicsize__, 1)
+    known.alive = sizes, names, notes, work
+    call = functools.partial(library.step_again, known)
+    fits = call((*given, state))
+    known[9] = 0  # the arrays are noted
+    empty = [functools.partial(np.empty, a.shape, a.dtype) for a in before.values()]
+    return (call, empty) if fits else None
 
 
 @functools.lru_cache(maxsize=64)
