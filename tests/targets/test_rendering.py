@@ -153,3 +153,19 @@ def test_modules_have_the_docstring_of_their_functions() -> None:
         "init_state",
         "step",
     }
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("long", ["h", "x", "z", "W", "b"])
+def test_names_longer_than_a_line(long: str, target: str) -> None:
+    names = {name: name * (90 if name == long else 1) for name in "hxzWb"}
+    h, x, z, W, b = symbols(" ".join(names.values()))
+    cell = Cell(
+        "wide",
+        Eq(z[t], tanh(W @ [h[t - 1], x[t]] + b)),
+        Eq(h[t], tanh(W @ [z[t] * h[t - 1], x[t]] + b)),
+        output=names["h"],
+    )
+    text = lstmgen.render(cell, target)
+    ast.parse(text)
+    assert re.search(rf"\b{names[long]}\b", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from lstmgen.targets.common.wrapping import WIDTH, wrapped
@@ -31,6 +31,8 @@ def compound(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 EXPRESSIONS = st.recursive(NAMES | STRINGS, compound, max_leaves=25)
 
 
+@seed(13)
+@settings(deadline=None, database=None)
 @given(EXPRESSIONS, st.integers(0, 12))
 def test_the_meaning_stays(expression: str, indent: int) -> None:
     code = f"out = {expression}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from functools import cache
 from typing import Any
 
 import jinja2
 
-from lstmgen.targets.common.wrapping import WIDTH, wrapped
+from lstmgen.targets.common.wrapping import WIDTH, filled, wrapped
 from lstmgen.templates_folder import template_folder
 
 __all__ = ["set_into"]
@@ -77,12 +76,10 @@ def _targets(names: list[str], indent: int) -> str:
     margin = " " * indent
     # Tuples within it have lines of their own.
     parts = [f"{name}," for name in names] if "(" in line else [line + ","]
-    filled = [
-        text
-        for part in parts
-        for text in textwrap.wrap(part, WIDTH - indent - 4, subsequent_indent=" " * ("(" in part))
+    lines = [
+        text for part in parts for text in filled(part, WIDTH - indent - 4, " " * ("(" in part))
     ]
-    return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
+    return "\n".join(["(", *(f"{margin}    {x}" for x in lines), f"{margin})"])
 
 
 def _filled(items: list[str], indent: int) -> str:
@@ -106,8 +103,8 @@ def _unpacked(names: list[str], indent: int) -> str:
     if indent + len(line) <= WIDTH - 40:  # " = (params[name] for name in PARAMETERS)"
         return line
     margin = " " * indent
-    filled = textwrap.wrap(line + ("" if line.endswith(",") else ","), WIDTH - indent - 4)
-    return "\n".join(["(", *(f"{margin}    {x}" for x in filled), f"{margin})"])
+    lines = filled(line + ("" if line.endswith(",") else ","), WIDTH - indent - 4)
+    return "\n".join(["(", *(f"{margin}    {x}" for x in lines), f"{margin})"])
 
 
 def _tidy(text: str) -> str:

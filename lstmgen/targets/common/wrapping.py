@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import io
 import itertools
+import textwrap
 import token as kinds
 import tokenize
 from dataclasses import dataclass
 
-__all__ = ["WIDTH", "wrapped"]
+__all__ = ["WIDTH", "filled", "wrapped"]
 
 WIDTH = 99
 """Characters in a line of generated code, at most, where it can be broken."""
@@ -35,6 +36,23 @@ class _Call:
     parts: tuple[str, ...]
     has_comma: bool
     inner: _Call | None = None  # the one argument, where it is in parentheses itself
+
+
+def filled(items: str, width: int, indent: str = "") -> list[str]:
+    """Lines with as many items as fit; a longer one has a line of its own.
+
+    Args:
+        items: with blanks between them.
+        width: of a line.
+        indent: of the lines after the first.
+    """
+    return textwrap.wrap(
+        items,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def wrapped(code: str, indent: int) -> str:

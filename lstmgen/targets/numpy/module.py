@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from lstmgen.algebra.expression import Call, Expression, Value, walk
 from lstmgen.algebra.functions import FUNCTIONS as TABLE
 from lstmgen.stages import Stages
 from lstmgen.targets.common.extents import columns, extent
 from lstmgen.targets.common.interface import Interface
 from lstmgen.targets.common.lines import Line
+from lstmgen.targets.common.wrapping import WIDTH, filled
 from lstmgen.targets.numpy.backward import backward
 from lstmgen.targets.numpy.backward_text import BackwardText
 from lstmgen.targets.numpy.check import check
@@ -22,8 +21,6 @@ from lstmgen.targets.numpy.program import Line as Whole
 from lstmgen.targets.numpy.program import Operand, Slot
 from lstmgen.targets.numpy.reserved import RESERVED
 from lstmgen.targets.numpy.stepping import step_lines
-
-_WIDTH = 99
 
 
 class NumpyModule:
@@ -194,17 +191,17 @@ class NumpyModule:
             return "for _ in range(steps):"
         through = f"zip({', '.join(runs)})" if len(runs) > 1 else runs[0]
         line = f"for {', '.join(names)} in {through}:"
-        if indent + len(line) <= _WIDTH:
+        if indent + len(line) <= WIDTH:
             return line
         margin = " " * indent
 
-        def filled(items: list[str]) -> str:
-            lines = textwrap.wrap(", ".join(items), _WIDTH - indent - 4)
+        def inside(items: list[str]) -> str:
+            lines = filled(", ".join(items), WIDTH - indent - 4)
             return "".join(f"\n{margin}    {line}" for line in lines) + f"\n{margin}"
 
-        if indent + len(through) + 6 > _WIDTH:
-            through = f"zip({filled(runs)})"
-        return f"for ({filled(names)}) in {through}:"
+        if indent + len(through) + 6 > WIDTH:
+            through = f"zip({inside(runs)})"
+        return f"for ({inside(names)}) in {through}:"
 
     # The end of backward
 
@@ -252,7 +249,7 @@ def _together(names: list[str], texts: list[str]) -> list[Line]:
         count = len(names)
         while True:
             line = f"{', '.join(names[:count])} = {', '.join(texts[:count])}"
-            if count == 1 or len(line) + 8 <= _WIDTH:
+            if count == 1 or len(line) + 8 <= WIDTH:
                 break
             count -= 1
         lines.append(Line(line))
@@ -264,6 +261,6 @@ def _dict(name: str, entries: dict[str, str]) -> list[Line]:
     """A dict by its name: one line, if it is not too long."""
     parts = [f'"{key}": {text}' for key, text in entries.items()]
     line = f"{name} = {{{', '.join(parts)}}}"
-    if len(line) + 4 <= _WIDTH:
+    if len(line) + 4 <= WIDTH:
         return [Line(line)]
     return [Line(f"{name} = {{"), *(Line(f"    {part},") for part in parts), Line("}")]
