@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from math import inf
 
 from lstmgen.drawing.graph import Graph, Kind
 from lstmgen.drawing.placement import Bands, Place
@@ -88,19 +89,23 @@ class Estimate:
             self._paths[k] = self._path(k)
             self._bounds[k] = _bound(self._paths[k])
 
-    def cost(self) -> float:
-        """The whole cost."""
+    def cost(self, limit: float = inf) -> float:
+        """The whole cost, or inf as soon as it is known to be above a limit."""
         count = range(len(self._wires))
         total = sum(self._own(k) for k in count)
         for k in count:
+            if total > limit:
+                return inf
             total += sum(self._between(k, other) for other in range(k))
         return total + self._general()
 
-    def around(self, keys: Iterable[str]) -> float:
-        """The part of the cost that depends on where some nodes are."""
+    def around(self, keys: Iterable[str], limit: float = inf) -> float:
+        """The part of the cost that depends on where some nodes are; for the limit see `cost`."""
         wires = dict.fromkeys(k for key in keys for k in self._of[key])
         cost = self._general()
         for k in wires:
+            if cost > limit:
+                return inf
             cost += self._own(k)
             a, b, c, d = self._bounds[k]
             for other, (e, f, g, h) in enumerate(self._bounds):

@@ -108,7 +108,7 @@ class _Descent:
                 if (far and not top - 1 <= row <= bottom + 1) or (column, row) in estimate.at:
                     continue
                 estimate.move({key: (column, row)})
-                cost = estimate.around([key])
+                cost = estimate.around([key], least)
                 if cost < least - _GAIN:
                     best, least = (column, row), cost
         estimate.move({key: best})
@@ -119,7 +119,7 @@ class _Descent:
         before = {key: self.places[key] for key in changes}
         cost = self.estimate.around(changes)
         self.estimate.move(changes)
-        if self.estimate.around(changes) < cost - _GAIN:
+        if self.estimate.around(changes, cost) < cost - _GAIN:
             return True
         self.estimate.move(before)
         return False
@@ -167,7 +167,7 @@ class _Descent:
                 shifted = {k: (c + (c >= at), r) for k, (c, r) in before.items()}
                 shifted[key] = (at, before[key][1])
                 self.estimate.restore(shifted)
-                if self.estimate.cost() < cost - _GAIN:
+                if self.estimate.cost(cost) < cost - _GAIN:
                     return True
             self.estimate.restore(before)
         return False
