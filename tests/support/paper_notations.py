@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import sympy
-from paper_frames import EQUALS, FRAMES, IN_PROSE, REMARKS, WITH_BARE_ROWS, as_document, framed
+from paper_cells import gates_of, stacked, with_rows
+from paper_frames import as_document, framed
+from paper_plain import printed_plainly
+from paper_style import TIMES, Style, all_names, drawn, step
 
 from lstmgen import Cell, load
 from lstmgen.algebra.symbols import symbol
@@ -28,100 +30,25 @@ from lstmgen.library.texts import read_tex
 from lstmgen.show.comparing import compare
 from lstmgen.typeset.latex import latex
 
-TIMES: dict[str, Callable[[str, str, int], str]] = {
-    "subscript": lambda name, t, k: _scripted(name, "_", _step(t, k)),
-    "superscript": lambda name, t, k: f"{_raisable(name)}^{{{_step(t, k)}}}",
-    "raised": lambda name, t, k: f"{_raisable(name)}^{{({_step(t, k)})}}",
-    "angle": lambda name, t, k: f"{_raisable(name)}^{{<{_step(t, k)}>}}",
-    "langle": lambda name, t, k: rf"{_raisable(name)}^{{\langle {_step(t, k)} \rangle}}",
-    "round": lambda name, t, k: f"{name}({_step(t, k)})",
-    "square": lambda name, t, k: f"{name}[{_step(t, k)}]",
-}
-PRODUCTS = (r"\odot", r"\circ", "⊙", r"\bigodot", r"\,\odot\,", r"\bullet", "*", r"\ast", r"\cdot")
-FUNCTIONS = {
-    "sigma": (r"\sigma", r"\operatorname{sigmoid}", r"\mathrm{sigm}", "{\\rm sigmoid}"),
-    "tanh": (r"\tanh", r"\mathrm{tanh}", r"\operatorname{tanh}", r"\text{tanh}", "{\\rm tanh}"),
-    "relu": (r"\operatorname{ReLU}", r"\mathrm{relu}", r"\text{ReLU}"),
-    "exp": (r"\exp", r"\mathrm{exp}"),
-}
 
-
-@dataclass
-class Style:
-    """How one text is written."""
-
-    time: str = "subscript"
-    letter: str = "t"
-    ahead: int = 0  # 1: h_{t+1} on the left side
-    product: str = r"\odot"
-    equals: str = "="
-    bold: str = ""
-    lists: str = "comma"
-    rows: str = "no"  # "transposed": x_t W^T
-    cdot: bool = False
-    environment: str = "align"
-    remark: str = ""
-    big: bool = False
-    shuffled: bool = False
-    initial: bool = False
-    macro: bool = False
-    document: bool = False
-    same_input: bool = False  # h_{t+1} = f(h_t, x_t)
-    labels: str = "below"  # W_{xz}, W^{(xz)}, W_{\mathrm{xz}}
-    marked: str = ""  # what the value of an equation stands in
-    functions: dict[str, str] = field(default_factory=dict)
-
-
-def drawn(chance: random.Random, cell: Cell) -> Style:
-    """A notation; what cannot stand together is not drawn together."""
-    style = Style(
-        time=chance.choice(list(TIMES)),
-        letter=chance.choice("tttnk"),
-        ahead=chance.choice((0, 0, 0, 1)),
-        product=chance.choice(PRODUCTS),
-        equals=chance.choice(EQUALS),
-        bold=chance.choice(("", "", r"\mathbf", r"\bm", r"\boldsymbol", "bf")),
-        lists=chance.choice(("comma", "semicolon", "bmatrix", "transposed", "bars")),
-        rows=chance.choice(("no", "no", "transposed")),
-        cdot=chance.random() < 0.3,
-        environment=chance.choice(list(FRAMES)),
-        remark=chance.choice(("", "", *REMARKS)),
-        big=chance.random() < 0.3,
-        shuffled=chance.random() < 0.3,
-        initial=chance.random() < 0.2,
-        macro=chance.random() < 0.2,
-        document=chance.random() < 0.2,
-        same_input=chance.random() < 0.5,
-        labels=chance.choice(("below", "below", "above", "roman", "text")),
-        marked=chance.choice(("", "", "", "underbrace", "color", "braces", "boxed")),
-        functions={f: chance.choice(words) for f, words in FUNCTIONS.items()},
-    )
-    taken = {word for name in _all_names(cell) for word in name.split("_")}
-    if style.letter in taken or style.letter in _all_names(cell):
-        style.letter = "t"
-    powers = any(
-        isinstance(node, sympy.Pow) for e in cell.equations for node in sympy.preorder_traversal(e)
-    )
-    if powers and style.time != "subscript":
-        style.time = "subscript"  # x^{(t)2} is not what papers write
-    if any("prime" in name for name in _all_names(cell)):
-        style.time = "subscript"
-    if style.environment in ("lines", "braces", "wiki", "docs"):
-        style.document = False
-    if style.environment in WITH_BARE_ROWS | IN_PROSE:
-        style.remark = ""
-    return style
-
-
-def printed(cell: Cell, chance: random.Random) -> str:
-    """The text of a cell in a notation that is drawn."""
+def printed(cell: Cell, chance: random.Random, are_rows: bool = False) -> str:
+    """The text of a cell in a notation that is drawn; `are_rows`: vectors before matrices."""
     style = drawn(chance, cell)
+    if are_rows:
+        style.rows = "transposed"
     writer = _Writer(style, cell, chance)
     lines = [writer.equation(e) for e in cell.equations]
+    is_free = not are_rows and not {"W", "b"} & all_names(cell)
+    gates = gates_of(cell) if style.stack and is_free else []
+    if gates:
+        lines = writer.with_stack(lines, cell, gates)
     if style.shuffled:
         chance.shuffle(lines)
+    weights = {str(product.weight) for _, _, product, _ in gates}
     head = "".join(
-        f"% lstmgen: {line}\n" for line in declarations(cell.equations, cell.normal_form)
+        f"% lstmgen: {line}\n"
+        for line in declarations(cell.equations, cell.normal_form)
+        if line.split()[0] not in weights
     )
     if style.macro:
         lines = [line.replace(style.product, r"\had ") for line in lines]
@@ -141,6 +68,7 @@ class _Writer:
         self._scalars = frozenset(cell.normal_form.scalars)
         self._vectors = {*cell.normal_form.inputs, *(d.name for d in cell.normal_form.definitions)}
         self._inputs = frozenset(cell.normal_form.inputs)
+        self._states = frozenset(cell.normal_form.states)
 
     def equation(self, equation: Any) -> str:
         left, right = self._write(equation.lhs, 0), self._write(equation.rhs, 0)
@@ -154,6 +82,28 @@ class _Writer:
             case "boxed":
                 left = f"\\boxed{{{left}}}"
         return f"{left} {self._style.equals} {right}"
+
+    def with_stack(self, lines: list[str], cell: Cell, gates: Sequence[Any]) -> list[str]:
+        """The lines with those of the gates replaced by one of a stack."""
+        names = [self._write(cell.equations[k].lhs, 0) for k, _, _, _ in gates]
+        operands = self._list(gates[0][2])
+        words = {"sigma": r"\sigma", "tanh": r"\tanh"}
+
+        def function(name: str) -> str:
+            return words.get(name, rf"\mathrm{{{name}}}")
+
+        left, right = stacked(gates, names, function, operands)
+        places = {k for k, _, _, _ in gates}
+        rest = [line for k, line in enumerate(lines) if k not in places]
+        return [f"{left} {self._style.equals} {right}", *rest]
+
+    def _stepped(self, name: str, offset: int) -> str:
+        """A vector at a time that primes or an index of the layer tell."""
+        if self._style.steps == "layers":
+            level, base = ("l-1", "h") if name in self._inputs else ("l", name)
+            return f"{self.vector_name(base)}^{{({level})}}_{{{step('t', offset)}}}"
+        is_new = name in self._states and offset == 0
+        return self.vector_name(name) + "'" * is_new
 
     def vector_name(self, name: str) -> str:
         """The name of a vector or a matrix, in the font of the text."""
@@ -190,6 +140,8 @@ class _Writer:
         vector = indexed_name(node)
         if vector is not None:
             name, offset = vector
+            if self._style.steps:
+                return self._stepped(name, int(offset)), 2
             time = TIMES[self._style.time]
             is_now = self._style.same_input and name in self._inputs
             shift = int(offset) + (0 if is_now else self._style.ahead)
@@ -197,9 +149,10 @@ class _Writer:
         if isinstance(node, notation.MatrixProduct):
             return self._product(node), 1
         if isinstance(node, sympy.Symbol):
+            layer = "^{(l)}" if self._style.steps == "layers" else ""
             if node.name in self._scalars:
-                return latex(symbol(node.name)), 2
-            return self.vector_name(node.name), 2
+                return latex(symbol(node.name)) + layer, 2
+            return self.vector_name(node.name) + layer, 2
         if isinstance(node, sympy.Float):
             return f"{float(node)}", 2 if node >= 0 else 0
         if isinstance(node, sympy.Rational):
@@ -281,6 +234,7 @@ class _Writer:
     def _product(self, node: Any) -> str:
         transposed = isinstance(node.weight, notation.Transpose)
         weight = self.vector_name(str(node.weight.T if transposed else node.weight))
+        weight += "^{(l)}" if self._style.steps == "layers" else ""
         top = self._chance.choice((r"^\top", "^T", r"^{\top}"))
         if len(node.operands) > 1:
             dot = r" \cdot " if self._style.cdot else " "
@@ -288,17 +242,12 @@ class _Writer:
                 f"{self._transposed(weight, top) if transposed else weight}{dot}{self._list(node)}"
             )
         operand = self._write(node.operands[0], 2)
-        if self._style.rows == "transposed" and not self._uses_lists():
+        if self._style.rows == "transposed":
             return f"{operand} {weight if transposed else self._transposed(weight, top)}"
         if transposed:
             weight = self._transposed(weight, top)
         dot = r" \cdot " if self._style.cdot and not operand.startswith("(") else " "
         return f"{weight}{dot}{operand}"
-
-    def _uses_lists(self) -> bool:
-        return self._lists_anywhere
-
-    _lists_anywhere = False
 
     def _transposed(self, weight: str, top: str) -> str:
         return f"{{{weight}}}{top}" if "^" in weight or "'" in weight else weight + top
@@ -315,22 +264,6 @@ class _Writer:
         return f"[{mark.join(items)}]"
 
 
-def _step(letter: str, shift: int) -> str:
-    return letter if shift == 0 else f"{letter}{shift:+d}"
-
-
-def _scripted(name: str, side: str, time: str) -> str:
-    if "_" in name and not name.startswith("{"):
-        head, _, label = name.partition("_")
-        label = label[1:-1] if label.startswith("{") else label
-        return f"{head}_{{{label},{time}}}"
-    return f"{name}{side}{{{time}}}"
-
-
-def _raisable(name: str) -> str:
-    return f"{{{name}}}" if "'" in name else name
-
-
 def _is_below(node: Any) -> bool:
     is_power = isinstance(node, sympy.Pow) and not isinstance(node, sympy.exp)
     return is_power and node.exp == sympy.S.NegativeOne
@@ -340,9 +273,13 @@ def _has_vector(node: Any) -> bool:
     return any(indexed_name(part) is not None for part in sympy.preorder_traversal(node))
 
 
-def _all_names(cell: Cell) -> set[str]:
-    form = cell.normal_form
-    return {*form.parameters, *form.inputs, *(d.name for d in form.definitions)}
+def in_some_notation(cell: Cell, chance: random.Random) -> tuple[Cell, str]:
+    """A cell, now and then one of rows, and its text in a notation, now and then in plain text."""
+    kind = chance.random()
+    if kind < 0.2:
+        return cell, printed_plainly(cell, chance)
+    rows = with_rows(cell) if kind < 0.4 else None
+    return (cell, printed(cell, chance)) if rows is None else (rows, printed(rows, chance, True))
 
 
 def difference(cell: Cell, text: str) -> str | None:
@@ -364,7 +301,7 @@ def main(count: int, seed: int = 0) -> int:
     failed = 0
     for _ in range(count):
         cell = chance.choice(cells)
-        text = printed(cell, chance)
+        cell, text = in_some_notation(cell, chance)
         problem = difference(cell, text)
         if problem is not None:
             failed += 1

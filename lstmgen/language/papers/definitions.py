@@ -21,7 +21,7 @@ from lstmgen.language.papers.resolving import Resolved
 from lstmgen.language.papers.source import Source
 from lstmgen.language.papers.stacking import unstacked, without_lists, without_rows
 from lstmgen.language.papers.substitution import FunctionDefinition, Substitution
-from lstmgen.language.papers.times import shifted, timed_by_words
+from lstmgen.language.papers.times import shifted, timed_by_words, with_previous
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class _Definer:
         self._lefts = {left.name for left in lefts if left.time is not None}
 
     def definitions(self) -> Definitions:
-        equations = self._resolved.equations
+        equations = with_previous(self._resolved.equations, self._lefts)
         if not self._timed:
             equations, told = timed_by_words(self._source, equations)
             self._inferences += told

@@ -39,7 +39,7 @@ def inputs_of(
             is_told=True,
         )
         for name in found
-        if name not in declarations.kinds and name in seen
+        if name not in declarations.kinds and name in seen and name not in ("x", "u")
     ]
 
 

@@ -213,8 +213,8 @@ class Products(ABC):
     def _inner(self, node: f.Formula) -> NoReturn:
         self.refuse(
             node,
-            "a transposed vector times a vector is one number (an inner product), which is not "
-            "read; for an element-wise product write \\odot",
+            "this product of two vectors may be one number (an inner product), which is not read; "
+            "for an element-wise product write \\odot",
         )
 
     def _run(self, node: f.Product, run: Sequence[tuple[f.Formula, Built]]) -> Built:
@@ -266,6 +266,10 @@ class Products(ABC):
             self._inner(left_node)
         if left.kind == VECTOR and right.kind == VECTOR:
             self._check_matrix_in_time(left_node)
+            inner = f.unbracketed(left_node)
+            is_dot = isinstance(inner, f.Product) and inner.factors[1][0] == "cdot"
+            if is_dot and isinstance(left_node, f.Brackets):  # (q_t \cdot k_t) v_t
+                self._inner(left_node)
         is_row = ROW in kinds
         left, right = (replace(b, kind=VECTOR) if b.kind == ROW else b for b in (left, right))
         product = notation.OrderedMul(left.expression, right.expression)

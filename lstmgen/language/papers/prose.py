@@ -53,7 +53,10 @@ def parsed_equations(
     for left, problem in failed:
         if left is not None and uses.need(left):
             raise problem
-    return [e for e in found if not e.is_inline or uses.need(e.sides[0])]
+    needed = [e for e in found if not e.is_inline or uses.need(e.sides[0])]
+    if not needed and failed:
+        raise failed[0][1]
+    return needed or found
 
 
 def _left(source: Source, statement: Statement) -> n.Node | None:

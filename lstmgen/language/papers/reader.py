@@ -153,6 +153,7 @@ class _Reader:
         parts = roles(source, [*cut.vectors, *cut.repeated], declarations, sets)
         defined = frozenset(d.name for d in cut.vectors)
         numbers = frozenset(n for n, k in declarations.kinds.items() if k == "scalar")
+        numbers |= {n for n, m in sets.items() if not m.sizes and not m.is_interval} - defined
         builder = Builder(source, parts, sets, defined, numbers)
         questions = [*resolved.questions, *parts.questions]
         sigma = (
@@ -252,6 +253,13 @@ class _Reader:
                     node.position,
                     f"{t} is the number of the step here, and a step does not know its number; "
                     "let it be an input, or a state that counts",
+                )
+            base = name.removesuffix("_prime")
+            if base != name and base in plain and base[:1].isupper():
+                raise source.error(
+                    node.position,
+                    f"{base}' beside {base} may be its transpose or another matrix; write "
+                    f"{base}^\\top, or give it another name",
                 )
             if name in timed:
                 raise source.error(

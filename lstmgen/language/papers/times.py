@@ -114,6 +114,23 @@ def timed_by_words(
     return tuple(changed), [told]
 
 
+def with_previous(
+    equations: Sequence[f.ResolvedEquation], defined: Set[str]
+) -> tuple[f.ResolvedEquation, ...]:
+    """`h_prev` as h_{t-1}, in a text that defines h_t."""
+
+    def change(node: f.Formula) -> f.Formula:
+        if not isinstance(node, f.Ref) or node.time is not None:
+            return node
+        base, _, word = node.name.rpartition("_")
+        is_old = TIME_WORDS.get(word) == -1 and base in defined
+        return replace(node, name=base, time=-1) if is_old else node
+
+    return tuple(
+        replace(e, sides=tuple(f.mapped(side, change) for side in e.sides)) for e in equations
+    )
+
+
 def _marks(used: Set[str], defined: Set[str]) -> dict[str, tuple[str, int]]:
     """For names with a mark of time, h_prime or h_old: the name without it, and the time."""
     found: dict[str, tuple[str, int]] = {}
