@@ -210,7 +210,7 @@ INLINE void store_some(real *p, vec a, int64_t n)
     else
         memcpy(p, &a, (size_t)n * sizeof(real));
 }
-INLINE vec select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
+INLINE vec blend(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
 // The first halves of two vectors, lane by lane in turn, and the second halves.
 #ifndef __has_builtin
@@ -337,8 +337,8 @@ INLINE vec scaled(vec a, vec n) { TWO("scalef", a, n); }
 INLINE vec power_of_two(vec n) { return scaled(splat(1), n); }
 #else
 // Comparisons with NaN are false, so that a NaN comes through both.
-INLINE vec at_most(vec a, real limit) { return select(a > splat(limit), splat(limit), a); }
-INLINE vec at_least(vec a, real limit) { return select(a < splat(limit), splat(limit), a); }
+INLINE vec at_most(vec a, real limit) { return blend(a > splat(limit), splat(limit), a); }
+INLINE vec at_least(vec a, real limit) { return blend(a < splat(limit), splat(limit), a); }
 // 2^n for whole n whose power is a normal number.
 INLINE vec power_of_two(vec n)
 {
@@ -357,7 +357,7 @@ INLINE vec scaled(vec a, vec n)
 // By the sign bit, which -0 may have, and NaN.
 INLINE vec where_negative(vec a, vec b, vec c)
 {
-    return select((mask)a >> (8 * LANE_BYTES - 1), b, c);
+    return blend((mask)a >> (8 * LANE_BYTES - 1), b, c);
 }
 
 // e^r - 1 for a = n ln(2) + r.
@@ -393,19 +393,19 @@ INLINE vec v_tanh(vec a)
     return e / (e + splat(2));
 }
 
-INLINE vec v_relu(vec a) { return select(a < splat(0), splat(0), a); }
+INLINE vec v_relu(vec a) { return blend(a < splat(0), splat(0), a); }
 INLINE vec v_abs(vec a) { return (vec)((mask)a & ~(mask)splat((real)-0.0)); }
-INLINE vec v_max(vec a, vec b) { return select((a > b) | (a != a), a, b); }
-INLINE vec v_min(vec a, vec b) { return select((a < b) | (a != a), a, b); }
+INLINE vec v_max(vec a, vec b) { return blend((a > b) | (a != a), a, b); }
+INLINE vec v_min(vec a, vec b) { return blend((a < b) | (a != a), a, b); }
 INLINE vec one_where(mask m) { return (vec)(m & (mask)splat(1)); }
 INLINE vec v_positive(vec a) { return one_where(a > splat(0)); }
 INLINE vec v_nonzero(vec a) { return one_where(a != splat(0)); }
 INLINE vec v_step(vec a) { return (v_positive(a) + one_where(a >= splat(0))) * splat((real)0.5); }
 INLINE vec v_sign(vec a)
 {
-    return select(a != a, a, v_positive(a) - one_where(a < splat(0)));
+    return blend(a != a, a, v_positive(a) - one_where(a < splat(0)));
 }
-INLINE vec v_masked(vec m, vec a) { return select(m == splat(0), splat(0), m * a); }
+INLINE vec v_masked(vec m, vec a) { return blend(m == splat(0), splat(0), m * a); }
 
 HELPER vec v_pow(vec a, vec b)
 {
@@ -853,7 +853,7 @@ typedef struct {
     int64_t used;
 } area;
 
-INLINE int64_t times(int64_t a, int64_t b)
+INLINE int64_t multiplied(int64_t a, int64_t b)
 {
     int64_t c;
     return __builtin_mul_overflow(a, b, &c) ? INT64_MAX : c;
@@ -882,7 +882,7 @@ HELPER void *take_bytes(area *a, int64_t count, int64_t size)
 
 HELPER __attribute__((noinline)) real *take(area *a, int64_t rows, int64_t size)
 {
-    return take_bytes(a, times(rows, size), sizeof(real));
+    return take_bytes(a, multiplied(rows, size), sizeof(real));
 }
 
 INLINE int64_t size_of(area a) { return a.used < 0 || a.used > INT64_MAX - 64 ? -1 : a.used + 64; }
@@ -1099,17 +1099,17 @@ static memory memory_of(const NAME(sizes) *s, int backward)
     m.batch = s->batch;
     m.H = s->H;
     m.D = s->D;
-    m.rows = least(wanted_rows(s->B, backward), times(s->T, s->B));
-    m.packed = times(s->T, s->B) >= PACKED;
+    m.rows = least(wanted_rows(s->B, backward), multiplied(s->T, s->B));
+    m.packed = multiplied(s->T, s->B) >= PACKED;
     return m;
 }
 
 static void take_tape(memory *m, area *tape, int64_t steps, int restarts)
 {
     // Each span has a state more; there are no more spans than rows, or steps.
-    const int64_t spans = steps < 0 ? 1 : least(m->T, m->B), rows = steps < 0 ? times(m->T,
+    const int64_t spans = steps < 0 ? 1 : least(m->T, m->B), rows = steps < 0 ? multiplied(m->T,
         m->B) : steps;
-    const int64_t states = rows + times(spans, m->B);
+    const int64_t states = rows + multiplied(spans, m->B);
     SIZES(m)
     m->tape_h = take(tape, states, padded_H);
     m->tape_h_before = restarts ? take(tape, rows, padded_H) : NULL;

@@ -59,6 +59,16 @@ def test_the_text_has_no_warnings(command: list[str], flags: list[str], warned: 
     subprocess.run([*command, *strict, *declared], cwd=warned, check=True)
 
 
+@pytest.mark.parametrize("command", [COMPILERS["gcc"], COMPILERS["clang"]])
+def test_the_text_goes_with_a_program_of_its_own_headers(command: list[str], warned: Path) -> None:
+    headers = ["math", "stdio", "stdlib", "string", "time"]
+    if sys.platform.startswith("linux"):
+        headers += ["unistd", "fcntl", "pthread", "sys/times", "sys/socket"]
+    lines = [*(f"#include <{name}.h>" for name in headers), '#include "warned_c.c"']
+    (warned / "program.c").write_text("\n".join(lines) + "\n")
+    subprocess.run([*command, "-std=gnu11", "-fsyntax-only", "program.c"], cwd=warned, check=True)
+
+
 INSTRUCTIONS = {
     "sse2": ("-march=x86-64", "float32"),
     "avx2": ("-march=x86-64-v3", "float64"),
