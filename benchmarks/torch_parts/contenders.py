@@ -46,7 +46,7 @@ class Layer(Contender):
 
 
 class Bare(Layer):
-    """A Function around the module that the layer uses too, as one would write it in haste."""
+    """A Function around the module that the layer uses too, as torch asks for one and no more."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -62,11 +62,16 @@ class Bare(Layer):
                     for name, w in zip(module.PARAMETERS, weights, strict=True)
                 }
                 y, state, ctx.tape = module.forward(ctx.params, x.detach().numpy())
-                return (torch.from_numpy(y), *(torch.from_numpy(s) for s in state.values()))
+                ctx.save_for_backward(x, *weights)
+                return (torch.from_numpy(y), *(torch.from_numpy(s[None]) for s in state.values()))
 
             @staticmethod
             def backward(ctx: Any, dy: Any, *dstate: Any) -> Any:
-                dparams, dx, _ = module.backward(ctx.params, ctx.tape, dy.numpy())
+                assert len(ctx.saved_tensors) == 1 + len(ctx.params)  # and none has changed
+                ends = None
+                if dstate[0] is not None:
+                    ends = {s: d[0].numpy() for s, d in zip(module.STATES, dstate, strict=True)}
+                dparams, dx, _ = module.backward(ctx.params, ctx.tape, dy.numpy(), ends)
                 return (torch.from_numpy(dx), *(torch.from_numpy(d) for d in dparams.values()))
 
         self.function = Function

@@ -182,6 +182,9 @@ class Target(ABC):
             of them is executed is another matter on every machine, and verification does not ask
             that all of it is.
         imports: packages that its modules import and no other target's do.
+        tensors: the kind of device, in torch's words, whose tensors are arrays of its modules
+            without a copy: these can compute layers of PyTorch.
+        rank: of the targets that can, that of the highest rank does.
     """
 
     name: ClassVar[str]
@@ -195,6 +198,8 @@ class Target(ABC):
     sequences: ClassVar[bool] = True
     machine: ClassVar[frozenset[str]] = frozenset()
     imports: ClassVar[frozenset[str]] = frozenset()
+    tensors: ClassVar[str | None] = None
+    rank: ClassVar[int] = 0
 
     # From a cell to text
 

@@ -28,15 +28,15 @@ def inputs(
     Raises:
         ValueError, TypeError: it does not fit.
     """
-    if type(x) is Tensor and len(sizes) == 1:
-        shape = x.shape
-        if (
-            len(shape) == 3
-            and shape[2] in sizes.values()
-            and x.dtype == weight.dtype in DTYPES
-            and x.device == weight.device
-        ):
-            return [x.transpose(0, 1) if by_batch else x], True  # nothing else is to be done
+    if (
+        type(x) is Tensor
+        and len(sizes) == 1
+        and len(shape := x.shape) == 3
+        and shape[2] in sizes.values()
+        and x.dtype == weight.dtype in DTYPES
+        and x.device == weight.device
+    ):
+        return [x.transpose(0, 1) if by_batch else x], True  # nothing else is to be done
     names = list(sizes)
     if isinstance(x, Mapping):
         for name in (*names, *x):
@@ -119,7 +119,7 @@ def lengths(given: Any, B: int, batched: bool) -> Tensor:
         ValueError, TypeError: they do not fit; the module looks at the numbers themselves.
     """
     try:
-        found = torch.as_tensor(given)
+        found = given if isinstance(given, Tensor) else torch.as_tensor(given, device="cpu")
     except (TypeError, ValueError, RuntimeError):
         got = type(given).__name__
         raise TypeError(f"lengths: expected {B} whole numbers, got {got}") from None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from math import prod
+from contextlib import AbstractContextManager, ExitStack
+from math import inf, prod
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 
 __all__ = ["Arrays", "CupyArrays", "NumpyArrays"]
@@ -17,18 +16,13 @@ class Arrays(Protocol):
     """How tensors of one kind of device become a module's arrays.
 
     Attributes:
-        keep_spares: whether memory of tapes is worth keeping; torch's allocator for CUDA does that
-            itself.
+        large: of how many numbers an output is where the memory of its tape is worth keeping.
     """
 
-    keep_spares: bool
+    large: float
 
-    def session(self, tensor: torch.Tensor) -> AbstractContextManager[Any]:
-        """What a module's functions are called in, for tensors on the device of this one."""
-        ...
-
-    def arrays(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
-        """The arrays that share the tensors' memory."""
+    def array(self, tensor: torch.Tensor) -> Any:
+        """The array that shares a tensor's memory."""
         ...
 
     def tensors(self, arrays: Iterable[Any]) -> list[torch.Tensor]:
@@ -39,19 +33,14 @@ class Arrays(Protocol):
 class NumpyArrays:
     """NumPy's arrays, for tensors on the CPU, of whatever strides."""
 
-    keep_spares = True
+    large: float = 2**18  # where the system's allocator begins to give memory back
 
-    def session(self, tensor: torch.Tensor) -> AbstractContextManager[Any]:
-        return _NOTHING
-
-    def arrays(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
+    def array(self, tensor: torch.Tensor) -> Any:
         # It copies only what no array can be: a tensor whose sign is yet to be changed.
-        return [tensor.numpy(force=True) for tensor in tensors]
+        return tensor.numpy(force=True)
 
     def tensors(self, arrays: Iterable[Any]) -> list[torch.Tensor]:
-        return [
-            torch.from_numpy(a if a.flags.c_contiguous else np.array(a, order="C")) for a in arrays
-        ]
+        return [*map(_contiguous, map(torch.from_numpy, arrays))]
 
 
 class CupyArrays:
@@ -62,7 +51,7 @@ class CupyArrays:
     returns are tensors like all others, for `Tensor.record_stream` too.
     """
 
-    keep_spares = False
+    large: float = inf  # torch's allocator keeps it
 
     def __init__(self) -> None:
         import cupy
@@ -72,6 +61,7 @@ class CupyArrays:
         self._allocator = cupy.cuda.PythonFunctionAllocator(self._allocate, self._free)
 
     def session(self, tensor: torch.Tensor) -> AbstractContextManager[Any]:
+        """What a module's functions are called in, for tensors on the device of this one."""
         cuda = self._cupy.cuda
         stream = torch.cuda.current_stream(tensor.device)
         stack = ExitStack()
@@ -80,13 +70,10 @@ class CupyArrays:
         stack.enter_context(cuda.using_allocator(self._allocator.malloc))
         return stack
 
-    def arrays(self, tensors: Iterable[torch.Tensor]) -> list[Any]:
-        return [self._array(tensor) for tensor in tensors]
-
     def tensors(self, arrays: Iterable[Any]) -> list[torch.Tensor]:
         return [self._tensor(array) for array in arrays]
 
-    def _array(self, tensor: torch.Tensor) -> Any:
+    def array(self, tensor: torch.Tensor) -> Any:
         if tensor.device.type == "cpu":  # lengths, which the module looks at there
             return tensor.numpy(force=True)
         return self._shared(tensor)
@@ -133,4 +120,4 @@ class _Stream:
 
 
 _DTYPES = {"f": torch.float32, "d": torch.float64}
-_NOTHING = nullcontext()
+_contiguous = torch.Tensor.contiguous

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from lstmgen.interop import from_torch, supported, to_torch
 from lstmgen.interop.layouts import CELLS, Layout
 from lstmgen.interop.stacks import Array, Converter, Stacks, as_array
 from lstmgen.library.loading import load
-from lstmgen.torch.layer import Recurrent
 from lstmgen.torch.sizes import Sizes
+
+if TYPE_CHECKING:
+    from lstmgen.torch.layer import Recurrent
 
 __all__ = ["layer_from_torch", "layer_to_torch"]
 
@@ -31,14 +33,14 @@ Conversion = Callable[[Mapping[str, Any], int, bool], Parameters]
 _TOLERANCE = 1e-9
 
 
-def layer_from_torch(source: nn.RNNBase, cell: Cell | None = None) -> Recurrent:
+def layer_from_torch(make: type[Recurrent], source: nn.RNNBase, cell: Cell | None) -> Recurrent:
     """See `Recurrent.from_torch`."""
     kinds = _kinds(source)
     if cell is None:
-        layer = _like(source, load(kinds[0]), supported("torch")[kinds[0]])
+        layer = _like(make, source, load(kinds[0]), supported("torch")[kinds[0]])
         _take(layer, source, _plain(kinds[0]))
     else:
-        layer = _like(source, cell, supported("torch")[kinds[0]])
+        layer = _like(make, source, cell, supported("torch")[kinds[0]])
         for conversion in _conversions(kinds, cell, layer):
             if _agree(layer, source, conversion):
                 _take(layer, source, conversion)
@@ -113,11 +115,11 @@ def _kinds(source: nn.RNNBase) -> list[str]:
     ]
 
 
-def _like(source: nn.RNNBase, cell: Cell, layout: Layout) -> Recurrent:
+def _like(make: type[Recurrent], source: nn.RNNBase, cell: Cell, layout: Layout) -> Recurrent:
     """A layer of a cell with the options of torch's."""
     weight = source.weight_ih_l0
     own = {layout.attributes["proj_size"]: source.proj_size} if source.proj_size else {}
-    return Recurrent(
+    return make(
         cell,
         source.input_size,
         source.hidden_size,

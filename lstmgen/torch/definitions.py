@@ -20,10 +20,10 @@ from typing import Any
 import torch
 
 from lstmgen.torch import engines
-from lstmgen.torch.aliases import Maybe, Tensors
+from lstmgen.torch.aliases import Groups, Maybe, Tensors
 from lstmgen.torch.tapes import no_tape
 
-__all__ = ["BACKWARD", "FORWARD", "differentiate"]
+__all__ = ["BACKWARD", "FORWARD", "differentiate", "split"]
 
 _LIBRARY = torch.library.Library("lstmgen", "DEF")
 _LIBRARY.define(
@@ -47,6 +47,12 @@ def differentiate(forward: Callable[..., Any], backward: Callable[..., Any]) -> 
     _LIBRARY.impl("backward", backward, "Autograd")
 
 
+def split(tensors: Tensors, n_inputs: int, n_state: int) -> Groups:
+    """What belongs to inputs, to state and to params."""
+    n = n_inputs + n_state
+    return tensors[:n_inputs], tensors[n_inputs:n], tensors[n:]
+
+
 # What they compute, and in what shapes -----------------------------------------------------------
 
 
@@ -61,13 +67,30 @@ def _forward(
     keep: bool = True,
 ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
     engine = engines.find(key)
-    (y, *last), lent = engine.forward(inputs, state, params, lengths, restart, keep)
+    prepared = engines.Prepared(widths[0])
+    (y, *last), lent = engine.forward(inputs, state, params, lengths, restart, keep, prepared)
     return y, last, no_tape() if lent is None else engine.tapes.handle((lent,))
 
 
-def _backward(key: str, handle: torch.Tensor, *arguments: Any) -> tuple[list[torch.Tensor], ...]:
+def _backward(
+    key: str,
+    handle: torch.Tensor,
+    inputs: Tensors,
+    state: Tensors,
+    params: Tensors,
+    lengths: Maybe,
+    restart: Maybe,
+    dy: Maybe,
+    dstate: Sequence[Maybe],
+) -> Groups:
     engine = engines.find(key)
-    return engine.backward(engine.tapes.find(handle), *arguments)
+    lent = engine.tapes.find(handle)
+    if lent is None:  # a copy of a handle, or none
+        once = engines.Prepared(0)
+        _, lent = engine.forward(inputs, state, params, lengths, restart, True, once)
+        assert lent is not None, "it was to be kept"
+    found = engine.backward(lent, params, len(state), dy, dstate)
+    return split(found, len(inputs), len(state))
 
 
 def _forward_shapes(

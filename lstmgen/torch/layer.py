@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstmgen.cell import Cell
-from lstmgen.torch import arguments
+from lstmgen.torch import arguments, convert
 from lstmgen.torch.engines import Engine, Prepared, prepare
 from lstmgen.torch.operators import recurrence
 from lstmgen.torch.sequences import Reversal, unpack
@@ -79,6 +80,12 @@ class Recurrent(nn.Module):
         number = isinstance(dropout, (int, float)) and not isinstance(dropout, bool)
         if not number or not 0 <= dropout <= 1:
             raise ValueError(f"dropout: expected a share from 0 to 1, got {dropout!r}")
+        if dropout and num_layers == 1:
+            warnings.warn(
+                f"dropout: it comes between layers, so that dropout={dropout} with num_layers=1 "
+                "does nothing",
+                stacklevel=2,
+            )
         self.cell = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout = batch_first, float(dropout)
@@ -156,9 +163,7 @@ class Recurrent(nn.Module):
             UsageError: nn.RNN with relu, or the cell's output is not that of the layer.
             TypeError: it is no such layer, or not in float32 or float64.
         """
-        from lstmgen.torch.convert import layer_from_torch
-
-        return layer_from_torch(layer, None if cell is None else _cell(cell))
+        return convert.layer_from_torch(cls, layer, None if cell is None else _cell(cell))
 
     def to_torch(self) -> nn.RNNBase:
         """nn.LSTM, nn.GRU or nn.RNN with these weights, for the cells that torch has.
@@ -169,9 +174,7 @@ class Recurrent(nn.Module):
         Raises:
             UsageError: torch has no such layer.
         """
-        from lstmgen.torch.convert import layer_to_torch
-
-        return layer_to_torch(self)
+        return convert.layer_to_torch(self)
 
     # Computing ----------------------------------------------------------------------------------
 
@@ -228,10 +231,13 @@ class Recurrent(nn.Module):
             restart = packing.sort(restart)
             initial = [packing.sort(s) for s in initial]
 
-        engine = self._engine(weight.device)
+        device = weight.device
+        engine = self._at.get(device) or self._engine(device)
         if len(self._names) == 1:
-            described = self._widths, self._prepared[0]
-            output, last = recurrence(engine, inputs, initial, params, counts, restart, *described)
+            widths, prepared = self._widths, self._prepared[0]
+            output, last = recurrence(
+                engine, inputs, initial, params, counts, restart, widths, prepared
+            )
         else:
             output, last = self._stack(engine, inputs, initial, counts, restart)
 
@@ -287,8 +293,10 @@ class Recurrent(nn.Module):
 
     def _weights(self, k: int) -> list[Tensor]:
         """The parameters of the k-th layer and direction, those that are parametrized as well."""
-        own = self._parameters
-        return [own[name] if name in own else getattr(self, name) for name in self._names[k]]
+        try:
+            return [*map(self._parameters.__getitem__, self._names[k])]
+        except KeyError:
+            return [getattr(self, name) for name in self._names[k]]
 
     def _weight(self) -> Tensor:
         """The first parameter: its dtype and device are the layer's."""
@@ -301,7 +309,7 @@ class Recurrent(nn.Module):
         if device.type != "meta" and device.type not in self._engines:
             self._engines[device.type] = prepare(self.cell, device.type)
         self._at = {device: self._engines[device.type]} if device.type in self._engines else {}
-        self._prepared = [Prepared() for _ in self._names]
+        self._prepared = [Prepared(self._widths[0]) for _ in self._names]
 
     def _engine(self, device: torch.device) -> Engine:
         """What computes on a device.
@@ -309,7 +317,7 @@ class Recurrent(nn.Module):
         Raises:
             ValueError: there is none, as the layer was never moved there.
         """
-        found = self._at.get(device) or self._engines.get(device.type)
+        found = self._engines.get(device.type)
         if found is None:
             raise ValueError(
                 f"the parameters are on {device}, where nothing computes this layer; move the "

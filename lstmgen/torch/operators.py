@@ -6,15 +6,16 @@ exported ones, and under the transforms of torch.func.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.autograd import Function, forward_ad
+from torch.compiler import is_dynamo_compiling
 
 from lstmgen.torch import engines
 from lstmgen.torch.aliases import Groups, Maybe, Tensors
-from lstmgen.torch.definitions import BACKWARD, FORWARD, differentiate
+from lstmgen.torch.definitions import BACKWARD, FORWARD, differentiate, split
 from lstmgen.torch.tapes import Lent
 
 __all__ = ["recurrence"]
@@ -28,25 +29,24 @@ def recurrence(
     lengths: Maybe,
     restart: Maybe,
     widths: Sequence[int],
-    prepared: engines.Prepared | None = None,
+    prepared: engines.Prepared,
 ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
     """The output at every step and the last states, with gradients where they are wanted."""
     tensors = (*inputs, *state, *params)
     wanted = _wanted(tensors)
-    if not torch.compiler.is_compiling():
-        counts = len(inputs), len(state)
+    if not is_dynamo_compiling():
         if _transformed():
             y, _, *last = _TransformedRecurrence.apply(
-                engine.key, *counts, widths, lengths, restart, *tensors
+                engine.key, len(inputs), len(state), widths, lengths, restart, *tensors
             )
             return y, last
         if _plain(tensors) and _hooks(True) is None and not any(map(_is_wrapped, tensors)):
             # The operator would lead to the same functions; for short sequences it is a long way.
+            given = inputs, state, params, lengths, restart
             if wanted:
-                described = engine, *counts, widths, prepared
-                y, *last = _apply_plain(described, lengths, restart, *tensors)
-                return y, last
-            (y, *last), _ = engine.forward(inputs, state, params, lengths, restart, False, prepared)
+                y, *last = _apply_plain((engine, given, widths, prepared), *tensors)
+            else:
+                (y, *last), _ = engine.forward(*given, False, prepared)
             return y, last
     y, last, _ = FORWARD(engine.key, inputs, state, params, lengths, restart, widths, wanted)
     return y, last
@@ -77,11 +77,8 @@ _OWN = frozenset((torch.Tensor, torch.nn.Parameter, type(None)))
 _modes = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 _hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", lambda _: "unknown")
 _is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor  # by a transform that is over
-
-
-def _transformed() -> bool:
-    """Whether a transform of torch.func is at work; it asks for another form of Function."""
-    return bool(torch._C._are_functorch_transforms_active())
+# Whether a transform of torch.func is at work; it asks for another form of Function.
+_transformed = torch._C._are_functorch_transforms_active
 
 
 def _below(operator: Any, *arguments: Any) -> Any:
@@ -124,7 +121,7 @@ def _backward_with_gradients(
     if not _wanted((*inputs, *state, *params, dy, *dstate)):
         return _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
     found = _differentiable(key, handle, groups, lengths, restart, dy, dstate)
-    return _split(found, len(inputs), len(state))
+    return split(found, len(inputs), len(state))
 
 
 class _Recurrence(Function):
@@ -148,18 +145,13 @@ class _PlainRecurrence(Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        described: tuple[Any, ...],
-        lengths: Maybe,
-        restart: Maybe,
-        *tensors: torch.Tensor,
+        ctx: Any, call: tuple[Any, ...], *tensors: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
-        engine, n_inputs, n_state, widths, prepared = described
-        groups = _split(tensors, n_inputs, n_state)
-        found, ctx.lent = engine.forward(*groups, lengths, restart, True, prepared)
+        engine, (inputs, state, params, lengths, restart), widths, prepared = call
+        found, ctx.lent = engine.forward(inputs, state, params, lengths, restart, True, prepared)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(lengths, restart, *tensors)
-        ctx.described = engine, n_inputs, n_state, widths
+        ctx.described = engine, len(inputs), len(state), widths
         return tuple(found)
 
     @staticmethod
@@ -167,7 +159,7 @@ class _PlainRecurrence(Function):
         found = _gradients(ctx, ctx.saved_tensors, ctx.lent, dy, dstate)
         if not _graph_stays():
             ctx.lent = None  # as what is saved goes now, though the graph may stay for a while
-        return (None, None, None, *found)
+        return (None, *found)
 
 
 # `Function.apply` without its search for transforms, which are known to be absent.
@@ -209,7 +201,7 @@ def _run(
     restart: Maybe,
     *tensors: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
-    groups = _split(tensors, n_inputs, n_state)
+    groups = split(tensors, n_inputs, n_state)
     y, last, handle = _below(FORWARD, key, *groups, lengths, restart, widths, True)
     return (y, handle, *last)
 
@@ -227,24 +219,56 @@ def _gradients(
 ) -> Tensors:
     """The gradients of inputs, state and params, one after the other."""
     engine, n_inputs, n_state, widths = ctx.described
-    lengths, restart, *tensors = saved
-    if None in dstate and any(d is not None for d in dstate):
-        x = tensors[0]
+    kinds = {*map(type, dstate)}
+    if len(kinds) > 1 and type(None) in kinds:
+        x = saved[2]
         dstate = [
             x.new_zeros((1, x.shape[1], width)) if d is None else d
             for d, width in zip(dstate, widths[1:], strict=True)
         ]
-    groups = _split(tensors, n_inputs, n_state)
-    watched = torch.compiler.is_compiling() or _transformed() or not _plain((dy, *dstate, *tensors))
-    if not watched and not torch.is_grad_enabled():
+    wanted = torch.is_grad_enabled()
+    watched = is_dynamo_compiling() or _transformed() or not _plain((dy, *dstate, *saved))
+    if not wanted and not watched:
         lent = tape if isinstance(tape, Lent) else engine.tapes.find(tape)
-        found = engine.backward(lent, *groups, lengths, restart, dy, dstate)
-        return [d for group in found for d in group]
+        if lent is not None:
+            params = saved[2 + n_inputs + n_state :]
+            try:
+                return engine.backward(lent, params, n_state, dy, dstate)
+            except RuntimeError:
+                level = _batch_level()
+                if not level:
+                    raise
+
+            def compute(dy: Maybe, *dstate: Maybe) -> Tensors:
+                return engine.backward(lent, params, n_state, dy, dstate)
+
+            return _for_each(compute, level, (dy, *dstate))
+    lengths, restart, *tensors = saved
+    groups = split(tensors, n_inputs, n_state)
     handle = engine.tapes.handle((tape,)) if isinstance(tape, Lent) else tape
-    if torch.is_grad_enabled():
+    if wanted:
         return _differentiable(engine.key, handle, groups, lengths, restart, dy, dstate)
     found = _below(BACKWARD, engine.key, handle, *groups, lengths, restart, dy, dstate)
     return [d for group in found for d in group]
+
+
+def _batch_level() -> int:
+    """How deep we are in the vmap of `is_grads_batched`, which is not the one of torch.func."""
+    level: int = torch._C._vmapmode_increment_nesting() - 1
+    torch._C._vmapmode_decrement_nesting()
+    return level
+
+
+def _for_each(compute: Callable[..., Tensors], level: int, given: Sequence[Maybe]) -> Tensors:
+    """The gradients for each sample of `is_grads_batched`, in a loop."""
+
+    def samples(d: Maybe, size: int) -> Any:
+        return None if d is None else torch._remove_batch_dim(d, level, size, 0)
+
+    size = max(len(samples(d, 1)) for d in given if d is not None)
+    each = [samples(d, size) for d in given]
+    found = [compute(*(d if d is None else d[k] for d in each)) for k in range(size)]
+    return [torch._add_batch_dim(torch.stack(d), 0, level) for d in zip(*found, strict=True)]
 
 
 def _differentiable(
@@ -280,7 +304,7 @@ class _Gradients(Function):
         dy: Maybe,
         *others: Any,
     ) -> tuple[torch.Tensor, ...]:
-        dstate, groups = others[:n_dstate], _split(others[n_dstate:], n_inputs, n_state)
+        dstate, groups = others[:n_dstate], split(others[n_dstate:], n_inputs, n_state)
         found = _below(BACKWARD, key, handle, *groups, lengths, restart, dy, dstate)
         return tuple(d for group in found for d in group)
 
@@ -294,12 +318,6 @@ class _Gradients(Function):
             "lstmgen derives gradients of first order; the gradient of a lstmgen.torch layer "
             "cannot be differentiated again"
         )
-
-
-def _split(tensors: Tensors, n_inputs: int, n_state: int) -> Groups:
-    """What belongs to inputs, to state and to params."""
-    n = n_inputs + n_state
-    return tensors[:n_inputs], tensors[n_inputs:n], tensors[n:]
 
 
 differentiate(_forward_with_gradients, _backward_with_gradients)

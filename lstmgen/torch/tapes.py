@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["Lent", "Tapes", "no_tape"]
+__all__ = ["Lent", "Tapes", "no_tape", "taken"]
 
-_MOST_SPARES = 16
+_MOST_SPARES = 16  # of a size
+_MOST_SIZES = 64
 
 
 class Lent:
-    """A tape that goes back to where it came from when nobody has it any more.
+    """A tape that goes to the spares of its size when nobody has it any more.
 
     Attributes:
         tape: what `forward` returned.
@@ -31,17 +32,25 @@ class Lent:
         named: these parameters as arrays.
     """
 
-    __slots__ = ("addresses", "key", "named", "tape", "tapes")
+    __slots__ = ("_spares", "addresses", "named", "tape")
 
     def __init__(
-        self, tapes: Tapes, key: Hashable, tape: Any, addresses: list[int], named: Any
+        self, tape: Any, addresses: list[int], named: Any, spares: list[Any] | None
     ) -> None:
-        self.tapes, self.key, self.tape = tapes, key, tape
+        self.tape, self._spares = tape, spares
         self.addresses, self.named = addresses, named
-        tapes.count(id(self))
 
     def __del__(self) -> None:
-        self.tapes.give_back(id(self), self.key, self.tape)
+        if self._spares is not None and len(self._spares) < _MOST_SPARES:
+            self._spares.append(self.tape)
+
+
+def taken(spares: list[Any]) -> Any:
+    """A spare tape to hand to `reuse`, or None."""
+    try:
+        return spares.pop()
+    except IndexError:  # another thread may have been quicker
+        return None
 
 
 class _Memory(np.ndarray[Any, Any]):
@@ -60,32 +69,31 @@ class _Memory(np.ndarray[Any, Any]):
 
 
 class Tapes:
-    """The tapes of one module that are alive, and a few that are to be used again.
+    """The tapes of one module that operators can find, and a few that are to be used again.
 
-    A tape that nobody has any more is a spare, for `reuse` by a forward pass of the same sizes: new
-    memory from the system costs more than a small step does.  Spares and living tapes together are
-    never more than were alive at once before.
+    A large tape that nobody has any more is a spare, for `reuse` by a forward pass of the same
+    sizes: new memory from the system costs a tenth of such a step.  Where there is none, those of
+    all other sizes go: with the tapes that are lent there are never more than were lent at once.
 
     All of it may be called from any thread, and by a finaliser at any time: nothing is locked, and
     each change is one operation of a list or dict.
     """
 
-    def __init__(self, *, keep_spares: bool) -> None:
-        self._alive: dict[int, None] = {}  # those that are lent
+    def __init__(self) -> None:
         self._found: dict[int, Lent] = {}  # by the addresses of handles
         self._spares: dict[Hashable, list[Any]] = {}
-        self._most = _MOST_SPARES if keep_spares else 0
-        self._peak = 0
 
-    @property
-    def alive(self) -> int:
-        """How many tapes are lent."""
-        return len(self._alive)
-
-    @property
-    def spares(self) -> int:
-        """How many tapes wait to be used again."""
-        return sum(len(spares) for spares in list(self._spares.values()))
+    def spares(self, key: Hashable) -> list[Any]:
+        """The spares of one size; where there are none, there is room for a new tape now."""
+        found = self._spares.get(key)
+        if not found:
+            for others in [*self._spares.values()]:
+                others.clear()
+            if found is None:
+                if len(self._spares) >= _MOST_SIZES:
+                    self._spares = {}
+                found = self._spares.setdefault(key, [])
+        return found
 
     def handle(self, lent: Sequence[Lent], shape: tuple[int, ...] = (1,)) -> torch.Tensor:
         """A handle of the shape, with a byte for each tape."""
@@ -109,39 +117,7 @@ class Tapes:
         """The tape of a handle; None if this is not the handle of one."""
         return self._found.get(handle.data_ptr())
 
-    def spare(self, key: Hashable) -> Any:
-        """A tape to hand to `reuse`; or None, and then there is room for a new one."""
-        try:
-            return self._spares[key].pop()
-        except (KeyError, IndexError):
-            pass
-        while self.spares > 0 and self.spares + len(self._alive) >= self._peak:
-            self._drop_oldest()
-        return None
-
-    def count(self, which: int) -> None:
-        """There is one more that is lent."""
-        self._alive[which] = None
-        if len(self._alive) > self._peak:
-            self._peak = len(self._alive)
-
-    def give_back(self, which: int, key: Hashable, tape: Any) -> None:
-        """Take a tape that nobody has any more."""
-        del self._alive[which]
-        if self.spares + len(self._alive) < min(self._peak, self._most):
-            self._spares.setdefault(key, []).append(tape)
-
-    def _drop_oldest(self) -> None:
-        try:
-            key = next(iter(self._spares))
-            if self._spares[key]:
-                self._spares[key].pop(0)
-            if not self._spares[key]:
-                del self._spares[key]
-        except (StopIteration, KeyError, IndexError, RuntimeError):
-            pass  # another thread was quicker
-
 
 def no_tape() -> torch.Tensor:
     """What stands for a handle where no tape was kept."""
-    return torch.zeros(1, dtype=torch.uint8)
+    return torch.zeros(1, dtype=torch.uint8, device="cpu")

@@ -5,6 +5,7 @@ Tests take `torch` from here, so that they are skipped where it is not installed
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from lstmgen import Cell, load
+from lstmgen.targets import get
 
 MISSING = "PyTorch is not installed: pip install '.[torch]'"
 
@@ -20,6 +22,7 @@ for _name in ("fx.experimental.proxy_tensor", "nn.utils.prune", "utils.checkpoin
     pytest.importorskip(f"torch.{_name}")
 Recurrent = pytest.importorskip("lstmgen.torch").Recurrent
 engines = pytest.importorskip("lstmgen.torch.engines")
+tapes = pytest.importorskip("lstmgen.torch.tapes")
 
 T, B, D, H = 4, 3, 2, 5
 
@@ -27,12 +30,12 @@ T, B, D, H = 4, 3, 2, 5
 @contextmanager
 def computed_by(target: str) -> Iterator[None]:
     """Layers that are made within are computed by a target, not by the best that is here."""
-    before = engines.PREFERRED
-    engines.PREFERRED = {**before, "cpu": (target,)}
+    before = engines.ranked
+    engines.ranked = lambda device: (get(target),)
     try:
         yield
     finally:
-        engines.PREFERRED = before
+        engines.ranked = before
 
 
 def layer(cell: Cell | str, *, input_size: int = D, hidden_size: int = H, **options: Any) -> Any:
@@ -90,7 +93,14 @@ def flat(found: Any) -> list[Any]:
     return [output, *([state] if isinstance(state, torch.Tensor) else state)]
 
 
-def tapes(made: Any) -> Any:
-    """The tapes of a layer's engine."""
-    (engine,) = made._engines.values()
-    return engine.tapes
+def engine(made: Any) -> Any:
+    """What computes a layer."""
+    (found,) = made._engines.values()
+    return found
+
+
+def lent(made: Any) -> int:
+    """How many tapes of a layer somebody has."""
+    mine = {p.data_ptr() for p in made.parameters()}
+    kind = tapes.Lent
+    return sum(type(o) is kind and mine.issuperset(o.addresses) for o in gc.get_objects())

@@ -8,7 +8,7 @@ import threading
 import weakref
 
 import pytest
-from torch_layers import H, T, as_state, flat, initial, inputs, layer, tapes, torch
+from torch_layers import H, T, as_state, engine, flat, initial, inputs, layer, lent, torch
 
 from lstmgen.torch import Recurrent as torch_layer
 from lstmgen.torch import engines
@@ -48,7 +48,7 @@ def test_only_some_gradients_are_wanted(made) -> None:
     names = [n for n, _ in made.named_parameters()]
     assert torch.equal(dw, whole[1 + names.index("W_f_l1")])
     made.requires_grad_(False)
-    assert not made(x.detach())[0].requires_grad and not tapes(made).alive
+    assert not made(x.detach())[0].requires_grad and not lent(made)
 
 
 def test_the_graph_used_again_and_more_than_one_graph(made) -> None:
@@ -62,41 +62,60 @@ def test_the_graph_used_again_and_more_than_one_graph(made) -> None:
         torch.autograd.grad(first.sin().sum(), x)
 
 
-def test_tapes_live_as_long_as_their_graph_and_no_longer() -> None:
+@pytest.fixture
+def all_kept(monkeypatch):
+    """The memory of small tapes is kept too."""
+    monkeypatch.setattr("lstmgen.torch.arrays.NumpyArrays.large", 0)
+
+
+def spares(made) -> int:
+    return sum(map(len, engine(made).tapes._spares.values()))
+
+
+def test_tapes_live_as_long_as_their_graph_and_no_longer(all_kept) -> None:
     made = layer("lstm", num_layers=3)
     x = inputs(made)
-    held = tapes(made)
+
+    def tapes() -> tuple[int, int]:
+        return lent(made), spares(made)
+
     output = made(x)[0]
-    assert (held.alive, held.spares) == (3, 0)
+    assert tapes() == (3, 0)
     output.sum().backward(retain_graph=True)
-    assert (held.alive, held.spares) == (3, 0)
+    assert tapes() == (3, 0)
     output.sum().backward()
-    assert (held.alive, held.spares) == (0, 3)  # though `output` is still there
+    assert tapes() == (0, 3)  # though `output` is still there
     output = made(x)[0]
-    assert (held.alive, held.spares) == (3, 0)  # used again
+    assert tapes() == (3, 0)  # used again
     del output
-    assert (held.alive, held.spares) == (0, 3)
+    assert tapes() == (0, 3)
     with torch.no_grad():
         made(x)
-    assert (held.alive, held.spares) == (0, 3)
-    for steps in range(1, 20):
+    assert tapes() == (0, 3)
+    for steps in range(1, 100):
         made(inputs(made, steps, 2))[0].sum().backward()
-        assert held.alive == 0 and held.spares <= 3  # never more than were alive at once
+        assert lent(made) == 0 and spares(made) <= 3  # never more than were lent at once
     kept = [made(x)[0] for _ in range(20)]
-    assert held.alive == 60
+    assert lent(made) == 60
     del kept
-    assert held.alive == 0 and held.spares <= 16
+    assert lent(made) == 0 and 0 < spares(made) <= 2 * 16  # of two sizes
+
+
+def test_the_memory_of_large_tapes_alone_is_kept() -> None:
+    made = layer("lstm")
+    for steps, kept in ((4, 0), (2**18 // H + 1, 1)):
+        made(inputs(made, steps, 1))[0].sum().backward()
+        assert spares(made) == kept and lent(made) == 0
 
 
 def test_a_layer_leaves_nothing_behind() -> None:
     made = layer("rnn")
     made(inputs(made))[0].sum().backward()
-    engine = weakref.ref(next(iter(made._engines.values())))
-    key = engine().key
-    assert engines.find(key) is engine() and engine().tapes.spares
+    kept = weakref.ref(engine(made))
+    assert engines.find(kept().key) is kept()
     del made
     gc.collect()
-    assert engine() is None
+    assert kept() is None
 
 
 def test_a_graph_outlives_its_layer() -> None:
@@ -112,18 +131,19 @@ def test_a_graph_outlives_its_layer() -> None:
     assert equal(torch.autograd.grad(loss, given), wanted)
 
 
-def test_spare_memory_changes_no_number(made) -> None:
+def test_spare_memory_changes_no_number(made, all_kept) -> None:
     fresh = layer("peephole", num_layers=2, bidirectional=True)
     for seed in range(3):
         x = inputs(made, seed=seed)
         found = made(x)
         again = gradients(found[0].sin().sum() + found[1][1].sum(), made, x)
-        tapes(fresh)._spares.clear()
+        assert spares(fresh) == 4
+        engine(fresh).tapes._spares.clear()
         found = fresh(x)
         assert equal(again, gradients(found[0].sin().sum() + found[1][1].sum(), fresh, x))
 
 
-def test_results_share_no_memory(made) -> None:
+def test_results_share_no_memory(made, all_kept) -> None:
     x = inputs(made)
     outputs, found = [], []
     for _ in range(3):
@@ -196,6 +216,24 @@ def test_second_derivatives_are_an_error(made) -> None:
         dx.sum().backward()
 
 
+def test_batches_of_gradients(made) -> None:
+    x, state = inputs(made), initial(made)
+    outputs = flat(made(x, as_state(state)))
+    leaves = [x, *state, *made.parameters()]
+    for used in (outputs, outputs[:1], outputs[2:]):
+        many = [torch.randn(5, *a.shape, dtype=a.dtype) for a in used]
+        found = torch.autograd.grad(used, leaves, many, is_grads_batched=True, retain_graph=True)
+        for k in range(5):
+            one = torch.autograd.grad(used, leaves, [d[k] for d in many], retain_graph=True)
+            assert equal([d[k] for d in found], one)
+    row = x[:, :1].detach()
+    jacobians = [
+        torch.autograd.functional.jacobian(lambda x: made(x)[0], row, vectorize=vectorize)
+        for vectorize in (True, False)
+    ]
+    assert equal(*[[jacobian] for jacobian in jacobians])
+
+
 # torch's own: its derivatives forward import what it calls deprecated.
 @pytest.mark.filterwarnings("ignore:`?torch.jit:DeprecationWarning")
 def test_tangents_are_an_error_without_gradients_too() -> None:
@@ -224,10 +262,10 @@ def test_checkpoints_compute_again(made, reentrant: bool) -> None:
     output = torch.utils.checkpoint.checkpoint(
         lambda x: made(x)[0].sin(), x, use_reentrant=reentrant
     )
-    assert tapes(made).alive == 0
+    assert lent(made) == 0
     output.sum().backward()
     assert equal([x.grad, *(p.grad for p in made.parameters())], wanted)
-    assert tapes(made).alive == 0
+    assert lent(made) == 0
 
 
 def test_saved_tensors_that_are_moved_elsewhere(made) -> None:
@@ -242,15 +280,15 @@ def test_saved_tensors_that_are_moved_elsewhere(made) -> None:
     ):
         with hooks:
             loss = made(x)[0].sin().sum()
-        assert tapes(made).alive == 0 or "save_on" in repr(hooks)
+        assert lent(made) == 0 or "save_on" in repr(hooks)
         assert equal(gradients(loss, made, x), wanted)
 
 
 def test_handles_of_other_tapes_are_not_found(made) -> None:
     made(inputs(made))  # tapes come and go, and their memory is used again
-    held = tapes(made)
+    held = engine(made).tapes
     for _ in range(200):
-        handle = held.handle((Lent(held, "key", object(), [], {}),))
+        handle = held.handle((Lent(object(), [], {}, None),))
         copies = [handle.clone() for _ in range(50)]
         assert held.find(handle) is not None
         del handle
@@ -286,7 +324,7 @@ def test_parametrizations_and_pruning() -> None:
     assert torch.equal(twin(x)[0], other(x)[0]) and twin._engines == other._engines
 
 
-def test_threads_train_at_once() -> None:
+def test_threads_train_at_once(all_kept) -> None:
     made = layer("peephole")
     xs = [inputs(made, 30, 8, seed=seed) for seed in range(4)]
     wanted = [gradients(made(x)[0].sin().sum(), made, x) for x in xs]
@@ -343,8 +381,8 @@ def test_inference_mode_and_autocast() -> None:
 
 def test_contiguous_tensors_are_not_copied(made, monkeypatch) -> None:
     seen = []
-    (engine,) = made._engines.values()
-    forward, backward = engine.module.forward, engine.module.backward
+    module = engine(made).module
+    forward, backward = module.forward, module.backward
 
     def spy_forward(params, x, state=None, **options):
         y, last, tape = forward(params, x, state, **options)
@@ -356,8 +394,8 @@ def test_contiguous_tensors_are_not_copied(made, monkeypatch) -> None:
         seen.append((params, dy, dstate, found))
         return found
 
-    monkeypatch.setattr(engine.module, "forward", spy_forward)
-    monkeypatch.setattr(engine.module, "backward", spy_backward)
+    monkeypatch.setattr(module, "forward", spy_forward)
+    monkeypatch.setattr(module, "backward", spy_backward)
     single = layer("peephole")
     x, state = inputs(single), initial(single)
     output, last = single(x, as_state(state))

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from needs import missing
-from torch_layers import B, Recurrent, T, as_state, computed_by, flat, initial, inputs, layer, torch
+from torch_layers import (
+    B,
+    Recurrent,
+    T,
+    as_state,
+    computed_by,
+    engines,
+    flat,
+    initial,
+    inputs,
+    layer,
+    torch,
+)
 
 import lstmgen
 from lstmgen import Cell, Eq, load, scalars, symbols, t, tanh, targets
@@ -200,6 +212,28 @@ def test_dropout_between_layers_is_torchs() -> None:
             outputs.append(made(x)[0])
         torch.testing.assert_close(*outputs)
     assert (outputs[0] != 0).all()
+
+
+def test_a_packages_target_of_higher_rank_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ours(type(targets.get("numpy"))):
+        name, rank = "ours", 7
+
+    class Other(Ours):
+        name, tensors = "other", None
+
+    known = {**targets.available()[0], "other": Other(), "ours": Ours()}
+    monkeypatch.setattr(targets, "available", lambda: (known, ()))
+    engines.ranked.cache_clear()
+    try:
+        assert "computed by ours" in repr(layer("rnn"))
+    finally:
+        engines.ranked.cache_clear()
+
+
+def test_dropout_of_one_layer_warns_as_torchs_does() -> None:
+    for make in (torch.nn.LSTM, lambda *sizes, **options: Recurrent("lstm", *sizes, **options)):
+        with pytest.warns(UserWarning, match=r"dropout=0.5 .*num_layers=1"):
+            make(3, 5, dropout=0.5)
 
 
 WRONG = [

@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 import pytest
-from torch_layers import Recurrent, as_state, flat, initial, inputs, layer, torch
+from torch_layers import Recurrent, as_state, flat, initial, inputs, layer, lent, torch
 
 from lstmgen.torch import engines
 
@@ -204,7 +204,7 @@ def test_training_keeps_no_memory(device: Any, gpu: Any) -> None:
         counts.append(torch.cuda.memory_allocated())
     assert len(set(counts)) == 1 and pool.used_bytes() == used
     engine = made._engines["cuda"]
-    assert not engine.tapes.alive and not engine.arrays._memory
+    assert not lent(made) and not engine.arrays._memory
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru_reset_after"])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from torch_layers import B, D, T, as_state, flat, initial, inputs, layer, tapes, torch
+from torch_layers import B, D, T, as_state, flat, initial, inputs, layer, lent, torch
 
 from lstmgen.torch.definitions import BACKWARD, FORWARD
 
@@ -68,11 +68,11 @@ def test_compiled_training(backend: str) -> None:
         assert_equal(train(made, x), train(made, x, compute=compiled))
     with torch.no_grad():
         assert_equal(flat(made(x)), flat(compiled(x)))
-    assert tapes(made).alive == 0
+    assert lent(made) == 0
     loss = compiled(x)[0].sum()
-    assert tapes(made).alive == 4  # saved by the compiled forward pass, not computed again
+    assert lent(made) == 4  # saved by the compiled forward pass, not computed again
     loss.backward()
-    assert tapes(made).alive == 0
+    assert lent(made) == 0
 
 
 @pytest.mark.parametrize("name", ["gru_reset_after", "rnn", "lstm"])
@@ -179,7 +179,7 @@ def test_gradients_for_each_sample(name: str) -> None:
         for n, p in made.named_parameters():
             torch.testing.assert_close(found[n][b], p.grad, rtol=1e-12, atol=1e-14)
     gc.collect()  # torch.func makes cycles
-    assert tapes(made).alive == 0
+    assert lent(made) == 0
 
 
 def test_other_transforms() -> None:

@@ -29,6 +29,7 @@ class CupyTarget(Target):
     sizes = Sizes(more=((2, 9, 33, 5),), sequences=((24, 24, 16),))
     machine = frozenset({"_kernel", "_multiprocessors"})
     imports = frozenset({"cupy", "cupyx"})
+    tensors = "cuda"
 
     def render(self, cell: Stages, options: Mapping[str, str]) -> str:
         """The text of a cell's module."""

@@ -31,6 +31,7 @@ class NumpyTarget(Target):
     # Rows of the batch for tanh or exp; then matrices for products by few rows at a time, and for
     # sums over time in tiles.
     sizes = Sizes(batches=(40, 150), enlarged=((40, 16),))
+    tensors = "cpu"
 
     def render(self, cell: Stages, options: Mapping[str, str]) -> str:
         """The text of a cell's module."""
