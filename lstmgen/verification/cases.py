@@ -106,9 +106,14 @@ class Case:
         """What an error may be, relative to the largest value of its array."""
         return BOUNDS[self.dtype]
 
-    def moved(self, group: str, name: str) -> float:
-        """What an array may be off by for rounding alone: y, one of the states, or a gradient."""
-        return self.rounding.of(group, name, self.sums)
+    def moved(self, group: str, name: str, gradient: Gradient | None = None) -> float:
+        """What an array may be off by for rounding alone: y, one of the states, or a gradient.
+
+        Of which of the case's gradients it is may be said.
+        """
+        seeds = [k for k, seed in enumerate(SEEDS) if self.gradients.get(seed) is gradient]
+        which = seeds[0] if gradient is not None and seeds else None
+        return self.rounding.of(group, name, self.sums, which)
 
     def repeated(self, times: int) -> Case:
         """The case with its batch repeated: the sums over the batch are that many times as large.
@@ -216,9 +221,10 @@ class Cases:
 
     @at_digits
     def make_large(self, dtype: str) -> Case | None:
-        """A small case with inputs far beyond the range of exp; gradients are not expected of it.
+        """A small case with inputs far beyond the range of exp.
 
-        None where the equations themselves leave the range of numbers there.
+        None where the equations themselves leave the range of numbers there; without gradients
+        where these do.
         """
         point, _ = self._point(shape_for(self._form, 2, 2, 3, 4), dtype, 0)
         factor = self.arithmetic.number(_LARGE[dtype])
@@ -233,7 +239,10 @@ class Cases:
             true = self._reference.run(point)
         except PointError:
             return None
-        return self._case(point, true, (), dtype)
+        try:
+            return self._case(point, true, self._solve(point), dtype)
+        except PointError:
+            return self._case(point, true, (), dtype)
 
     @at_digits
     def make_pool(self, shape: Shape, dtype: str, zeros: bool = True) -> list[Case] | None:
@@ -370,8 +379,12 @@ class Cases:
         if gradients:
             if rounded:
                 equations = GradientEquations(equations.gradients, rounded)
-            for solved in self._solve(point, equations, values):
-                for key, array in by_group(self._gradient(solved, equations)).items():
+            dy, dstate = (
+                self._gradient(solved, equations)
+                for solved in self._solve(point, equations, values)
+            )
+            for gradient in (dy, dstate, dy + dstate):
+                for key, array in by_group(gradient).items():
                     found.setdefault(key, []).append(array)
         return found
 

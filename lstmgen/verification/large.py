@@ -7,26 +7,27 @@ from typing import Any
 import numpy as np
 
 from lstmgen.algebra.functions import is_singular, used
-from lstmgen.verification.cases import Case
+from lstmgen.verification.cases import SEEDS, Array, Arrays, Case
 from lstmgen.verification.labels import Label
-from lstmgen.verification.session import Session
+from lstmgen.verification.session import Session, least_scale
 
 
 class LargeCheck:
-    """Inputs so large that exp overflows: forward is exact, and no gradient is a NaN.
+    """Inputs so large that exp overflows: forward is exact, and gradients are what can be had.
 
     Exact is relative to 1 at least: where a gate is closed by its argument, what passes it is
     1e-12 or 1e-270, and the module may have 0.
 
-    The gradients themselves are not compared: where an activation is saturated, 1 - f has lost
-    its digits in any arithmetic of the module's precision.
+    Where an activation is saturated, 1 - f of a rounded f has few digits or none: a gradient may
+    be off by what rounding each value moves it, which may be more than it is.
     """
 
     def __init__(self, session: Session, dtype: str, case: Case | None) -> None:
         self._s = session
         self._case = case
         self._check = f"large inputs {dtype}"
-        session.ledger.merge(self._check, "no overflow: the results, and finite gradients")
+        what = "no overflow: the results, and gradients as rounding leaves them"
+        session.ledger.merge(self._check, what)
 
     def run(self) -> None:
         """The check; where the equations overflow themselves, its line says so."""
@@ -51,14 +52,29 @@ class LargeCheck:
             dy, dstate = s.runner.to_device(case.dy), s.send(case.dstate)
             dparams, dx, dstate0 = s.module.backward(parameters, tape, dy, dstate)
             groups = (
-                (dparams, s.labels.parameters),
-                (s.by_input(dx), s.labels.inputs),
-                (dstate0, s.labels.initial),
+                ("parameters", dparams, s.labels.parameters),
+                ("inputs", s.by_input(dx), s.labels.inputs),
+                ("initial", dstate0, s.labels.initial),
             )
-            for found, labels in groups:
+            for group, found, labels in groups:
                 for name, label in labels.items():
-                    detail = f"{where}: not finite{self._cure()}"
-                    s.ledger.verdict(self._check, label, self._finite(found[name]), detail)
+                    problem = self._problem(case, group, name, s.runner.to_host(found[name]))
+                    s.ledger.verdict(self._check, label, not problem, f"{where}: {problem}")
+
+    def _problem(self, case: Case, group: str, name: str, found: Array) -> str:
+        """What is wrong with a gradient, or nothing."""
+        if not np.all(np.isfinite(found)):
+            return f"not finite{self._cure()}"
+        if not case.gradients:
+            return ""
+        gradient = case.gradients[SEEDS[-1]]
+        arrays: Arrays = getattr(gradient, group)
+        error = float(np.max(np.abs(found - arrays[name]), initial=0.0))
+        size = float(np.max(np.abs(arrays[name]), initial=0.0))
+        if error <= case.bound * max(size, least_scale(case, arrays.values())):
+            return ""
+        moved = case.moved(group, name, gradient) * size
+        return "" if error <= moved else f"off by {error:.1e}, where rounding moves it {moved:.1e}"
 
     def _finite(self, found: Any) -> bool:
         return bool(np.all(np.isfinite(self._s.runner.to_host(found))))

@@ -71,8 +71,8 @@ class Ledger:
 
         The bound is relative to the largest expected value, or to `floor` where that is larger.
         `moved` says what rounding alone may move the array by, relative to its largest value.  It
-        is asked where the bound is not met: the error may be that, if it is not too much to tell
-        right from wrong; then the array is left out here, and must be compared elsewhere.
+        is asked where the bound is not met: the error may be that.  If that is too much to tell
+        right from wrong, the array is left out here, and must be compared elsewhere.
         """
         try:
             found = self._to_host(got)
@@ -87,11 +87,11 @@ class Ledger:
             error, detail = _difference(found.astype(np.float64), expected, floor)
             if bound < error < inf and moved is not None:
                 rounding = moved()
-                if not rounding <= MOST:
-                    self._leave_out(check, label, rounding, where)
-                    return
                 largest = float(np.max(np.abs(expected)))
                 bound = max(bound, rounding * min(1.0, largest / floor if floor else 1.0))
+                if not rounding <= MOST and not error > bound:
+                    self._leave_out(check, label, rounding, where)
+                    return
             self._note(check, label, error, bound, error <= bound, f"{where}{detail}")
             return
         self._note(check, label, inf, bound, False, problem)

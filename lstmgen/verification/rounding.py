@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,10 @@ _ROUNDINGS = 8  # times what a sample moves is allowed: functions are not rounde
 _EXACT = frozenset("abs max min relu clip sign step positive nonzero masked".split())
 """Functions that return one of their arguments, or a small whole number, and round nothing."""
 
-Moves = dict[tuple[str, str], float]
-"""By what is returned (y, states, or a part of the gradient) and name, relative to the array."""
+_VALUES = ("y", "states")
+Moves = dict[tuple[str, str], tuple[float, ...]]
+"""By what is returned (y, states, or a part of the gradient) and name, relative to the array: a
+number for each of the gradients of a case, and one for values."""
 
 
 class Rounding:
@@ -51,21 +53,25 @@ class Rounding:
         """Of a case that is put together of several."""
         return cls(*(measure for part in parts for measure in part._measures))
 
-    def of(self, group: str, name: str, sums: float = 1.0) -> float:
-        """What an array may be off by, relative to its largest value."""
-        return self._moves(sums).get((group, name), 0.0)
+    def of(self, group: str, name: str, sums: float = 1.0, which: int | None = None) -> float:
+        """What an array may be off by, relative to its largest value.
+
+        `which` of the gradients: the worst by default.
+        """
+        found = self._moves(sums).get((group, name), (0.0,))
+        return max(found) if which is None else found[which]
 
     def of_gradients(self) -> float:
         """The largest of all gradients'."""
-        of_values = ("y", "states")
-        return max((m for (g, _), m in self._moves(1.0).items() if g not in of_values), default=0.0)
+        moves = self._moves(1.0).items()
+        return max((max(m) for (group, _), m in moves if group not in _VALUES), default=0.0)
 
     def _moves(self, sums: float) -> Moves:
         if sums not in self._found:
             found: Moves = {}
             for measure in self._measures:
                 for key, move in measure(sums).items():
-                    found[key] = max(move, found.get(key, 0.0))
+                    found[key] = tuple(map(max, move, found.get(key, move)))
             self._found[sums] = found
         return self._found[sums]
 
@@ -87,10 +93,14 @@ def moves(evaluate: Callable[[Rounded | None], Any], exact: Arithmetic, dtype: s
             try:
                 moved = evaluate(Rounded(exact, unit, seed, sums))
             except PointError:
-                return dict.fromkeys(true, inf)
+                return dict.fromkeys(true, (inf, inf, inf))
             for key, arrays in true.items():
-                move = max(map(_relative, moved[key], arrays), default=0.0)
-                worst[key] = max(_ROUNDINGS * move, worst.get(key, 0.0))
+                move = [
+                    _ROUNDINGS * _relative(m, t) for m, t in zip(moved[key], arrays, strict=True)
+                ]
+                if key[0] in _VALUES:
+                    move = [max(move, default=0.0)]
+                worst[key] = tuple(map(max, move, worst.get(key, move)))
         return worst
 
     return measure
@@ -99,7 +109,8 @@ def moves(evaluate: Callable[[Rounded | None], Any], exact: Arithmetic, dtype: s
 def _relative(moved: Any, true: Any) -> float:
     size = float(np.max(np.abs(true), initial=0.0))
     error = float(np.max(np.abs(moved - true), initial=0.0))
-    return error / size if size else 0.0
+    found = error / size if size else 0.0
+    return found if isfinite(found) else inf
 
 
 def by_group(gradient: Any) -> dict[tuple[str, str], Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
@@ -78,8 +78,8 @@ class Session:
         self, check: str, y: Any, last: Any, case: Case, where: str, floor: float = 0.0
     ) -> None:
         """y and the last states against the expected ones; for `floor` see `Ledger.compare`."""
-        key = ("y", "")
-        self._compare(check, self.output, key, y, case.y, case, where, max(floor, _least(case)))
+        moved, least = partial(case.moved, "y", ""), max(floor, _least(case))
+        self._compare(check, self.output, y, case.y, case, where, least, moved)
         self.states(check, last, case.last, case, where, "last ", floor)
 
     def states(
@@ -95,13 +95,13 @@ class Session:
         """A dict of states against the expected ones; `prefix` says which in the report."""
         with self.ledger.guard(check, self.output, case.bound, where):
             states = _same_names(_dict(found, "state"), expected, "state")
-            least = max(floor, _floor(case, expected.values()))
+            least = max(floor, least_scale(case, expected.values()))
             for name, array in expected.items():
                 label = self.labels.values[name]
                 if prefix:
                     label = Label(label.label, f"{prefix}{name}: {label.text}")
-                key = ("states", name)
-                self._compare(check, label, key, states[name], array, case, where, least)
+                moved = partial(case.moved, "states", name)
+                self._compare(check, label, states[name], array, case, where, least, moved)
 
     def gradients(
         self,
@@ -124,23 +124,23 @@ class Session:
             for kind, group, names, what in groups:
                 arrays: Arrays = getattr(expected, kind)
                 values = _same_names(_dict(group, what), arrays, what)
-                least = _floor(case, arrays.values())
+                least = least_scale(case, arrays.values())
                 for name, array in arrays.items():
-                    key, label = (kind, name), names[name]
-                    self._compare(check, label, key, values[name], array, case, where, least)
+                    moved = partial(case.moved, kind, name, expected)
+                    got, label = values[name], names[name]
+                    self._compare(check, label, got, array, case, where, least, moved)
 
     def _compare(
         self,
         check: str,
         label: Label,
-        key: tuple[str, str],
         got: Any,
         expected: Array,
         case: Case,
         where: str,
         floor: float,
+        moved: Callable[[], float],
     ) -> None:
-        moved = partial(case.moved, *key)
         self.ledger.compare(
             check, label, got, expected, case.dtype, case.bound, where, floor, moved
         )
@@ -152,7 +152,7 @@ def _least(case: Case) -> float:
     return float(limits.tiny / limits.eps)
 
 
-def _floor(case: Case, arrays: Iterable[Array]) -> float:
+def least_scale(case: Case, arrays: Iterable[Array]) -> float:
     """The least scale of arrays of one kind."""
     least = _least(case)
     if case.dtype != "float32":

@@ -65,7 +65,7 @@ def test_what_is_compared_nowhere_fails() -> None:
     assert [c.passed for c in ledger("forward float32", 1e-3, 1e-5).checks()] == [False]
     (check,) = ledger("forward float32", 1e-3, 1e-2).checks()
     assert check.passed and check.bound == 1e-2
-    for moved in (0.2, inf, float("nan")):
+    for moved in (0.2, inf):
         found = ledger("forward float32", 1e-3, moved)
         (check,) = found.checks()
         assert not check.passed and "nothing was compared" in check.detail

@@ -11,7 +11,7 @@ from lstmgen.verification.cases import Cases
 from lstmgen.verification.labels import Label
 from lstmgen.verification.ledger import Ledger
 from lstmgen.verification.points import shape_for
-from lstmgen.verification.session import _floor
+from lstmgen.verification.session import least_scale
 
 
 def passes(found: float, expected: float, floor: float) -> bool:
@@ -36,8 +36,8 @@ def test_arrays_of_one_kind_share_a_least_scale_in_float32(dtype: str, expected:
     cell = lstmgen.load("rnn")
     case = Cases(cell).make(shape_for(cell.normal_form, 1, 1, 1, 1), dtype)
     arrays = [np.array([1e-5]), np.array([[-3.0, 2.0]]), np.zeros(0)]
-    assert _floor(case, arrays) == pytest.approx(expected)
-    least = _floor(case, [])  # beneath it numbers of the dtype lose their digits
+    assert least_scale(case, arrays) == pytest.approx(expected)
+    least = least_scale(case, [])  # beneath it numbers of the dtype lose their digits
     assert least == np.finfo(dtype).tiny / np.finfo(dtype).eps
 
 
