@@ -47,6 +47,8 @@ def parsed_equations(
             if not statement.is_inline:
                 raise
             failed.append((_left(source, statement), error))
+    if not any(statement.is_inline for statement in statements):
+        return found
     uses = _Uses(source, indices)
     for equation in found:
         uses.note(equation)

@@ -313,13 +313,17 @@ class Resolver(Superscripts):
                 transposed = True
                 continue
             if script.mark:
-                is_known = script.mark in ("*", "star", "ast", "+") and script.side == "^"
+                is_above = script.mark in ("*", "star", "ast") and script.side == "^"
+                is_known = is_above or script.mark == "+"
                 if is_known and symbol.base[:1].isupper() and not self.is_timed(symbol):
                     mark = "+" if script.mark == "+" else "*"
+                    meanings = "its conjugate transpose, an inverse"
+                    if script.side == "_":
+                        meanings = "its positive part"
                     self.refuse(
                         script,
-                        f"{symbol.base}^{mark} may be the conjugate transpose, an inverse or a "
-                        f"name; write {symbol.base}^\\top, or give it another name",
+                        f"{symbol.base}{script.side}{mark} may be {meanings} or a name; give it "
+                        "another name",
                     )
                 above.append(MARKS.get(script.mark, script.mark))
                 continue

@@ -126,6 +126,9 @@ def with_previous(
         is_old = TIME_WORDS.get(word) == -1 and base in defined
         return replace(node, name=base, time=-1) if is_old else node
 
+    names = {r.name for e in equations for s in e.sides for r in f.refs(s)}
+    if not any(TIME_WORDS.get(name.rpartition("_")[2]) == -1 for name in names):
+        return tuple(equations)
     return tuple(
         replace(e, sides=tuple(f.mapped(side, change) for side in e.sides)) for e in equations
     )

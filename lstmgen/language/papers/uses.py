@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lstmgen.language.names import WEIGHTS, is_weight, needs_declaration
+from lstmgen.language.names import is_weight, needs_declaration
 from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers.declarations import Declarations
 from lstmgen.language.papers.memberships import Member
@@ -322,10 +322,7 @@ class Gatherer:
         is_product = isinstance(inner, f.Product) and not any(
             is_letter(x) or transposed_letter(x) for _, x in inner.factors
         )
-        is_of_vectors = letter.name[0] in WEIGHTS and not any(  # W(a sum of vectors)
-            part.time is None for part in f.refs(inner)
-        )
-        return not (is_product or is_of_vectors)
+        return not (is_product or (is_weight(letter.name) and is_vectorial(inner)))
 
     def _is_matrix_sum(self, node: f.Formula) -> bool:
         """(A - A^T), (U - a V), (U - gamma I), (U V), A/2: no vector, all matrices."""
