@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import numpy as np
 
@@ -42,9 +43,29 @@ def check_threads(bench: Bench) -> None:
             found = session.runner.module._library(letter).tape_bytes(sizes, None, 0)
             what = "memory beyond 2**63 bytes is a negative number"
             session.ledger.verdict("threads", Label("", what), found < 0, f"{found}")
+    for thread in (0, 2):
+        label = Label("", f"an error in call {thread} of three reaches the caller")
+        with session.ledger.guard("threads", label, None, ""):
+            session.ledger.verdict("threads", label, _reaches(module, thread), "it is lost")
     for what, (name, call) in wrong.items():
         problem = refused(call, (name,))
         session.ledger.verdict("threads", Label("", f"{what} is an error"), not problem, problem)
+
+
+def _reaches(module: Any, thread: int) -> bool:
+    """Whether an error in one of the threads that share the rows is the caller's, and they end."""
+    done = []
+
+    def run(number: int) -> None:
+        if number == thread:
+            raise ArithmeticError(str(number))
+        done.append(number)
+
+    try:
+        module._share(run, [(number,) for number in range(3)])
+    except ArithmeticError as error:
+        return str(error) == str(thread) and len(done) == 2
+    return False
 
 
 def _many_steps(bench: Bench) -> None:
