@@ -57,6 +57,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -617,22 +618,14 @@ def _spans(B):
 
 def _share(run, calls):
     """All calls of `run`, each in a thread; the first in this one."""
-    failed = []
-
-    def guarded(*call):
-        try:
-            run(*call)
-        except BaseException as error:
-            failed.append(error)
-
-    others = [threading.Thread(target=guarded, args=call) for call in calls[1:]]
-    for thread in others:
-        thread.start()
-    guarded(*calls[0])
-    for thread in others:
-        thread.join()
-    if failed:
-        raise failed[0]
+    if len(calls) == 1:
+        run(*calls[0])
+        return
+    with ThreadPoolExecutor(len(calls) - 1) as others:
+        running = [others.submit(run, *call) for call in calls[1:]]
+        run(*calls[0])
+        for one in running:
+            one.result()
 
 
 def _taken(reuse, key):
