@@ -110,7 +110,7 @@ FUNCTION_WORDS = SPELLINGS.keys() | NOT_ELEMENT_WISE.keys() | CONCATENATION | DI
 _ROW_SPACE = re.compile(r"\*?\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|baselineskip)\s*\]|\*")
 _PLACE = re.compile(r"\s*\[[tbc]\]")  # \begin{aligned}[t]
 _ENVIRONMENT = re.compile(r"\s*\{([A-Za-z]+)\*?\}")
-_COLUMNS = re.compile(r"\s*(?:\[[a-z]\]\s*)?\{[lcrLCR|@!{}\s\d.,;*s]*\}")
+COLUMNS = re.compile(r"""\s*(?:\[[a-z]\]\s*)?\{(?:[lcrLCRs|@!\s\d.,;*'"?/+]|\{[^{}]*\})*\}""")
 _TRANSPARENT = frozenset(
     [
         "align",
@@ -302,7 +302,7 @@ class Commands(ABC):
             return [Token("command", which, position, after, spaced)], after
         name, after = match[1], match.end()
         if which == "begin" and name in _WITH_COLUMNS:
-            columns = _COLUMNS.match(self._text, after, end)
+            columns = COLUMNS.match(self._text, after, end)
             after = columns.end() if columns else after
         elif which == "begin" and name in _TRANSPARENT:
             place = _PLACE.match(self._text, after, end)

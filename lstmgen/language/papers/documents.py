@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from lstmgen.language.papers.commands import COLUMNS
 from lstmgen.language.papers.source import Source
 from lstmgen.language.papers.vocabulary import REMARKS, unified
 
@@ -19,9 +20,11 @@ _DISPLAY = re.compile(
     r"(?P<body>(?:(?!\\begin\s*\{(?P=env)\}).)*?)\\end\s*\{(?P=env)\}",
     re.DOTALL,
 )
-_ENVIRONMENT_ARGUMENTS = re.compile(
-    r"(?:\s*\[[a-z]\])?\s*\{[lcrLCRs|@!\d\s]*\}|\s*\[[tbc]\]|\s*(?:\[[^\]\n]*\])?\s*\{(?:align|equation|gather)\*?\}"
-)
+_PLACE = re.compile(r"\s*\[[tbc]\]")
+_ARGUMENTS = {  # of an environment, by how its name begins
+    "empheq": re.compile(r"\s*(?:\[[^\]\n]*\])?\s*\{[a-z]+\*?\}"),
+    **dict.fromkeys(("aligna", "alignedat", "IEEEeqnarray"), COLUMNS),
+}
 _INLINE = re.compile(
     r"(?<![\\$])\$`?(?P<dollar>[^$]*?)`?(?<!\\)\$|\\\((?P<paren>(?:(?!\\\().)*?)\\\)"
     r"|:math:`(?P<role>[^`]*)`",
@@ -44,6 +47,7 @@ _TAG = re.compile(r"</?(?:sub|sup|b|i|em|strong|var|code|p|br|math)\s*/?>", re.I
 _CODE_SPAN = re.compile(r"(?<!`)`(?P<code>[^`\n]*=[^`\n]*)`(?!`)")
 _AXIS = re.compile(r",\s*(?:dim|axis)\s*=\s*-?\d+(?=\s*\))")  # torch.cat([a, b], dim=-1)
 _QUOTES = re.compile(r"^[ \t]*[rRuU]?(?:\"{3}|'{3})|(?:\"{3}|'{3})[ \t]*$", re.MULTILINE)
+_CODE = re.compile(r"^[ \t]*(?:def\s[^=]*:|return\s+[\w, ]+|(?:import|from)\s[^=]*|@\w+)[ \t]*$")
 _LABEL = re.compile(r"^[ \t]*[A-Z][A-Za-z]{2,}(?:[ -][A-Za-z]{2,}){0,4}:[ \t]+(?=\S)")
 _DIRECTIVE = re.compile(r"(?:[%#]|<!--)\s*lstmgen:[ \t]*([^\n]*)")
 _HASH = re.compile(
@@ -143,8 +147,8 @@ def _regions(text: str) -> list[Region]:
         for group in ("dollars", "brackets", "body"):
             if match.group(group) is not None:
                 start, end = match.span(group)
-                if group == "body" and (columns := _ENVIRONMENT_ARGUMENTS.match(text, start, end)):
-                    start = columns.end()
+                if group == "body":
+                    start = _past_arguments(text, match["env"], start, end)
                 displays.append(Region("display", start, end))
     displays = _outermost(displays)
     outside = text
@@ -163,6 +167,13 @@ def _regions(text: str) -> list[Region]:
         if match.group(group) is not None
     ]
     return sorted([*displays, *inline], key=lambda region: region.start)
+
+
+def _past_arguments(text: str, environment: str, start: int, end: int) -> int:
+    """Where the formulas of an environment begin, behind its columns or place."""
+    known = (p for name, p in _ARGUMENTS.items() if environment.startswith(name))
+    arguments = next(known, _PLACE).match(text, start, end)
+    return arguments.end() if arguments else start
 
 
 def _rst_rows(text: str, match: re.Match[str]) -> list[Region]:
@@ -203,7 +214,7 @@ def _without_prose(text: str) -> str:
                 marked = " " * marker.end() + line[marker.end() :]
         if (label := _LABEL.match(marked)) and _RELATION.search(marked, label.end()):
             marked = " " * label.end() + marked[label.end() :]
-        if depth <= 0 and _is_prose(marked):
+        if depth <= 0 and (_is_prose(marked) or _CODE.match(marked)):
             marked = " " * len(line)
         depth += _depth(marked)
         if not marked.strip():

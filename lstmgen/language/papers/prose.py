@@ -112,6 +112,11 @@ class _Uses(Indexing):
                 for symbol, has_time in self._symbols(factor):
                     yield symbol, has_time or (is_timed and symbol is factor)
         else:
+            if isinstance(node, n.Call | n.FunctionName):
+                yield (
+                    n.Symbol(node.function, (), "", 0, node.scripts, node.position, node.end),
+                    False,
+                )
             for part in n.parts(node):
                 yield from self._symbols(part)
 
