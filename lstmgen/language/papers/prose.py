@@ -24,7 +24,7 @@ from lstmgen.language.papers.timing import Indices
 _Key = tuple[object, ...]
 _SIGMA = re.compile(
     r"(?:σ|\\sigma(?![A-Za-z_]))(?:\([^()]{0,8}\))?[`$]?\\?\)?\s+(?:is|denotes|stands\s+for|represents|means)"
-    r"\s+(?:the\s+|an?\s+)?([^.;,\n]{1,60})"
+    r"\s+(?:the\s+|an?\s+)?(\$?[^.;,:$\n]{1,60})"
 )
 _LOGISTIC = re.compile(r"(?i)sigmoid|logistic|sigm\b")
 _FUNCTION = re.compile(r"(?i)tanh|relu|hyperbolic|rectif|softmax|softplus|linear|activation|squash")
