@@ -20,23 +20,29 @@ from torch_layers import inputs, layer
 
 rank = int(sys.argv[1])
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
-made = layer("peephole", num_layers=2, bidirectional=True)
-x = inputs(made, 6, 4, grad=False)
-parallel = DistributedDataParallel(made)
-for _ in range(2):  # buckets are made anew after the first
-    made.zero_grad()
-    output, _ = parallel(x[:, 2 * rank : 2 * rank + 2])
-    output.sin().mean().backward()
-torch.save([p.grad for p in made.parameters()], sys.argv[2] + f".{{rank}}")
+found = []
+for name in {cells!r}:
+    made = layer(name, num_layers=2, bidirectional=True)
+    x = inputs(made, 6, 4, grad=False)
+    mine = slice(2 * rank, 2 * rank + 2)
+    x = {{k: a[:, mine] for k, a in x.items()}} if isinstance(x, dict) else x[:, mine]
+    parallel = DistributedDataParallel(made)
+    for _ in range(2):  # buckets are made anew after the first
+        made.zero_grad()
+        output, _ = parallel(x)
+        output.sin().mean().backward()
+    found.append([p.grad for p in made.parameters()])
+torch.save(found, sys.argv[2] + f".{{rank}}")
 dist.destroy_process_group()
 """
+CELLS = ["peephole", "zoneout_lstm"]  # the second has several inputs
 
 
 def test_two_processes_and_one(tmp_path: Path) -> None:
     support = str(Path(__file__).parents[1] / "support")
     meeting = str(tmp_path / "meeting")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    code = WORKER.format(support=support)
+    code = WORKER.format(support=support, cells=CELLS)
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(rank), meeting],
@@ -49,9 +55,10 @@ def test_two_processes_and_one(tmp_path: Path) -> None:
     for worker in workers:
         _, errors = worker.communicate(timeout=120)
         assert worker.returncode == 0, errors
-    made = layer("peephole", num_layers=2, bidirectional=True)
-    made(inputs(made, 6, 4, grad=False))[0].sin().mean().backward()
     found = [torch.load(f"{meeting}.{rank}") for rank in range(2)]
-    for p, first, second in zip(made.parameters(), *found, strict=True):
-        assert torch.equal(first, second)
-        torch.testing.assert_close(p.grad, first, rtol=1e-12, atol=1e-16)
+    for name, *both in zip(CELLS, *found, strict=True):
+        made = layer(name, num_layers=2, bidirectional=True)
+        made(inputs(made, 6, 4, grad=False))[0].sin().mean().backward()
+        for p, first, second in zip(made.parameters(), *both, strict=True):
+            assert torch.equal(first, second)
+            torch.testing.assert_close(p.grad, first, rtol=1e-12, atol=1e-16)
