@@ -24,12 +24,20 @@ class StandInArrays:
     large = float("inf")
 
     def __init__(self, cupy) -> None:
-        self.cupy = cupy
+        self.cupy, self.sessions = cupy, 0
+
+    @contextmanager
+    def session(self, tensor):
+        self.sessions += 1
+        yield
+        self.sessions -= 1
 
     def array(self, tensor):
+        assert self.sessions == 1
         return self.cupy.asarray(np.array(tensor.numpy(force=True), order="C"))
 
     def tensors(self, arrays):
+        assert self.sessions == 1
         return [torch.from_numpy(np.array(array.get())) for array in arrays]
 
 
@@ -51,7 +59,7 @@ def test_modules_for_cupy_below_the_same_operators(
             cupy = on_cpu.emulated_cupy()
             source = lstmgen.render(made.cell, "cupy")
             module = on_cpu.load_module(source, f"{name}_cupy", cupy=cupy)
-            engine = engines.Engine(made.cell, "stand-in", module, StandInArrays(cupy))
+            engine = engines.DeviceEngine(made.cell, "stand-in", module, StandInArrays(cupy))
             monkeypatch.setitem(engines._ENGINES, engine.key, engine)
             made._engines["cpu"] = engine
             made._choose()
