@@ -15,6 +15,7 @@ from lstmgen.language.papers import formulas as f
 from lstmgen.language.papers.declarations import Declarations
 from lstmgen.language.papers.definition import Definition
 from lstmgen.language.papers.ordering import in_order
+from lstmgen.language.papers.output import unused
 from lstmgen.language.papers.questions import Answer, Inference
 from lstmgen.language.papers.repeating import otherwise
 from lstmgen.language.papers.resolving import Resolved
@@ -354,6 +355,9 @@ class _Definer:
             if name not in others and name in self._timed and is_inline:
                 continue
             found[name] = right
+            if name not in others and not is_inline:
+                inputs = self._timed - self._lefts
+                self._inferences += unused(self._source, left, right, inputs, self._letter)
             if name in others:
                 written = self._source.written(left.position, right.end)
                 is_number = isinstance(f.unbracketed(right), f.Num)

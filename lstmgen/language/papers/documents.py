@@ -64,6 +64,10 @@ _WORDS = re.compile(
     r"(?<![\\A-Za-z_{^.])[A-Za-z]{2,}(?![A-Za-z_({\[])(?:[ \t]+|[ \t]*[,.:;][ \t]+|[ \t]*$)"
 )
 _RELATION = re.compile(r"=|\\in(?![a-z])|∈|←|<-")
+_TOLD = re.compile(  # z_t = 1, h_0 = 0, t = 1, ..., T: within words no definition
+    r"(?:(?<![\w\]])[A-Za-z]+(?:_t|\[t\])\s*=\s*\d+(?:\.\d+)?|[A-Za-z]+(?:_0|\[0\])\s*=\s*0|"
+    r"(?<!\w)t\s*=\s*\d+)(?!\.?\d|[\w(]|\s*[-+*/@·⊙^])"
+)
 _DEFINES_MACRO = re.compile(
     r"\\(?:re|provide)?newcommand|\\[gex]?def(?![A-Za-z])|\\let(?![A-Za-z])|\\Declare"
 )
@@ -228,6 +232,9 @@ def _is_prose(line: str) -> bool:
     words = _WORDS.findall(line + " ")
     if not words:
         return False
+    first_told = _TOLD.search(line)
+    if first_told and len(_WORDS.findall(line[: first_told.start()])) >= 2:
+        line = _TOLD.sub(" ", line)
     if _RELATION.search(line) or re.search(r"\\[A-Za-z]", line):
         return False
     plain = [re.sub(r"[^A-Za-z]", "", w).lower() for w in words]

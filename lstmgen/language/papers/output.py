@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from lstmgen.language.papers.declarations import Declarations
 from lstmgen.language.papers.definition import Definition
-from lstmgen.language.papers.formulas import Ref, refs, walk
+from lstmgen.language.papers.formulas import Formula, Num, Ref, refs, unbracketed, walk
 from lstmgen.language.papers.questions import Answer, Inference, Question
 from lstmgen.language.papers.seen import Seen
 from lstmgen.language.papers.source import Source
@@ -41,6 +41,24 @@ def inputs_of(
         for name in found
         if name not in declarations.kinds and name in seen and name not in ("x", "u")
     ]
+
+
+def unused(
+    source: Source, left: Ref, right: Formula, inputs: Set[str], letter: str
+) -> list[Inference]:
+    """What is told of `Z = ...` in a display that nothing uses; beside an input z_t a refusal."""
+    if isinstance(unbracketed(right), Num):
+        return []
+    written = source.written(left.position, left.end)
+    for name in sorted(inputs):
+        if name.lower() == left.name.lower():
+            raise source.error(
+                left.position,
+                f"{written} has no time and is used nowhere, and no equation defines "
+                f"{name}_{letter}: whether they are the same is not said; write {name}_{letter} "
+                "= ... here, or leave the line out",
+            )
+    return [Inference(left.position, written, "left out", "no equation uses it", (), is_told=True)]
 
 
 def check_input(source: Source, node: Ref) -> None:

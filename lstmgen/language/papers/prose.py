@@ -6,8 +6,9 @@ not be readable, and a letter may mean something else there: n units beside a ve
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lstmgen.errors import EquationError
 from lstmgen.language.papers import formulas as f
@@ -17,17 +18,30 @@ from lstmgen.language.papers.indexing import Indexing, bracketless, label_text
 from lstmgen.language.papers.parsing import parse, parse_name
 from lstmgen.language.papers.pieces import relation_at
 from lstmgen.language.papers.questions import Answer, Question
+from lstmgen.language.papers.roles import Role
+from lstmgen.language.papers.seen import Seen
 from lstmgen.language.papers.source import Source
 from lstmgen.language.papers.statements import Statement
 from lstmgen.language.papers.timing import Indices
 
 _Key = tuple[object, ...]
 _SIGMA = re.compile(
-    r"(?:σ|\\sigma(?![A-Za-z_]))(?:\([^()]{0,8}\))?[`$]?\\?\)?\s+(?:is|denotes|stands\s+for|represents|means)"
-    r"\s+(?:the\s+|an?\s+)?(\$?[^.;,:$\n]{1,60})"
+    r"(?:σ|\\sigma(?![A-Za-z_]))(?:\([^()]{0,8}\))?[`$]?\\?\)?\s+(?:is|denotes|stands\s+for|represents|means|(?:can|may|could)\s+be)"
+    r"\s+(?:the\s+|an?\s+|any\s+)?(\$?[^.;,:$\n]{1,60})(,?\s*(?:namely|i\.e\.|that\s+is)[^;\n]{1,60})?"
+)
+_SOME_SIGMA = re.compile(  # for a nonlinearity $\sigma$
+    r"\b(?:[Aa]n?|[Ss]ome|[Aa]ny)\s+((?:[\w-]+\s+){0,4}?(?:function|non-?linearity|activation))\s+"
+    r"(?:[$`]|\\\()*(?:σ|\\sigma(?![A-Za-z_]))"
 )
 _LOGISTIC = re.compile(r"(?i)sigmoid|logistic|sigm\b")
-_FUNCTION = re.compile(r"(?i)tanh|relu|hyperbolic|rectif|softmax|softplus|linear|activation|squash")
+_FUNCTION = re.compile(
+    r"(?i)tanh|relu|hyperbolic|rectif|softmax|softplus|linear|activation|squash|function"
+)
+_DIAGONAL = re.compile(
+    r"(?<![-\w])(?<!not )diagonal(?!\s+(?:of|elements?|entr|state|and\s+(?:upper|lower)))"
+)
+_SENTENCE_END = re.compile(r"[.!?]\s+(?=[A-Z])|\n\s*\n|\$\$|\\begin|\\end")
+_FONT = re.compile(r"\\(?:mathbf|boldsymbol|bm|mathrm|rm|bf|text)(?![A-Za-z])|[\s{}]")
 
 
 def parsed_equations(
@@ -135,8 +149,14 @@ def question_of_sigma(source: Source, vectors: Sequence[Definition]) -> Question
     calls = (part for d in vectors for part in f.walk(d.value) if isinstance(part, f.Apply))
     if not any(call.function == "sigma" for call in calls):
         return None
-    for said in _SIGMA.finditer(source.text):
-        if _LOGISTIC.search(said[1]) or not _FUNCTION.search(said[1]):
+    said_logistic = False
+    for said in [*_SIGMA.finditer(source.text), *_SOME_SIGMA.finditer(source.text)]:
+        if _LOGISTIC.search(said[0]):
+            said_logistic = True
+            continue
+        if not _FUNCTION.search(said[1]) or (said.re is _SOME_SIGMA and said_logistic):
+            continue
+        if said.re is _SOME_SIGMA and _LOGISTIC.search(source.text, said.end(), said.end() + 50):
             continue
         return Question(
             said.start(),
@@ -149,3 +169,83 @@ def question_of_sigma(source: Source, vectors: Sequence[Definition]) -> Question
             ),
         )
     return None
+
+
+def questions_of_diagonal(
+    source: Source,
+    parameters: Mapping[str, Role],
+    vectors: Sequence[Definition],
+    seen: Mapping[str, Seen],
+    output: str,
+) -> list[Question]:
+    """Where the words call a matrix diagonal, "the weights from the cell, e.g. W_ci, are diagonal".
+
+    Those that are named are asked about, and what multiplies the same vectors; where none is
+    named, the peepholes: what multiplies another vector that an equation defines than the output.
+    """
+    multiplied: dict[str, set[str]] = {}
+    for name, factor in _matrix_products(vectors, parameters):
+        multiplied.setdefault(name, set()).add(factor)
+    if not multiplied:
+        return []
+    defined = {d.name for d in vectors}
+    found: dict[str, int] = {}
+    for sentence, start in _sentences(source.text):
+        word = _DIAGONAL.search(sentence)
+        if word is None or "lstmgen:" in sentence or "initiali" in sentence.lower():
+            continue
+        plain = _FONT.sub("", sentence)
+        named = [n for n in multiplied if n in seen and _names(plain, seen[n].written)]
+        beside = {v for n in named for v in multiplied[n]} - {output}
+        if not named and "peephole" in sentence.lower():
+            beside = defined - {output}
+        asked = {*named, *(n for n in multiplied if multiplied[n] & beside)}
+        for name in multiplied:
+            if name in asked:
+                found.setdefault(name, start + word.start())
+    return [
+        Question(
+            place,
+            "diagonal",
+            f"the words call a matrix diagonal: {name} may be a full matrix, or one number per "
+            "unit",
+            (
+                Answer(f"{name} vector", "a diagonal matrix, one number per unit"),
+                Answer(f"{name} matrix", "a full matrix"),
+            ),
+        )
+        for name, place in found.items()
+        if not parameters[name].is_declared
+    ]
+
+
+def _matrix_products(
+    vectors: Sequence[Definition], parameters: Mapping[str, Role]
+) -> Iterator[tuple[str, str]]:
+    """The matrices that stand before or behind a vector that has a time, and that vector."""
+    for definition in vectors:
+        for node in f.walk(definition.value):
+            if not isinstance(node, f.Product):
+                continue
+            factors = [factor for _, factor in node.factors]
+            for one, other in itertools.pairwise(factors):
+                for matrix, vector in ((one, other), (other, one)):
+                    if not isinstance(matrix, f.Ref) or not isinstance(vector, f.Ref):
+                        continue
+                    role = parameters.get(matrix.name)
+                    if vector.time is not None and role is not None and role.kind == "matrix":
+                        yield matrix.name, vector.name
+
+
+def _sentences(text: str) -> Iterator[tuple[str, int]]:
+    start = 0
+    for end in [*_SENTENCE_END.finditer(text), None]:
+        stop = end.start() if end else len(text)
+        yield text[start:stop], start
+        start = end.end() if end else stop
+
+
+def _names(plain: str, written: str) -> bool:
+    """Whether a sentence without its fonts and braces has a symbol as it is written."""
+    symbol = re.escape(_FONT.sub("", written))
+    return re.search(rf"(?<![A-Za-z_]){symbol}(?![A-Za-z0-9_])", plain) is not None

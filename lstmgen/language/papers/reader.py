@@ -25,7 +25,7 @@ from lstmgen.language.papers.lexing import Lexer
 from lstmgen.language.papers.macros import macros
 from lstmgen.language.papers.memberships import check_scalars, members, vector_sizes
 from lstmgen.language.papers.output import check_input, inputs_of, output_of, spelt_alike
-from lstmgen.language.papers.prose import parsed_equations, question_of_sigma
+from lstmgen.language.papers.prose import parsed_equations, question_of_sigma, questions_of_diagonal
 from lstmgen.language.papers.questions import Answer, Inference, OpenQuestions, Question
 from lstmgen.language.papers.repeating import check_repeated
 from lstmgen.language.papers.resolving import Resolved, Resolver
@@ -170,6 +170,9 @@ class _Reader:
             raise
         output, asked, told = output_of(source, cut.vectors, declarations)
         questions += [*builder.questions, *([asked] if asked else [])]
+        questions += questions_of_diagonal(
+            source, parts.parameters, cut.vectors, resolved.seen, output
+        )
         told += spelt_alike(parts.parameters, declarations, resolved.seen)
         told += inputs_of(source, cut.vectors, declarations, resolved.seen)
         built = [*builder.inferences, *builder.inner.inferences]
