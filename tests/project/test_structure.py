@@ -95,3 +95,16 @@ def test_a_circle_would_be_found() -> None:
     graph = {**imports(), "form": imports()["form"] | {"show"}}
     with pytest.raises(CycleError, match="form"):
         tuple(TopologicalSorter(without(CIRCLES, graph)).static_order())
+
+
+PAPERS = ("text", "syntax", "equations", "meaning")
+"""How a paper's text becomes a cell: the stages of `language/papers`, in their order."""
+
+
+def test_a_stage_of_reading_imports_none_above_it() -> None:
+    papers = "lstmgen.language.papers."
+    for module, path in MODULES.items():
+        stage = module.removeprefix(papers).split(".")[0]
+        if module.startswith(papers) and stage in PAPERS:
+            above = tuple(papers + later for later in PAPERS[PAPERS.index(stage) + 1 :])
+            assert not [name for name in imported(path) if name.startswith(above)], module

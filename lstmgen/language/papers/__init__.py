@@ -1,5 +1,10 @@
 """Reading the equations of a paper, in LaTeX or in plain text.
 
+`reader.py` goes through the stages, each of which has a folder: `text` (what of it is equations, as
+tokens), `syntax` (trees of what is written), `equations` (which symbol is meant, and what is put in
+where) and `meaning` (what each letter is). None imports what comes after it. What a stage cannot
+decide it asks (`questions.py`).
+
 The grammar is our own: the text is never evaluated, nor handed to anything that evaluates.
 """
 

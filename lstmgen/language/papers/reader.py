@@ -15,25 +15,29 @@ import sympy
 from lstmgen.errors import EquationError
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.language import notation
-from lstmgen.language.papers.building import Builder
-from lstmgen.language.papers.declarations import Declarations, declared
-from lstmgen.language.papers.definition import Definition
-from lstmgen.language.papers.definitions import Definitions, definitions
-from lstmgen.language.papers.documents import Document, document
-from lstmgen.language.papers.formulas import Ref, walk
-from lstmgen.language.papers.lexing import Lexer
-from lstmgen.language.papers.macros import macros
-from lstmgen.language.papers.memberships import check_scalars, members, vector_sizes
-from lstmgen.language.papers.output import check_input, inputs_of, output_of, spelt_alike
-from lstmgen.language.papers.prose import parsed_equations, question_of_sigma, questions_of_diagonal
+from lstmgen.language.papers.equations.declarations import Declarations, declared
+from lstmgen.language.papers.equations.definition import Definition
+from lstmgen.language.papers.equations.definitions import Definitions, definitions
+from lstmgen.language.papers.equations.formulas import Ref, walk
+from lstmgen.language.papers.equations.memberships import check_scalars, members, vector_sizes
+from lstmgen.language.papers.equations.repeating import check_repeated
+from lstmgen.language.papers.equations.resolving import Resolved, Resolver
+from lstmgen.language.papers.meaning.building import Builder
+from lstmgen.language.papers.meaning.output import check_input, inputs_of, output_of, spelt_alike
+from lstmgen.language.papers.meaning.prose import (
+    parsed_equations,
+    question_of_sigma,
+    questions_of_diagonal,
+)
+from lstmgen.language.papers.meaning.roles import Roles, roles
 from lstmgen.language.papers.questions import Answer, Inference, OpenQuestions, Question
-from lstmgen.language.papers.repeating import check_repeated
-from lstmgen.language.papers.resolving import Resolved, Resolver
-from lstmgen.language.papers.roles import Roles, roles
 from lstmgen.language.papers.source import Source
-from lstmgen.language.papers.statements import Statements, statements
-from lstmgen.language.papers.timing import Indices, check_steps, indices
-from lstmgen.language.papers.tokens import is_run_together
+from lstmgen.language.papers.syntax.statements import Statements, statements
+from lstmgen.language.papers.syntax.timing import Indices, check_steps, indices
+from lstmgen.language.papers.text.documents import Document, document
+from lstmgen.language.papers.text.lexing import Lexer
+from lstmgen.language.papers.text.macros import macros
+from lstmgen.language.papers.text.tokens import is_run_together
 from lstmgen.language.papers.writing import written_out
 from lstmgen.language.reading import read
 

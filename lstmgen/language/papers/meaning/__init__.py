@@ -1,0 +1,1 @@
+"""From equations to a cell: what each letter is, which are matrices, what is returned."""

@@ -1,0 +1,1 @@
+"""From tokens to trees of what is written: statements, symbols with their indices, operators."""
