@@ -84,6 +84,7 @@ class Verifier:
         self._cases: list[Case] = []
         self._made: dict[tuple[Shape, str], Case] = {}
         self._derivation: tuple[Check, ...] | None = None
+        self._too_long: list[str] = []
 
     @cached_property
     def _labels(self) -> Labels:
@@ -115,7 +116,9 @@ class Verifier:
         shape = shape_for(self.cell.normal_form, steps, 2, 2, 1)
         try:
             return self._maker.make(shape, dtype, CALM_RANGES)
-        except VerificationError:
+        except VerificationError as error:
+            reason, _, _ = str(error).partition(". ")
+            self._too_long.append(f"{steps} steps in {dtype}: {reason}")
             return None
 
     @cached_property
@@ -321,6 +324,7 @@ class Verifier:
             yield f"lengths and restart, which modules for {self.target.name} do not take"
         if self._quick:
             return
+        yield from self._too_long
         if coverage is None:
             yield "which statements never run: those about parameters, as the cell has none"
         elif not coverage.known:

@@ -124,3 +124,9 @@ def test_a_state_of_zeros_without_a_value_is_one_line() -> None:
     lines = [check for check in report.checks if "no restart" in check.check]
     assert [check.check for check in lines] == ["no restart float64", "no restart float32"]
     assert any(check.check == "lengths, restart float64" for check in report.checks)
+
+
+def test_long_sequences_that_nothing_is_known_of_are_said() -> None:
+    report = lstmgen.verify(Cell("chaotic", Eq(h[t], cos(1000 * (a + b)))), "numpy")
+    assert report.ok, report.verdict()
+    assert sum(text.startswith("100 steps in float") for text in report.left_out) == 2
