@@ -89,7 +89,7 @@ def _in_child(work: Callable[[Callable[[str], None]], None]) -> str:
     """How the work ended in a process that may be killed; nothing if it came to its end."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other threads: none is needed here
+        warnings.simplefilter("ignore")  # Python's, or JAX's, of other threads: none is needed here
         child = os.fork()
     if not child:
         try:
