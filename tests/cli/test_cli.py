@@ -521,6 +521,7 @@ def test_a_full_disk_is_a_message() -> None:
     assert done.stderr == "lstmgen: the output cannot be written: No space left on device\n"
 
 
+@pytest.mark.filterwarnings("ignore:.*fork")  # Python's and JAX's, if other tests have threads
 def test_control_c_ends_it_without_a_traceback(here: Path) -> None:
     Path("slow.py").write_text(
         "from pathlib import Path\nimport time\nPath('started').touch()\ntime.sleep(60)\n"

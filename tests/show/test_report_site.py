@@ -205,6 +205,7 @@ def runs(process: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="there is no /proc here")
+@pytest.mark.filterwarnings("ignore:.*fork")  # Python's and JAX's, if other tests have threads
 @pytest.mark.parametrize("first", ["quick", "busy"])
 def test_an_interrupt_ends_all_processes_at_once_and_in_silence(first: str) -> None:
     """While it waits for a page, and while it is at one that was made: "busy" stays there."""
