@@ -27,9 +27,6 @@ MOST = 0.1
 _SAMPLES = 2  # of rounding errors
 _ROUNDINGS = 8  # times what a sample moves is allowed: functions are not rounded best
 
-_EXACT = frozenset("abs max min relu clip sign step positive nonzero masked".split())
-"""Functions that return one of their arguments, or a small whole number, and round nothing."""
-
 _VALUES = ("y", "states")
 Moves = dict[tuple[str, str], tuple[float, ...]]
 """By what is returned (y, states, or a part of the gradient) and name, relative to the array: a
@@ -166,7 +163,7 @@ class Rounded(Limits):
 
     def _function(self, entry: Function) -> Callable[..., Real]:
         exact = super()._function(entry)
-        if entry.name in _EXACT:
+        if not entry.rounds:
             return exact
         return lambda *arguments: self._rounded(exact(*arguments))
 

@@ -232,6 +232,7 @@ COMPOSED = (
         words=("clamp",),
         kinks=lambda m, a, low, high: (a - low, a - high, low - high),
         note="The derivative at the borders is 1, outside them 0.",
+        rounds=False,
     ),
 )
 

@@ -73,6 +73,7 @@ class Function:
         repeats: whether it takes more than two arguments, one after the other: max(max(a, b), c).
         kinks: numbers that are zero where it has a kink.
         singular: whether its derivative can be infinite where the function is finite.
+        rounds: whether its value is rounded; not where it is an argument or a small whole number.
         vanishes: whether it is 0 over whole ranges, where nothing depends on what it multiplies.
         flat: from the value, a number that is near 0 where the derivative is flat and `rule`, which
             writes it in the value, makes it a difference of nearly equal numbers.
@@ -101,6 +102,7 @@ class Function:
     repeats: bool = False
     kinks: Callable[..., tuple[Real, ...]] | None = None
     singular: bool = False
+    rounds: bool = True
     vanishes: bool = False
     flat: Callable[[Context, Real], Real] | None = None
     domain: Callable[..., Real] | None = None

@@ -48,6 +48,7 @@ KINKED = (
         kinks=lambda m, a: (a,),
         note="The derivative at 0 is 0.",
         operations=1,
+        rounds=False,
     ),
     Function(
         "abs",
@@ -62,6 +63,7 @@ KINKED = (
         kinks=lambda m, a: (a,),
         note="The derivative at 0 is 0.",
         operations=1,
+        rounds=False,
     ),
     Function(
         "max",
@@ -82,6 +84,7 @@ KINKED = (
         kinks=lambda m, a, b: (a - b,),
         note="Where two are equal each gets half of the gradient.",
         operations=1,
+        rounds=False,
     ),
     Function(
         "min",
@@ -101,6 +104,7 @@ KINKED = (
         kinks=lambda m, a, b: (a - b,),
         note="Where two are equal each gets half of the gradient.",
         operations=1,
+        rounds=False,
     ),
     Function(
         "sign",
@@ -119,6 +123,7 @@ KINKED = (
         kinks=lambda m, a: (a,),
         note="The derivative is 0.",
         operations=1,
+        rounds=False,
     ),
 )
 
@@ -133,6 +138,7 @@ MASKS = (
         c=Text("positive({})", "real positive(real a) { return a > 0; }"),
         label="1>0",
         operations=1,
+        rounds=False,
     ),
     Function(
         "step",
@@ -143,6 +149,7 @@ MASKS = (
         numpy=Text("np.heaviside({}, 0.5)", into=True),
         c=Text("step({})", "real step(real a) { return (real)((a > 0) + (a >= 0)) / 2; }"),
         operations=1,
+        rounds=False,
     ),
     Function(
         "nonzero",
@@ -154,6 +161,7 @@ MASKS = (
         c=Text("nonzero({})", "real nonzero(real a) { return a != 0; }"),
         label="1≠0",
         operations=1,
+        rounds=False,
     ),
     Function(
         "masked",
@@ -173,5 +181,6 @@ MASKS = (
             "real masked(real mask, real a) { return mask == 0 ? 0 : mask * a; }",
         ),
         operations=1,
+        rounds=False,
     ),
 )
