@@ -114,6 +114,11 @@ class Runner:
     library: Any = None
     note: str = ""
 
+    @property
+    def native(self) -> bool:
+        """Whether the module may end or hang the process in which it is called."""
+        return self.device in self.target.native
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -181,6 +186,8 @@ class Target(ABC):
         machine: functions of its modules that look for what the machine has, a compiler say: what
             of them is executed is another matter on every machine, and verification does not ask
             that all of it is.
+        native: devices on which its modules run compiled text of their own in this process, which a
+            fault in it may end: they are verified in a process apart.
         imports: packages that its modules import and no other target's do.
         tensors: the kind of device, in torch's words, whose tensors are arrays of its modules
             without a copy: these can compute layers of PyTorch.
@@ -197,6 +204,7 @@ class Target(ABC):
     sizes: ClassVar[Sizes] = Sizes()
     sequences: ClassVar[bool] = True
     machine: ClassVar[frozenset[str]] = frozenset()
+    native: ClassVar[frozenset[str]] = frozenset()
     imports: ClassVar[frozenset[str]] = frozenset()
     tensors: ClassVar[str | None] = None
     rank: ClassVar[int] = 0

@@ -20,6 +20,19 @@ class Stopped(Exception):
     """Raised at the first failure by a ledger that stops there."""
 
 
+class NotCalledError(Exception):
+    """Raised in place of a call that ended its process, or did not answer, when it was made."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is done: a check, of what, and the function of the module that is called."""
+
+    check: str = ""
+    where: str = ""
+    function: str = ""
+
+
 @dataclass
 class _Line:
     label: Label
@@ -42,14 +55,43 @@ class Ledger:
     Args:
         to_host: how an array of the module becomes a NumPy array.
         stop: whether to raise `Stopped` at the first failure.
+
+    Attributes:
+        stop: as above.
+        watch: told of every call of the module before it is made; None where nobody listens.
+        ended: by check and function, how a call of it ended; the check is empty for all of them.
     """
 
     def __init__(self, to_host: Callable[[Any], npt.NDArray[Any]], stop: bool = False) -> None:
         self._to_host = to_host
-        self._stop = stop
+        self.stop = stop
+        self.watch: Callable[[Place], None] | None = None
+        self.ended: dict[tuple[str, str], str] = {}
+        self._check, self._where = "", ""
         self._lines: dict[str, dict[str, _Line]] = {}
         self._merged: dict[str, str] = {}
         self._left: dict[str, dict[str, _Left]] = {}
+        self._notes: list[str] = []
+
+    def state(self) -> Any:
+        """All that was found so far, which `restore` takes."""
+        return self._lines, self._merged, self._left, self._notes
+
+    def restore(self, state: Any) -> None:
+        """What another ledger found takes the place of what this one did."""
+        self._lines, self._merged, self._left, self._notes = state
+
+    def calling(self, function: str) -> None:
+        """A function of the module is about to be called."""
+        for check in (self._check, ""):
+            if (check, function) in self.ended:
+                raise NotCalledError(f"{function} {self.ended[check, function]}")
+        if self.watch:
+            self.watch(Place(self._check, self._where, function))
+
+    def note(self, text: str) -> None:
+        """What is left out."""
+        self._notes.append(text)
 
     def merge(self, check: str, what: str) -> None:
         """Show a check as one line where all of it passed; what failed has its own line anyway."""
@@ -107,13 +149,19 @@ class Ledger:
     @contextmanager
     def guard(self, check: str, label: Label, bound: float | None, where: str) -> Iterator[None]:
         """An exception of the module becomes a failed line."""
+        before = self._check, self._where
+        self._check, self._where = check, where
         try:
             yield
         except Stopped:
             raise
+        except NotCalledError as error:
+            self.fault(check, label, bound, f"{where}: {error}")
         except (Exception, SystemExit) as error:
             text = f"{where}: {type(error).__name__}: {error}"
             self.fault(check, label, bound, text)
+        finally:
+            self._check, self._where = before
 
     def checks(self) -> Iterator[Check]:
         """The lines, in the order in which their checks and equations first came."""
@@ -146,8 +194,13 @@ class Ledger:
 
         yield from self._never_compared()
 
+    def passed_any(self) -> bool:
+        """Whether a check has passed so far."""
+        return any(line.passed for lines in self._lines.values() for line in lines.values())
+
     def left_out(self) -> Iterator[str]:
-        """What was not compared in some places, as rounding would hide what is wrong there."""
+        """What was not looked at; not compared, say, as rounding would hide what is wrong."""
+        yield from self._notes
         for check, those in self._left.items():
             worst = max(those.values(), key=lambda left: left.rounding)
             labels = spans([left.label.label for left in those.values()])
@@ -193,7 +246,7 @@ class Ledger:
             if (line.passed and not passed) or (worse and passed == line.passed):
                 line.error, line.detail, line.passed = error, detail, passed
                 line.bound = bound
-        if self._stop and not passed:
+        if self.stop and not passed:
             raise Stopped
 
 

@@ -43,7 +43,8 @@ class Session:
         self.form = form
         self.labels = labels
         self.runner = runner
-        self.module = Recorded(runner.module, coverage) if coverage else runner.module
+        module = Recorded(runner.module, coverage) if coverage else runner.module
+        self.module = Told(module, ledger) if runner.native else module
         self._coverage = coverage
         self.ledger = ledger
         self.output = labels.values[form.output]
@@ -144,6 +145,25 @@ class Session:
         self.ledger.compare(
             check, label, got, expected, case.dtype, case.bound, where, floor, moved
         )
+
+
+class Told:
+    """A module, of all of whose functions a ledger is told when they are called."""
+
+    def __init__(self, module: Any, ledger: Ledger) -> None:
+        self._module, self._ledger = module, ledger
+
+    def __getattr__(self, name: str) -> Any:
+        """The module's own; a function tells."""
+        value = getattr(self._module, name)
+        if not callable(value) or isinstance(value, type):
+            return value
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._ledger.calling(name)
+            return value(*arguments, **options)
+
+        return call
 
 
 def _least(case: Case) -> float:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 from lstmgen import targets
+from lstmgen.apart import is_available
 from lstmgen.errors import VerificationError
 from lstmgen.form.normal_form import NormalForm
 from lstmgen.stages import Stages
 from lstmgen.targets.target import Runner, Target, module_text
 from lstmgen.verification.cases import (
     BOUNDS,
-    SEEDS,
     Case,
     Cases,
     quick_shapes,
@@ -29,6 +30,8 @@ from lstmgen.verification.large import LargeCheck
 from lstmgen.verification.layouts import LAYOUTS
 from lstmgen.verification.ledger import Ledger, Stopped
 from lstmgen.verification.module import ModuleCheck
+from lstmgen.verification.never_run import NeverRunCheck
+from lstmgen.verification.outlasting import Stage, checksum, outlast
 from lstmgen.verification.points import CALM_RANGES, Shape, shape_for
 from lstmgen.verification.refusals import RefusalCheck
 from lstmgen.verification.report import Check, Report
@@ -206,88 +209,110 @@ class Verifier:
         # Without parameters what a module says of them cannot run.
         whole = not self._quick and bool(self.cell.normal_form.parameters)
         coverage = Coverage(runner.module, self.target.machine) if whole else None
-        if coverage is not None:
-            self._load_again(runner, coverage)
         session = Session(self.cell.normal_form, self._labels, runner, ledger, coverage)
-        count = len(self._shapes) * len(self._dtypes)
-        try:
-            for k, case in enumerate(self.cases()):
-                if progress:
-                    progress(f"running the module, {case}", k / count)
-                first = case.shape == self._shapes[0]
-                ModuleCheck(session, case).run(LAYOUTS if first else (LAYOUTS[k % len(LAYOUTS)],))
-            self._check_tapes(session)
-            self._check_large_sizes(session)
-            for dtype, pool in self._pools.items():
-                if pool is None:
-                    what = "left out: the equations have no value, or no slope, at states of zeros"
-                    ledger.verdict(f"no restart {dtype}", Label("", what), True, "")
-            for dtype, large in self._large.items():
-                LargeCheck(session, dtype, large).run()
-            self.target.extra_checks(self._bench(session))
-            ContractCheck(session).run()
-            if coverage is not None and coverage.known:
-                _never_run(ledger, "", coverage.never())
-                self._check_text(runner, ledger)
-        except Stopped:
-            pass
-        report = self._report(runner, tuple(ledger.checks()))
-        left_out = (*self._left_out(coverage), *ledger.left_out())
-        return replace(report, left_out=left_out)
 
-    def _check_large_sizes(self, session: Session) -> None:
-        """What is made of small cases: long sequences, with lengths and restarts, many rows."""
+        def began(stage: Stage) -> None:
+            if progress:
+                progress(stage.text, stage.done)
+
+        with suppress(Stopped):
+            if runner.native and is_available():
+                self._run_apart(session, coverage, began)
+            else:
+                for stage in self._stages(session, coverage):
+                    began(stage)
+                    stage.run()
+        report = self._report(runner, tuple(ledger.checks()))
+        return replace(report, left_out=(*self._left_out(), *ledger.left_out()))
+
+    def _run_apart(
+        self, session: Session, coverage: Coverage | None, began: Callable[[Stage], None]
+    ) -> None:
+        """All stages in another process; what is made of the cell is made in this one, and kept."""
+        stages = [*self._stages(session, coverage)]
+        known = [*self._cases, *self._sequences, *self._wide]
+        before = checksum(known)
+
+        def unchanged() -> None:
+            label = Label("", "the numbers that are compared with are as they were")
+            session.ledger.verdict("process", label, checksum(known) == before, "others")
+
+        last = Stage("what is compared with", 1.0, unchanged)
+        outlast([*stages, last], session.ledger, began)
+
+    def _stages(self, session: Session, coverage: Coverage | None) -> Iterator[Stage]:
+        """All that is checked of a module; no stage needs what another one did."""
+        if coverage is not None:
+            yield Stage("loading the module", 0.0, partial(self._load_again, session, coverage))
+        count = len(self._shapes) * len(self._dtypes)
+        for k, case in enumerate(self.cases()):
+            first = case.shape == self._shapes[0]
+            layouts = LAYOUTS if first else (LAYOUTS[k % len(LAYOUTS)],)
+            check = partial(self._check_case, session, case, layouts)
+            yield Stage(f"running the module, {case}", k / count, check)
+        for text, run in self._more(session, coverage):
+            yield Stage(f"running the module, {text}", 1.0, run)
+
+    def _more(
+        self, session: Session, coverage: Coverage | None
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
+        """What is checked when the usual sizes are."""
+        cases = list(self.cases())
+        for first in [case for case in cases if case.shape == self._shapes[0]]:
+            same = [case for case in cases if case.dtype == first.dtype]
+            other = [c for c in cases if c.shape == first.shape and c.dtype != first.dtype]
+            yield "tapes", partial(_run, TapeCheck, session, first, (*same[1:], *other))
+            yield "numbers that overflow", partial(_run, TrapCheck, session, first)
+            yield "what does not fit", partial(_run, RefusalCheck, session, first)
+        # What is made of small cases: long sequences, with lengths and restarts, many rows.
         for case in self._sequences:
             if case.shape.B < _WIDE:
-                ModuleCheck(session, case).run()
-                TapeCheck(session, case, ()).run()
-            else:
-                ModuleCheck(session, case).run_large()
-        for case in self._wide:
-            ModuleCheck(session, case).run_large()
+                yield str(case), partial(_run, ModuleCheck, session, case)
+                yield f"{case}, tapes", partial(_run, TapeCheck, session, case, ())
+        for case in [c for c in self._sequences if c.shape.B >= _WIDE] + self._wide:
+            yield str(case), partial(self._check_large, session, case)
+        yield "large inputs", partial(self._check_range, session, self._pools, self._large)
+        yield "what the target checks", partial(self._check_extra, session)
+        yield "interface", partial(_run, ContractCheck, session)
+        if not self._quick:
+            small = [*cases, *self._sequences]
+            check = (session, coverage, small, self._wide, self._check_extra)
+            yield "which statements run", partial(_run, NeverRunCheck, *check)
 
-    def _check_text(self, runner: Runner, ledger: Ledger) -> None:
-        """All that is computed, by a module whose compiled text counts what runs, until all has."""
-        counters = self.target.counters(runner)
-        if counters is None:
-            return
-        session = Session(self.cell.normal_form, self._labels, counters.runner, ledger)
-        for case in self.cases():
-            if case.shape == self._shapes[0]:
-                ModuleCheck(session, case).run(LAYOUTS[:1])
-        left = counters.never()
-        small, large = [
-            [partial(ModuleCheck(session, case).run_large, SEEDS[-1:]) for case in cases]
-            for cases in ([*self.cases(), *self._sequences], self._wide)
-        ]
-        steps: list[Callable[[], None]] = [*small, *large]
-        steps.insert(len(small), partial(self.target.extra_checks, self._bench(session)))
-        for step in steps:
-            if left:
-                step()
-                left = counters.never()
-        _never_run(ledger, " compiled", left)
+    def _check_case(self, session: Session, case: Case, layouts: Sequence[str]) -> None:
+        ModuleCheck(session, case).run(layouts)
+        if case is self._cases[0] and not session.ledger.passed_any():
+            session.ledger.note("all other checks, as every one of the first failed")
+            raise Stopped
+
+    def _check_large(self, session: Session, case: Case) -> None:
+        ModuleCheck(session, case).run_large()
+
+    def _check_range(
+        self, session: Session, pools: Mapping[str, Any], large: Mapping[str, Case | None]
+    ) -> None:
+        """Inputs out of range, and what is left out for want of zeros."""
+        for dtype, pool in pools.items():
+            if pool is None:
+                what = "left out: the equations have no value, or no slope, at states of zeros"
+                session.ledger.verdict(f"no restart {dtype}", Label("", what), True, "")
+        for dtype, case in large.items():
+            LargeCheck(session, dtype, case).run()
+
+    def _check_extra(self, session: Session) -> None:
+        self.target.extra_checks(self._bench(session))
 
     def _bench(self, session: Session) -> Bench:
         small = [case for case in self._sequences if case.shape.B < _WIDE]
         return Bench(session, self.cell.normal_form, list(self.cases()), self._make, small)
 
-    def _load_again(self, runner: Runner, coverage: Coverage) -> None:
+    def _load_again(self, session: Session, coverage: Coverage) -> None:
         """What runs while a module is loaded, decorators say, counts too."""
+        runner = session.runner
         text = module_text(runner.module)
         if text:
             with suppress(Exception), coverage.recording():
                 self.target.load({f"{runner.module.CELL}.py": text}, runner.device)
-
-    def _check_tapes(self, session: Session) -> None:
-        """In each dtype with tapes of other sizes and of the other dtype; then all refusals."""
-        cases = list(self.cases())
-        for first in [case for case in cases if case.shape == self._shapes[0]]:
-            same = [case for case in cases if case.dtype == first.dtype]
-            other = [c for c in cases if c.shape == first.shape and c.dtype != first.dtype]
-            TapeCheck(session, first, (*same[1:], *other)).run()
-            TrapCheck(session, first).run()
-            RefusalCheck(session, first).run()
 
     def verify(self, runner: Runner, progress: Progress | None = None) -> Report:
         """The derivation, then the module, then what its target finds in it without running it."""
@@ -318,19 +343,11 @@ class Verifier:
             kernel_lines=inspection.lines,
         )
 
-    def _left_out(self, coverage: Coverage | None) -> Iterator[str]:
-        """What is not verified, or not wholly, whatever the machine."""
+    def _left_out(self) -> Iterator[str]:
+        """What is not verified, or not wholly, whatever the module."""
         if not self.target.sequences:
             yield f"lengths and restart, which modules for {self.target.name} do not take"
-        if self._quick:
-            return
         yield from self._too_long
-        if coverage is None:
-            yield "which statements never run: those about parameters, as the cell has none"
-        elif not coverage.known:
-            yield "which statements never run: the module's functions are not Python's"
-        elif apart := coverage.apart():
-            yield f"all of {', '.join(apart)}: what of it runs is another matter on every machine"
 
     def _report(self, runner: Runner, checks: tuple[Check, ...]) -> Report:
         return Report(
@@ -343,13 +360,8 @@ class Verifier:
         )
 
 
-def _never_run(ledger: Ledger, what: str, lines: Iterable[str]) -> None:
-    """A failed line for each statement that no check has run, or one that there is none."""
-    found = [*lines]
-    for line in found:
-        ledger.verdict("never run", Label("", line), False, "no check runs this statement")
-    if not found:
-        ledger.verdict("never run", Label("", f"no{what} statement"), True, "")
+def _run(check: Callable[..., Any], *arguments: Any) -> None:
+    check(*arguments).run()
 
 
 def _compared(checks: Sequence[Check]) -> tuple[Check, ...]:

@@ -31,13 +31,14 @@ def counters(target: Target, runner: Runner) -> Counters | None:
     name = f"{runner.module.CELL}_{target.name}"
     module: Any = target.load({f"{name}.py": python, f"{name}.c": source}, runner.device)
     vars(module)["_FLAGS"] = (*module._FLAGS, "-O1")
+    there: set[int] = set()
+    for letter in _LETTERS:
+        text = _preprocessed(module, source, letter)
+        there |= compiled(counted, text, module._SYMBOL.partition("{")[0])
 
     def never() -> Sequence[str]:
-        there: set[int] = set()
         ran: set[int] = set()
         for letter in _LETTERS:
-            text = _preprocessed(module, source, letter)
-            there |= compiled(counted, text, module._SYMBOL.partition("{")[0])
             library = ctypes.CDLL(str(module._compiled(letter)))
             array = (ctypes.c_ubyte * len(counted.places)).in_dll(library, ARRAY)
             ran |= {k for k, one in enumerate(array) if one}

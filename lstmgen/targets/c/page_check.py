@@ -6,10 +6,7 @@ touched.  What touches it ends the process, so that it happens in a child.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lstmgen.apart import EndedError, apart, is_available
 from lstmgen.guarded import EDGES, guarded
 from lstmgen.verification.cases import SEEDS, Case
 from lstmgen.verification.labels import Label
@@ -27,7 +25,7 @@ from lstmgen.verification.session import Session
 
 _CHECK = "pages"
 _ALIGNED = 16  # bytes, as every allocator aligns memory for anything
-_LONGEST = 60  # seconds
+_LONGEST = 60.0  # seconds that a case may take
 
 
 def check_pages(session: Session, cases: Sequence[Case]) -> None:
@@ -35,17 +33,21 @@ def check_pages(session: Session, cases: Sequence[Case]) -> None:
     session.ledger.merge(
         _CHECK, "arrays beside pages that cannot be touched: nothing is read or written there"
     )
-    if not sys.platform.startswith("linux"):  # elsewhere a process that forks may not go on
+    if not is_available():
         label = Label("", f"left out on {sys.platform}")
         session.ledger.verdict(f"no {_CHECK}", label, True, "")
         return
     for edge in EDGES:
         label = Label("", f"at the {edge} of each array")
-        problem = _in_child(partial(_run, session, cases, edge))
+        last, problem = ["the start"], ""
+        try:
+            apart(partial(_run, session, cases, edge), last.append, _LONGEST)
+        except EndedError as end:
+            problem = f"{last[-1]}: memory beside an array is touched, or the module {end}"
         session.ledger.verdict(_CHECK, label, not problem, problem)
 
 
-def _run(session: Session, cases: Sequence[Case], edge: str, said: Callable[[str], None]) -> None:
+def _run(session: Session, cases: Sequence[Case], edge: str, said: Callable[[Any], None]) -> None:
     """In a process of its own, whose module is its own."""
 
     def made(shape: Any, dtype: Any = float) -> npt.NDArray[Any]:
@@ -83,31 +85,3 @@ class _Guarding:
     def __getattr__(self, name: str) -> Any:
         """NumPy's own."""
         return getattr(self._numpy, name)
-
-
-def _in_child(work: Callable[[Callable[[str], None]], None]) -> str:
-    """How the work ended in a process that may be killed; nothing if it came to its end."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python's, or JAX's, of other threads: none is needed here
-        child = os.fork()
-    if not child:
-        try:
-            signal.alarm(_LONGEST)
-            for number in (signal.SIGSEGV, signal.SIGBUS):
-                signal.signal(number, signal.SIG_DFL)
-            with os.fdopen(writing, "w") as out:
-                work(partial(print, file=out, flush=True))
-                print(file=out)
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as stream:
-        said = stream.read().decode().split("\n")
-    _, status = os.waitpid(child, 0)
-    last = next((text for text in reversed(said) if text), "the start")
-    if os.WIFSIGNALED(status):
-        if os.WTERMSIG(status) in (signal.SIGSEGV, signal.SIGBUS):
-            return f"{last}: memory beside an array is touched"
-        return f"{last}: ended by signal {os.WTERMSIG(status)}"
-    return "" if said[-2:] == ["", ""] else f"{last}: it did not come to its end"

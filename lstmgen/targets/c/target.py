@@ -61,6 +61,7 @@ class CTarget(Target):
     )
     # Of rows of a weight as they lie, whole vectors and what is left over.
     sizes = Sizes(more=((2, 2, 19, 21),), batches=(40, 200), enlarged=((40, 16), (2, 128)))
+    native = frozenset({"cpu"})
     tensors = "cpu"
     rank = 1
 

@@ -28,6 +28,7 @@ class CupyTarget(Target):
     # rows than on a CPU, as the kernels may be emulated.
     sizes = Sizes(more=((2, 9, 33, 5),), sequences=((24, 24, 16),))
     machine = frozenset({"_kernel", "_multiprocessors"})
+    native = frozenset({"cpu"})  # on a GPU a fault is an error
     imports = frozenset({"cupy", "cupyx"})
     tensors = "cuda"
 

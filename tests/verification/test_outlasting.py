@@ -1,0 +1,152 @@
+"""A module that ends its process, or hangs it, is verified all the same: the report says what did."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import lstmgen
+from lstmgen.apart import EndedError, apart, is_available
+from lstmgen.targets.numpy.target import NumpyTarget
+from lstmgen.targets.target import execute
+from lstmgen.verification import Report, Verifier, make_runner, outlasting
+
+pytestmark = pytest.mark.skipif(not is_available(), reason="needs Linux, where processes fork")
+
+
+class Native(NumpyTarget):
+    """Modules that may end their process."""
+
+    native = frozenset({"cpu"})
+
+
+@cache
+def verifier() -> Verifier:
+    return Verifier(lstmgen.load("rnn"), Native(), quick=True)
+
+
+@cache
+def text() -> str:
+    return lstmgen.render(lstmgen.load("rnn"), "numpy")
+
+
+def module(function: str, statement: str, **known: Any) -> ModuleType:
+    """The module with a statement in front of what a function does."""
+    made = execute({"rnn_numpy.py": text()}, "numpy")
+    true = getattr(made, function)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        exec(statement, {"os": os, "time": time, "o": options, **known})
+        return true(*arguments, **options)
+
+    setattr(made, function, call)
+    return made
+
+
+def report(function: str, statement: str, stop: bool = False, **known: Any) -> Report:
+    runner = make_runner(module(function, statement, **known), Native())
+    return verifier().check(runner, stop=stop)
+
+
+def no_child_is_left() -> bool:
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    return True
+
+
+def test_a_right_module_passes() -> None:
+    found = report("step", "pass")
+    assert found.ok and found.checks[-1].check == "process"
+    assert not any("apart" in text for text in found.left_out) and no_child_is_left()
+
+
+def test_a_call_that_ends_the_process_fails_its_checks_alone() -> None:
+    found = report("backward", "os.kill(os.getpid(), 11) if list(o) == ['dstate'] else 0")
+    ended = [c for c in found.failures if "ended the process by SIGSEGV" in c.detail]
+    assert ended and ended[0].check == "backward float64" and "dstate alone" in ended[0].detail
+    others = {c.check for c in found.checks if c.passed}
+    assert {"forward float64", "step float64", "refusals float64", "process"} <= others
+    assert no_child_is_left()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("os.kill(os.getpid(), 6)", "by SIGABRT (abort(), "),
+        ("import ctypes; ctypes.CDLL(None).exit(0)", "with exit code 0"),
+        ("import ctypes; ctypes.string_at(0)", "by SIGSEGV"),
+        ("os._exit(0)", "SystemExit: 0"),
+    ],
+)
+def test_however_it_ends(statement: str, said: str) -> None:
+    found = report("forward", statement, stop=True)
+    assert not found.ok and any(said in c.detail for c in found.failures), found.failures
+    assert any("T=4 B=3" in c.detail for c in found.failures)
+
+
+def test_what_does_not_answer_is_not_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlasting, "PATIENCE", 3.0)
+    start = time.monotonic()
+    found = report("step", "while True: time.sleep(0.1)")
+    assert time.monotonic() - start < 60
+    hung = [c for c in found.failures if "step did not answer within 3 seconds" in c.detail]
+    assert {"step float64", "step float32"} <= {c.check for c in hung}
+    assert {"forward float32", "backward float32"} <= {c.check for c in found.checks if c.passed}
+    assert no_child_is_left()
+
+
+def test_numbers_that_are_compared_with_are_looked_after() -> None:
+    # As a stray store would, which this stands for: late, when the case is not needed any more.
+    case = verifier()._cases[0]
+    before = case.y.copy()
+    found = report("init_params", "case.y.fill(2) if o.get('seed') == 3 else 0", case=case)
+    assert [c.check for c in found.failures] == ["process"]
+    assert (case.y == before).all()  # in this process
+
+
+def test_what_the_work_says_and_raises_arrives() -> None:
+    heard: list[Any] = []
+
+    def work(say: Any) -> None:
+        say({"a": 1})
+        raise KeyError("b")
+
+    with pytest.raises(KeyError, match="b") as raised:
+        apart(work, heard.append, 60)
+    assert heard == [{"a": 1}]
+    assert "in work" in "".join(raised.value.__notes__)
+
+
+def test_an_interrupt_ends_the_other_process_too() -> None:
+    def work(say: Any) -> None:
+        say(os.getpid())
+        while True:
+            time.sleep(0.01)
+
+    heard: list[int] = []
+
+    def interrupt(told: int) -> None:
+        heard.append(told)
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        apart(work, interrupt, 60)
+    with pytest.raises(ProcessLookupError):
+        os.kill(heard[0], 0)
+
+
+def test_what_is_no_message_is_an_end() -> None:
+    def work(say: Any) -> None:
+        os.closerange(3, 1000)
+        time.sleep(60)
+
+    with pytest.raises(EndedError, match="SIGKILL"):
+        apart(work, print, 60)
