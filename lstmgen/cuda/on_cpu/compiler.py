@@ -7,6 +7,7 @@ used; it is moved into the cache in one step, so that processes may share the ca
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -39,6 +40,7 @@ _COMMON = (
     "-fno-omit-frame-pointer",
 )
 _KERNEL = (
+    "-Og",  # compiles in half the time of -O1, and most kernels run for a moment only
     "-w",
     "-ffp-contract=off",  # a * b + c is rounded twice unless the text says fma
     "-fno-strict-aliasing",  # reinterpret_cast<float4 *> is usual in kernels
@@ -46,6 +48,15 @@ _KERNEL = (
     "-fno-exceptions",
     "-fno-semantic-interposition",
     "-fsanitize=bounds,alignment",  # their handlers are the runtime's own
+)
+_LINK = (
+    "-shared",
+    "-pthread",
+    "-Wl,-z,now",
+    # The runtime brings the C++ library; to search it for every kernel text takes time.
+    "-nodefaultlibs",
+    "-lm",
+    "-lc",
 )
 _WRAPPED = tuple(
     f"-Wl,--wrap=__ubsan_handle_{name}" for name in ("out_of_bounds", "type_mismatch_v1")
@@ -101,22 +112,42 @@ class Compiler:
             *self._sanitize_flags(sanitize),
             *(() if self.clang else _GCC),
             f"-I{_INCLUDE}",
-            "-include",
-            str(_INCLUDE / "cuda_on_cpu.h"),
-            *options,
         )
         source = f'#line 1 "kernel.cu"\n{text}\n#line 1 "exports"\n{exports}\n'
-        target = self._target("kernels", runtime.name + source, flags)
+        target = self._target("kernels", runtime.name + source, (*flags, *options))
         if target.exists():
             return target
+        standard = [option for option in options if option.startswith("-std=")]
+        header = self._header([*flags, *standard])
         with tempfile.TemporaryDirectory(prefix="build-", dir=target.parent) as folder:
             objects = Path(folder) / "kernels.o"
-            self._build([*flags, "-x", "c++", "-c", "-"], objects, source)
+            given = [*flags, "-include", str(header), *options]
+            self._build([*given, "-x", "c++", "-c", "-"], objects, source)
             # Linked without the compiler's sanitizer libraries, apart from AddressSanitizer's.
             sanitizer = (f for f in self._sanitize_flags(sanitize) if f not in _SANITIZE[1:])
-            link = ["-shared", "-pthread", "-Wl,-z,now", *_WRAPPED, *sanitizer]
-            self._build([*link, str(objects), str(runtime)], target, "")
+            self._build([str(objects), str(runtime), *_LINK, *_WRAPPED, *sanitizer], target, "")
         return target
+
+    def _header(self, flags: Sequence[str]) -> Path:
+        """The CUDA language, parsed already where the compiler can keep that: it takes a third.
+
+        GCC takes the file beside the header that is kept with the same flags, or else the header.
+        """
+        header = _INCLUDE / "cuda_on_cpu.h"
+        if self.clang:
+            return header
+        folder = self._target("header", _library_digest(), flags).with_suffix("")
+        kept = folder / header.name
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(prefix="build-", dir=folder.parent) as temporary:
+                made = Path(temporary) / "header"
+                made.mkdir(mode=0o700)
+                (made / header.name).write_text(f'#include "{header}"\n')
+                as_header = [*flags, "-x", "c++-header", str(made / header.name)]
+                self._build(as_header, made / f"{header.name}.gch", "")
+                with contextlib.suppress(OSError):  # another process was quicker
+                    made.rename(folder)
+        return kept
 
     def sanitizer_library(self) -> Path:
         """AddressSanitizer's library, which a process must load first (LD_PRELOAD)."""

@@ -132,7 +132,8 @@ def test_libraries_are_cached(compiler, monkeypatch, tmp_path):
         cupy.RawKernel(*arguments)((1,), (1,), (x,))
         assert x.get()[0] == 3
         built = sorted(path.name for path in (tmp_path / "cache").iterdir())
-        assert [name.split("-")[0] for name in built] == ["kernels", "libcuda_on_cpu"]
+        header = [] if cuda_on_cpu.find_compiler().clang else ["header"]
+        assert [name.split("-")[0] for name in built] == [*header, "kernels", "libcuda_on_cpu"]
         times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert times == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir()}
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
