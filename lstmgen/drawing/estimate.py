@@ -23,6 +23,24 @@ _ORDER, _COLUMN, _BELOW, _ABOVE_SOURCE = 0.25, 0.6, 1.0, 8.0
 _TERMINALS = (Kind.STATE_IN, Kind.STATE_OUT)
 
 
+class _Way:
+    """One line between two places, with what of its cost depends on nothing else.
+
+    Attributes:
+        bound: the rectangle that it is in.
+        lengths: for each segment what its length costs, and the places on its inside.
+        met: what it and other lines cost each other.
+    """
+
+    __slots__ = ("bound", "lengths", "met", "segments")
+
+    def __init__(self, segments: tuple[_Segment, ...]) -> None:
+        self.segments = segments
+        self.bound = _bound(segments)
+        self.lengths = [((c - a) + 0.8 * (d - b), _inside(a, b, c, d)) for a, b, c, d in segments]
+        self.met: dict[_Way, float] = {}
+
+
 class Estimate:
     """The cost of a placement, which it holds and changes.
 
@@ -45,8 +63,8 @@ class Estimate:
         self._forks = {key: len(graph.users[key]) > 1 for key in number}
         self.places: dict[str, Place] = {}
         self.at: dict[Place, str] = {}
-        self._paths: list[tuple[_Segment, ...]] = []
-        self._bounds: list[_Segment] = []
+        self._ways: list[_Way] = []
+        self._known: dict[tuple[int, Place, Place], _Way] = {}  # most are met many times
         self.restore(places)
 
     def restore(self, places: dict[str, Place]) -> None:
@@ -60,13 +78,12 @@ class Estimate:
             for key, (c, row) in places.items()
         }  # fmt: skip
         self.at = {place: key for key, place in self.places.items()}
-        self._paths = [self._path(k) for k in range(len(self._wires))]
-        self._bounds = [_bound(path) for path in self._paths]
+        self._ways = [self._way(k) for k in range(len(self._wires))]
 
     @property
     def right(self) -> int:
         """The column of the states at t."""
-        return max(c for c, _ in self.places.values())
+        return max(self.places.values())[0]
 
     def window(self, key: str) -> tuple[Place, Place]:
         """The corners of the region in which a node is near those that it is joined to."""
@@ -86,8 +103,7 @@ class Estimate:
         for key, place in changes.items():
             self.at[place] = key
         for k in dict.fromkeys(k for key in changes for k in self._of[key]):
-            self._paths[k] = self._path(k)
-            self._bounds[k] = _bound(self._paths[k])
+            self._ways[k] = self._way(k)
 
     def cost(self, limit: float = inf) -> float:
         """The whole cost, or inf as soon as it is known to be above a limit."""
@@ -107,8 +123,9 @@ class Estimate:
             if cost > limit:
                 return inf
             cost += self._own(k)
-            a, b, c, d = self._bounds[k]
-            for other, (e, f, g, h) in enumerate(self._bounds):
+            a, b, c, d = self._ways[k].bound
+            for other, way in enumerate(self._ways):
+                e, f, g, h = way.bound
                 if a > g or e > c or b > h or f > d:
                     continue
                 if other not in wires or other < k:
@@ -126,17 +143,21 @@ class Estimate:
         """Lines of other nodes that run over one."""
         column, row = self.places[key]
         cost = 0.0
-        for other, (a, b, c, d) in enumerate(self._bounds):
+        for other, way in enumerate(self._ways):
+            a, b, c, d = way.bound
             if a <= column <= c and b <= row <= d and other not in wires:
-                for e, f, g, h in self._paths[other]:
+                for e, f, g, h in way.segments:
                     cost += _HIT * ((e < column < g and f == row) or (f < row < h and e == column))
         return cost
 
     # Lines.
 
-    def _path(self, k: int) -> tuple[_Segment, ...]:
+    def _way(self, k: int) -> _Way:
         source, sink = self._wires[k]
-        return _segments(self._corners(source, sink))
+        ends = k, self.places[source], self.places[sink]
+        if (known := self._known.get(ends)) is None:
+            known = self._known[ends] = _Way(_segments(self._corners(source, sink)))
+        return known
 
     def _corners(self, source: str, sink: str) -> list[tuple[float, float]]:
         (c1, r1), (c2, r2) = self.places[source], self.places[sink]
@@ -160,10 +181,10 @@ class Estimate:
     def _own(self, k: int) -> float:
         source, sink = self._wires[k]
         (c1, _), (c2, r2) = self.places[source], self.places[sink]
-        path = self._paths[k]
-        cost = _BEND * (len(path) - 1)
-        for a, b, c, d in path:
-            cost += (c - a) + 0.8 * (d - b) + _HIT * self._hits(a, b, c, d)
+        way, at = self._ways[k], self.at
+        cost = _BEND * (len(way.segments) - 1)
+        for length, inside in way.lengths:
+            cost += length + _HIT * sum(place in at for place in inside)
         if c2 < c1:
             cost += _BACK + 2 * (c1 - c2)
         if c1 == c2 and self._kind[source] is Kind.STATE_IN:
@@ -172,25 +193,21 @@ class Estimate:
             cost += _BELOW * (r2 > 0)
         return cost
 
-    def _hits(self, a: float, b: float, c: float, d: float) -> int:
-        """Nodes on the inside of a segment."""
-        if b == d:
-            if b != int(b):
-                return 0
-            return sum((x, int(b)) in self.at for x in range(int(a) + 1, _below(c) + 1))
-        if a != int(a):
-            return 0
-        return sum((int(a), y) in self.at for y in range(int(b) + 1, _below(d) + 1))
-
     def _between(self, k: int, other: int) -> float:
         """What two lines cost each other."""
+        one, two = self._ways[k], self._ways[other]
+        if (known := one.met.get(two)) is None:
+            known = one.met[two] = self._meeting(k, other)
+        return known
+
+    def _meeting(self, k: int, other: int) -> float:
         first, second = self._wires[k], self._wires[other]
         if first[0] == second[0]:
             return 0.0
         apart = first[1] != second[1] and first[0] != second[1] and first[1] != second[0]
         cost = 0.0
-        for a, b, c, d in self._paths[k]:
-            for e, f, g, h in self._paths[other]:
+        for a, b, c, d in self._ways[k].segments:
+            for e, f, g, h in self._ways[other].segments:
                 if a > g or e > c or b > h or f > d:
                     continue
                 if b == d and f == h:
@@ -218,6 +235,13 @@ def _bound(path: tuple[_Segment, ...]) -> _Segment:
         left, top = min(left, a), min(top, b)
         right, bottom = max(right, c), max(bottom, d)
     return left, top, right, bottom
+
+
+def _inside(a: float, b: float, c: float, d: float) -> tuple[Place, ...]:
+    """The places on the inside of a segment; it has some only where it runs through them."""
+    if b == d:
+        return tuple((x, int(b)) for x in range(int(a) + 1, _below(c) + 1) if b == int(b))
+    return tuple((int(a), y) for y in range(int(b) + 1, _below(d) + 1) if a == int(a))
 
 
 def _below(x: float) -> int:

@@ -9,8 +9,8 @@ cheaper, in the manner of rip-up and reroute.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import pairwise
 
 from lstmgen.drawing.graph import Graph, Kind
@@ -22,6 +22,8 @@ _BEND, _CROSSING, _LEFTWARD, _FORK = 6, 60, 8, 2
 _RIGHT, _LEFT, _DOWN, _UP = range(4)
 _FORBIDDEN, _ENDLESS = 10_000, 1 << 30
 _NOBODY, _NO_EDGE = -1, -2
+_BITS = 30  # costs and states are smaller than 2**30
+_MASK = (1 << _BITS) - 1
 # The cost of leaving a node to the right, left, below, above.
 _LEAVE = {
     Kind.LAYER: (2, 30, 40, 0),
@@ -97,6 +99,7 @@ class _Router:
         for key, v in self._at.items():
             for step in self._step:
                 self._near.setdefault(v + step, []).append(key)
+        self._least: dict[int, list[int]] = {}  # by target, see `_ahead`
         self._trees: dict[int, dict[int, int]] = {}  # net -> vertex -> its parent
         self._ends: dict[int, list[tuple[str, int, int]]] = {}  # net -> sink, port, vertex before
 
@@ -206,46 +209,21 @@ class _Router:
 
     def _search(self, net: int, source: str, sink: str) -> list[int] | None:
         """The cheapest way from the net's tree to a node, by A*."""
-        target, start, width = self._at[sink], self._at[source], self._width
-        ty, tx = divmod(target, width)
+        target, start = self._at[sink], self._at[source]
         arrive, leave = _ARRIVE[self._kind[sink]], _LEAVE[self._kind[source]]
         tree, edge, step, near = self._trees[net], self._edge, self._step, self._near
-        own = {source, sink}
-        heap: list[tuple[int, int, int]] = []  # estimate, cost, state: vertex * 4 + direction
-        best: dict[int, int] = {}
+        own, node_at, ahead = {source, sink}, self._node_at, self._ahead(target)
+        # Of numbers for estimate, cost and state (vertex * 4 + direction), the estimate foremost:
+        # they are compared more quickly than tuples.
+        heap: list[int] = []
+        best = [_ENDLESS] * (4 * len(ahead))
         parent: dict[int, int] = {}
-
-        def push(v: int, direction: int, cost: int, origin: int) -> None:
-            if edge[direction][v] != _NOBODY:
-                return
-            w = v + step[direction]
-            cost += 1 + _LEFTWARD if direction == _LEFT else 1
-            if w == target:
-                cost += arrive[direction]
-                if cost >= _FORBIDDEN:
-                    return
-            elif w in self._node_at or w in tree:
-                return
-            else:
-                turn = direction ^ 2
-                if edge[turn][w] >= 0 or edge[turn ^ 1][w] >= 0:
-                    cost += _CROSSING
-            state = w * 4 + direction
-            if cost < best.get(state, _ENDLESS):
-                best[state] = cost
-                parent[state] = origin
-                y, x = divmod(w, width)
-                least = abs(x - tx) + abs(y - ty)
-                if x != tx and y != ty:
-                    least += _BEND
-                if x > tx:
-                    least += _LEFTWARD * (x - tx)
-                heapq.heappush(heap, (cost + least, cost, state))
-
+        # From a vertex in a direction, what has been paid and the state that it comes from.
+        ways: list[tuple[int, int, int, int]] = []
         if len(tree) == 1:
             for direction in range(4):
                 if leave[direction] < _FORBIDDEN:
-                    push(start, direction, leave[direction], -1 - start)
+                    ways.append((start, direction, leave[direction], -1 - start))
         else:
             for v, before in tree.items():
                 if v == start or self._crossed(v, net) or set(near.get(v, ())) - {source}:
@@ -254,23 +232,57 @@ class _Router:
                 for direction in range(4):
                     if direction != straight ^ 1:
                         bend = 0 if direction == straight else _BEND // 2
-                        push(v, direction, _FORK + bend, -1 - v)
-        while heap:
-            _, cost, state = heapq.heappop(heap)
-            if cost > best[state]:
-                continue
-            v, direction = divmod(state, 4)
+                        ways.append((v, direction, _FORK + bend, -1 - v))
+        while True:
+            for v, direction, cost, origin in ways:
+                if edge[direction][v] != _NOBODY:
+                    continue
+                w = v + step[direction]
+                cost += 1 + _LEFTWARD if direction == _LEFT else 1
+                if w == target:
+                    cost += arrive[direction]
+                    if cost >= _FORBIDDEN:
+                        continue
+                elif w in node_at or w in tree:
+                    continue
+                else:
+                    turn = direction ^ 2
+                    if edge[turn][w] >= 0 or edge[turn ^ 1][w] >= 0:
+                        cost += _CROSSING
+                state = w * 4 + direction
+                if cost < best[state]:
+                    best[state] = cost
+                    parent[state] = origin
+                    heappush(heap, ((cost + ahead[w] << _BITS) + cost << _BITS) + state)
+            while heap:
+                key = heappop(heap)
+                state, cost = key & _MASK, key >> _BITS & _MASK
+                if cost <= best[state]:
+                    break
+            else:
+                return None
+            v, direction = state >> 2, state & 3
             if v == target:
                 return self._way(parent, state)
-            push(v, direction, cost, state)
-            beside = near.get(v)
-            if beside is not None and not own.issuperset(beside):
-                continue
+            ways = [(v, direction, cost, state)]
             turn = direction ^ 2
             if edge[turn][v] < 0 and edge[turn ^ 1][v] < 0:
-                push(v, turn, cost + _BEND, state)
-                push(v, turn ^ 1, cost + _BEND, state)
-        return None
+                beside = near.get(v)
+                if beside is None or own.issuperset(beside):
+                    ways.append((v, turn, cost + _BEND, state))
+                    ways.append((v, turn ^ 1, cost + _BEND, state))
+
+    def _ahead(self, target: int) -> list[int]:
+        """By vertex the least that the way to another may cost."""
+        if (known := self._least.get(target)) is None:
+            ty, tx = divmod(target, self._width)
+            level = [tx - x if x <= tx else (1 + _LEFTWARD) * (x - tx) for x in range(self._width)]
+            known = self._least[target] = [
+                left + abs(y - ty) + (_BEND if left and y != ty else 0)
+                for y in range(self._height)
+                for left in level
+            ]
+        return known
 
     def _crossed(self, v: int, net: int) -> bool:
         """Whether another net runs through a vertex."""
