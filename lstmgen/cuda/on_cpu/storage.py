@@ -47,11 +47,11 @@ class Allocation:
         guard = min(max(1 << size.bit_length(), _LEAST_GUARD), _LARGEST_GUARD)
         self._pattern = _guard_pattern(next(_NUMBERS) % _PATTERNS, guard)
         raw = np.empty(size + 2 * guard + ALIGNMENT, np.uint8)
-        raw.fill(0xFF)
         base = raw.ctypes.data
         self.address = -(-(base + guard) // ALIGNMENT) * ALIGNMENT
         start = self.address - base
         self.bytes = raw[start : start + size]
+        self.bytes.fill(0xFF)
         self._before = raw[start - guard : start].data
         self._after = raw[start + size : start + size + guard].data
         self._before[:] = self._after[:] = self._pattern
@@ -73,8 +73,9 @@ class Allocation:
         """What was written into the guard zones, or an empty string; the zones are restored."""
         if self._sanitize or self._pages:
             return ""
-        size = len(self._pattern)
-        if not any(_memcmp(zone, self._pattern, size) for zone in self._zones):
+        pattern, (before, after) = self._pattern, self._zones
+        size = len(pattern)
+        if not (_memcmp(before, pattern, size) or _memcmp(after, pattern, size)):
             return ""
         found = []
         if (first := _first_difference(self._after.tobytes(), self._pattern)) is not None:
