@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -13,6 +14,8 @@ from lstmgen.errors import UnavailableError
 # Before NumPy is imported: the matrices of tests are small, and threads that wait for each other
 # burn the time of the other processes.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# So that torch starts no processes, each of which would import it, to compile a few lines.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +53,12 @@ def gpu() -> Any:
     if not devices:
         pytest.skip("there is no CUDA device here")
     return cupy
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the collector of garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -98,12 +98,12 @@ def test_names_are_escaped() -> None:
     ElementTree.fromstring(written)  # ×ζ, +ν and the like
 
 
-@pytest.mark.parametrize("gradients", [False, True])
-def test_the_same_bytes_for_every_hash_seed(gradients: bool) -> None:
+def test_the_same_bytes_for_every_hash_seed() -> None:
     program = (
         "import sys; from lstmgen import load; from lstmgen.drawing import draw\n"
-        f"d = draw(load('gru'), gradients={gradients})\n"
-        "sys.stdout.buffer.write((d.svg() + d.dot() + d.mermaid()).encode())\n"
+        "for gradients in (False, True):\n"
+        "    d = draw(load('gru'), gradients=gradients)\n"
+        "    sys.stdout.buffer.write((d.svg() + d.dot() + d.mermaid()).encode())\n"
     )
     outputs = {
         subprocess.run(
@@ -114,7 +114,7 @@ def test_the_same_bytes_for_every_hash_seed(gradients: bool) -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(outputs) == 1 and outputs.pop().startswith(b"<svg")
+    assert len(outputs) == 1 and outputs.pop().count(b"<svg") == 2
 
 
 def test_a_notebook_shows_the_svg(lstm) -> None:

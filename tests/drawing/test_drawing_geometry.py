@@ -6,7 +6,7 @@ import pytest
 from drawing_geometry import crossings, faults
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from needs import IN_CI
+from needs import ALL
 from verification_cells import cells as odd_cells
 
 from lstmgen import Cell, Eq, load, relu, scalars, sigma, symbols, t, tanh
@@ -25,7 +25,7 @@ def check(cell: Cell) -> None:
         assert crossings(layout) == set(layout.crossings)
 
 
-@pytest.mark.parametrize("name", names() if IN_CI else names()[::3])  # two seconds each
+@pytest.mark.parametrize("name", names() if ALL else names()[::3])  # a second each
 def test_built_in_cells_are_drawn_soundly(name: str) -> None:
     check(load(name))
 

@@ -99,16 +99,25 @@ class Reference:
     def __init__(self, cell: Cell) -> None:
         self._equations = [(indexed_name(eq.lhs), eq.rhs) for eq in cell.equations]
         self._output, self._states = cell.output, cell.states
+        self._names: dict[int, Any] = {}  # by node what `indexed_name` says: asked at every step
 
     def run(self, point: Point, dtype: str = "float64") -> Result:
         """All steps; the arithmetic and what is drawn in is `dtype`."""
-        return _Run(self._equations, self._output, self._states, point, dtype).result()
+        given = self._equations, self._names, self._output, self._states
+        return _Run(*given, point, dtype).result()
 
 
 class _Run:
     def __init__(
-        self, equations: Any, output: str, states: tuple[str, ...], point: Point, dtype: str
+        self,
+        equations: Any,
+        names: dict[int, Any],
+        output: str,
+        states: tuple[str, ...],
+        point: Point,
+        dtype: str,
     ) -> None:
+        self._names = names
         self._equations, self._output, self._states = equations, output, states
         self._point, self._dtype = point, np.dtype(dtype)
         self._kinks = Kinks()
@@ -198,7 +207,9 @@ class _Run:
     # Equations
 
     def _evaluate(self, node: Any) -> _Dual:
-        if (indexed := indexed_name(node)) is not None:
+        if id(node) not in self._names:
+            self._names[id(node)] = indexed_name(node)
+        if (indexed := self._names[id(node)]) is not None:
             name, offset = indexed
             return self._now[name] if offset == 0 else self._before[name]
         if isinstance(node, notation.MatrixProduct):
@@ -260,14 +271,12 @@ class _Run:
                 by += operand.by @ use[at : at + width]
             at += width
         # d(x @ use)[row, i] / d use[j, i] = x[row, j]
-        inner, outer = use.shape
-        own = np.zeros((inner, outer, self._rows, outer), self._dtype)
-        for i in range(outer):
-            own[:, i, :, i] = x.T
+        start, outer = self._start[f"dparams {name}"], use.shape[1]
+        own = by[start : start + matrix.size].reshape(*matrix.shape, self._rows, outer)
         if not back:
-            own = own.transpose(1, 0, 2, 3)
-        start = self._start[f"dparams {name}"]
-        by[start : start + matrix.size] += own.reshape(matrix.size, self._rows, outer)
+            own = own.swapaxes(0, 1)
+        for i in range(outer):
+            own[:, i, :, i] += x.T
         return _Dual(x @ use, by)
 
 

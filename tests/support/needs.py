@@ -11,6 +11,8 @@ import pytest
 from lstmgen.errors import UnavailableError
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+ALL = IN_CI or bool(os.environ.get("LSTMGEN_ALL"))
+"""Whether tests of the library take every cell of it, as in CI; elsewhere some take a part."""
 
 
 def missing(error: UnavailableError) -> NoReturn:

@@ -62,7 +62,7 @@ def test_modules_of_every_target_pass_the_verification(
 ) -> None:
     if target == "cupy":
         request.getfixturevalue("cuda_on_the_cpu")
-    quick = target == "cupy"  # the stand-in takes its time
+    quick = target != "numpy"  # what is compiled takes its time
     report = Verifier(cell, target, quick=quick).verify(build_runner(cell, target, "cpu"))
     assert report.ok, str(report)
     assert "scalar inputs float64" in {check.check for check in report.checks}

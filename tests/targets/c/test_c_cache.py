@@ -95,7 +95,6 @@ def test_a_cache_that_others_can_write_to_is_refused(
 def test_twenty_processes_at_once_end_with_one_good_file(written: Path) -> None:
     forks = f"""
 import os
-m._FLAGS += ("-O0",)
 def child(k):
     y = {CALL}[0]
     os._exit(0 if y.shape == (1, 1, 3) else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import verification_cells
-from needs import IN_CI, missing
+from needs import ALL, missing
 
 import lstmgen
 from lstmgen.cuda import on_cpu as cuda_on_cpu
@@ -34,7 +33,6 @@ OTHERS = {
 WITH_EXTRA_KERNELS = ("peephole_diagonal", "indrnn", "cornn", "unicornn")
 MOVERS = {"gather", "restart"}
 """What runs where rows end or start again, and only there."""
-EVERY = IN_CI or bool(os.environ.get("LSTMGEN_SANITIZE_ALL"))
 HERE = Path(__file__).parents[2] / "support"
 BOUND = {"float64": 1e-11, "float32": 2e-4}
 
@@ -197,7 +195,7 @@ def test_launch_shapes_fill_a_device() -> None:
     assert run.kernel("forward_h", 4096, 5)[1:] == ((1, 256), (8, 16))
 
 
-SANITIZED_CELLS = [*CELLS, *(OTHERS if EVERY else verification_cells.cells())]
+SANITIZED_CELLS = [*CELLS, *(OTHERS if ALL else verification_cells.cells())]
 """In CI every cell; elsewhere those of every part of the notation (CONTRIBUTING.md)."""
 
 

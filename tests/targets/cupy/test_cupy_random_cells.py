@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("cuda_on_the_cpu")
 @pytest.mark.parametrize("part", range(5))
 def test_random_cells_are_right(part: int) -> None:
     """`python -m tests.random_cells --target cupy --cells 1000 --seed 7` takes more of them."""
-    hold_cells_against_the_reference("cupy", cells=9, examples=12, part=part, float32=3)
+    hold_cells_against_the_reference("cupy", cells=8, examples=10, part=part, float32=3)
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
