@@ -285,13 +285,13 @@ def step(params, x, state):
 
     Args, errors: as in `forward`, without the axis of time; all states must be given.
     """
-    ready = _ready.pop(id(params), None)  # no other thread has it now
+    ready = _ready.get(id(params))
     if ready is not None:
         call, empty = ready
         new = {"h": empty[0]()}
         if call((params, x, state, new)):
-            _ready[id(params)] = ready
             return new
+        _ready.pop(id(params), None)
     new, ready = _first_step(params, x, state)
     if ready is not None:
         _ready[id(params)] = ready
@@ -353,7 +353,8 @@ class _Library:
             ("step", None, (pointer,) * 6),
             ("step_again", small, (pointer, ctypes.py_object)),
         ):
-            # A call that is over at once, and looks into Python's objects, keeps Python's lock.
+            # A call that is over at once, and looks into Python's objects, keeps Python's lock: of
+            # all threads one is in it, and what it works with can be shared.
             where = ctypes.PyDLL(str(path)) if name == "step_again" else library
             function = getattr(where, _SYMBOL.format({"f": "f32", "d": "f64"}[letter]) + name)
             function.restype, function.argtypes = result, arguments
@@ -518,7 +519,7 @@ _KNOWN = (
 if _KNOWN:
     _DICTS = [
         ctypes.cast(function, ctypes.c_void_p).value
-        for function in (ctypes.pythonapi.PyDict_GetItem, ctypes.pythonapi.PyDict_Size)
+        for function in (ctypes.pythonapi.PyDict_GetItem, ctypes.pythonapi.PyDict_Next)
     ]
 
     def _data(array):
@@ -578,7 +579,8 @@ def _ready_for(given, used, library, sizes, work):
     addresses = [*map(ctypes.addressof, (sizes, names, notes)), _data(work), id(dict), *_DICTS]
     known = (ctypes.c_int64 * 10)(*addresses, _HEAD, tuple.__basicsize__, 1)
     known.alive = sizes, names, notes, work
-    call = functools.partial(library.step_again, known)
+    call = functools.partial(library.step_again, ctypes.addressof(known))
+    call.alive = known
     fits = call((*given, state))
     known[9] = 0  # the arrays are noted
     empty = [functools.partial(np.empty, a.shape, a.dtype) for a in before.values()]

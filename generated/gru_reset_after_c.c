@@ -417,30 +417,33 @@ HELPER vec v_pow(vec a, vec b)
 /* ---- Products ------------------------------------------------------------------------------
 
 out[row][unit] is a sum over k of weight[unit][k] * x[row][k].  Weights are packed once a call, in
-panels of up to 4 vectors of units: panel[k][vector][lane].  A tile is the result for a panel and
-up to COLUMNS rows, and stays in registers: for each k the panel's vectors are loaded once, and a
-number of each row is broadcast.  Where there are 32 registers, 4 x 6 sums leave 8 for operands;
-where there are 16, 4 x 3 leave 4. */
+panels of some vectors of units: panel[k][vector][lane].  A tile is the result for a panel and some
+rows, and stays in registers: for each k the panel's vectors are loaded once, and a number of each
+row is broadcast.  Where there are 32 registers, 3 x 8 sums, three vectors and a number take 28 of
+them, and 4 x 6 sums do where one vector would be left; where there are 16, 3 x 4 sums take all. */
 
-#ifndef COLUMNS  // 1, 3 or 6
+#ifndef TILE_ROWS  // of a tile, at most: 8, 4 or 1
 #if VECTOR_BYTES == 64 || defined(__aarch64__)
-#define COLUMNS 6
+#define TILE_ROWS 8
 #else
-#define COLUMNS 3
+#define TILE_ROWS 4
 #endif
 #endif
+enum { WIDTH = TILE_ROWS == 8 ? 4 : 3 };  // vectors of a panel, at most
+#ifndef TERMS
 #define TERMS 512  // of a sum at a time: a panel's part stays in the cache while all rows pass
+#endif
 #ifndef FAR
 #define FAR (1 << 19)  // from so many bytes of weights on they are fetched from the third cache
 #endif
 
 // GCC would load a vector of the panel again for every product: this keeps it in a register.
-#if defined(__x86_64__)
+#if defined(__x86_64__) && TILE_ROWS > 1
 #define KEEP(v) __asm__("" : "+v"(v))
 #elif defined(__aarch64__)
 #define KEEP(v) __asm__("" : "+w"(v))
 #else
-#define KEEP(v)
+#define KEEP(v) (void)(v)
 #endif
 
 // A block of a weight: its rows, `stride` numbers from one to the next, of which `size` units are
@@ -452,105 +455,79 @@ typedef struct {
     real sign;
 } block;
 
-// A part of a sum, of k terms: a matrix of blocks, one below the other, times x.  The matrix is
-// packed in a panel, or, where that is NULL, used as it lies.  From term to term x advances by
-// `x_step`, from row to row by `x_row`.
+// A part of a sum, of k terms: a matrix of blocks, one below the other, times x, whose rows lie
+// `row` numbers apart.  The matrix is packed in panels, or, where that is NULL, used as it lies.
 typedef struct {
     const real *panel, *x;
-    int64_t k, x_step, x_row;
+    int64_t k, row;
     const block *blocks;
     int count;
 } segment;
 
-// Row c of x, where `later` is three rows on: two pointers and a distance reach all six rows, which
-// leaves the loop of a tile nothing else to compute.
-INLINE vec number(const real *x, const real *later, int64_t row, int c)
+// Adds a term to each sum and goes on to the next.  x points at every third row, so that few
+// pointers reach all.
+INLINE void term(const int vectors, const int rows, vec (*sum)[TILE_ROWS], const real **panel,
+                 const real **x, int64_t row)
 {
-    return splat(c < 3 ? x[c * row] : later[(c - 3) * row]);
+    vec a[WIDTH];
+    UNROLL for (int v = 0; v < vectors; v++) {
+        a[v] = load(*panel + v * LANES);
+        if (rows > 1)
+            KEEP(a[v]);
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        const vec number = splat(x[r / 3][r % 3 * row]);
+        UNROLL for (int v = 0; v < vectors; v++)
+            sum[v][r] += a[v] * number;
+    }
+    *panel += vectors * LANES;
+    UNROLL for (int j = 0; j < (rows + 2) / 3; j++)
+        x[j]++;
 }
 
 // What a tile fetches beside its own work, if `far`: its share of what lies behind its panel, by
 // which the next tiles multiply.  The third cache answers too late for who needs a number at once.
 typedef struct {
-    int32_t done, share;  // numbers for each term: of the tiles before, of each
+    int64_t terms;        // of its panel, if they are not those of the segment
+    int32_t done, share;  // numbers for each term: of the tiles before, of this one
 } fetch;
 
 INLINE void tile(const int vectors, const int rows, const int far, const segment *s, int segments,
-                 real *out, int64_t row, int add, fetch f)
+                 real *out, int64_t out_row, int add, fetch f)
 {
-    vec sum[4][COLUMNS], other[4][COLUMNS];
-    const int two = vectors * rows <= 8;  // more sums at a time, since one waits for the last
-    UNROLL for (int c = 0; c < rows; c++)
-        UNROLL for (int v = 0; v < vectors; v++)
-            sum[v][c] = other[v][c] = (vec){0};
-    UNROLL for (int c = 0; c < rows; c++)
-        // until the sum is known, its place is in the cache
-        UNROLL for (int v = 0; v < vectors; v++)
-            __builtin_prefetch(out + c * row + v * LANES, 1, 3);
+    vec sum[4][WIDTH][TILE_ROWS];  // where sums are few, several of each: one waits for its last
+    const int ways = vectors * rows <= 4 ? 4 : vectors * rows <= 8 ? 2 : 1;
+    UNROLL for (int w = 0; w < ways; w++)
+        UNROLL for (int r = 0; r < rows; r++)
+            UNROLL for (int v = 0; v < vectors; v++)
+                sum[w][v][r] = (vec){0};
+    if (add)
+        UNROLL for (int r = 0; r < rows; r++)  // until the sum is known, its place is in the cache
+            UNROLL for (int v = 0; v < vectors; v++)
+                __builtin_prefetch(out + r * out_row + v * LANES, 1, 3);
     for (; segments > 0; segments--, s++) {
-        const int64_t step = s->x_step, x_row = s->x_row;
-        const real *panel = s->panel, *x = s->x, *later = x + 3 * x_row;
+        const int64_t row = s->row;
+        const real *panel = s->panel, *x[3] = {s->x, s->x + 3 * row, s->x + 6 * row};
+        const real *next = panel + (f.terms ? f.terms : s->k) * vectors * LANES + s->k * f.done;
         int64_t k = s->k;
-        const real *next = panel + k * (vectors * LANES + f.done);
-        if (two)
-            for (; k > 1; k -= 2, panel += 2 * vectors * LANES, x += 2 * step, later += 2 * step) {
-                vec a[4], b[4];
-                UNROLL for (int v = 0; v < vectors; v++) {
-                    a[v] = load(panel + v * LANES);
-                    b[v] = load(panel + (vectors + v) * LANES);
-                    if (rows > 1) {
-                        KEEP(a[v]);
-                        KEEP(b[v]);
-                    }
-                }
-                UNROLL for (int c = 0; c < rows; c++) {
-                    const vec d = number(x, later, x_row, c);
-                    const vec e = number(x + step, later + step, x_row, c);
-                    UNROLL for (int v = 0; v < vectors; v++) {
-                        sum[v][c] += a[v] * d;
-                        other[v][c] += b[v] * e;
-                    }
-                }
-            }
-        for (; k > 0; k--, panel += vectors * LANES, x += step, later += step) {
-            if (far || (COLUMNS > 3 && !two))
+        for (; k >= ways; k -= ways) {
+            if (far) {
                 UNROLL for (int v = 0; v < vectors; v += 64 / VECTOR_BYTES)
                     __builtin_prefetch(panel + (8 * vectors + v) * LANES, 0, 3);
-            if (far) {
                 __builtin_prefetch(next, 0, 2);
                 next += f.share;
             }
-#if COLUMNS <= 3  // few registers: hold the numbers of the rows, one vector of the panel at a time
-            vec d[COLUMNS];
-            UNROLL for (int c = 0; c < rows; c++) {
-                d[c] = number(x, later, x_row, c);
-                KEEP(d[c]);
-            }
-            UNROLL for (int v = 0; v < vectors; v++) {
-                vec a = load(panel + v * LANES);
-                if (rows > 1)
-                    KEEP(a);
-                UNROLL for (int c = 0; c < rows; c++)
-                    sum[v][c] += a * d[c];
-            }
-#else
-            vec a[4];
-            UNROLL for (int v = 0; v < vectors; v++) {
-                a[v] = load(panel + v * LANES);
-                if (rows > 1)
-                    KEEP(a[v]);
-            }
-            UNROLL for (int c = 0; c < rows; c++) {
-                const vec d = number(x, later, x_row, c);
-                UNROLL for (int v = 0; v < vectors; v++)
-                    sum[v][c] += a[v] * d;
-            }
-#endif
+            UNROLL for (int w = 0; w < ways; w++)
+                term(vectors, rows, sum[w], &panel, x, row);
         }
+        for (; ways > 1 && k > 0; k--)
+            term(vectors, rows, sum[0], &panel, x, row);
     }
-    UNROLL for (int c = 0; c < rows; c++, out += row)
+    UNROLL for (int r = 0; r < rows; r++, out += out_row)
         UNROLL for (int v = 0; v < vectors; v++) {
-            const vec total = two ? sum[v][c] + other[v][c] : sum[v][c];
+            vec total = sum[0][v][r];
+            UNROLL for (int w = 1; w < ways; w++)
+                total += sum[w][v][r];
             store(out + v * LANES, add ? load(out + v * LANES) + total : total);
         }
 }
@@ -563,44 +540,65 @@ typedef void tile_function(const segment *, int, real *, int64_t, int, fetch);
     {                                                                                         \
         tile(V, R, FAR, s, segments, out, row, add, f);                                       \
     }
-#define TILES(R) TILE(1, R, 0) TILE(2, R, 0) TILE(3, R, 0) TILE(4, R, 0)
-#define NAMES(R) { tile_1_##R##_0, tile_2_##R##_0, tile_3_##R##_0, tile_4_##R##_0 }
-#if COLUMNS == 1
+#define TILES(R) TILE(1, R, 0) TILE(2, R, 0) TILE(3, R, 0)
+#define NAMES(R) tile_1_##R##_0, tile_2_##R##_0, tile_3_##R##_0
 TILES(1)
-#define ALL NAMES(1)
-#elif COLUMNS == 3
-TILES(1) TILES(2) TILES(3)
-#define ALL NAMES(1), NAMES(2), NAMES(3)
-TILE(4, 3, 1)
-#define ALL_FAR tile_4_3_1
-#else
-TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-#define ALL NAMES(1), NAMES(2), NAMES(3), NAMES(4), NAMES(5), NAMES(6)
-TILE(4, 3, 1) TILE(4, 4, 1) TILE(4, 5, 1) TILE(4, 6, 1)
-#define ALL_FAR tile_4_3_1, tile_4_4_1, tile_4_5_1, tile_4_6_1
+#if TILE_ROWS > 1
+TILES(2) TILES(3) TILES(4) TILE(3, 4, 1)
+#endif
+#if TILE_ROWS == 8
+TILES(6) TILES(8) TILE(3, 6, 1) TILE(3, 8, 1)
+TILE(4, 1, 0) TILE(4, 2, 0) TILE(4, 3, 0) TILE(4, 4, 0) TILE(4, 6, 0)
 #endif
 
 INLINE tile_function *tile_for(int vectors, int rows, int far)
 {
-    static tile_function *const all[COLUMNS][4] = {ALL};
-#ifdef ALL_FAR
-    static tile_function *const all_far[] = {ALL_FAR};
-    if (far && vectors == 4 && rows >= 3)
-        return all_far[rows - 3];
+#if TILE_ROWS == 8
+    static tile_function *const all[TILE_ROWS][WIDTH] = {
+        {NAMES(1), tile_4_1_0}, {NAMES(2), tile_4_2_0}, {NAMES(3), tile_4_3_0},
+        {NAMES(4), tile_4_4_0}, {0},                    {NAMES(6), tile_4_6_0},
+        {0},                    {NAMES(8)},
+    };
+    static tile_function *const fetching[TILE_ROWS] = {
+        [3] = tile_3_4_1, [5] = tile_3_6_1, [7] = tile_3_8_1,
+    };
+#elif TILE_ROWS == 4
+    static tile_function *const all[TILE_ROWS][WIDTH] = {
+        {NAMES(1)}, {NAMES(2)}, {NAMES(3)}, {NAMES(4)},
+    };
+    static tile_function *const fetching[TILE_ROWS] = {[3] = tile_3_4_1};
+#else
+    static tile_function *const all[TILE_ROWS][WIDTH] = { {NAMES(1)} };
+    static tile_function *const fetching[TILE_ROWS] = {0};
 #endif
-    (void)far;
+    if (far && vectors == 3 && fetching[rows - 1])
+        return fetching[rows - 1];
     return all[rows - 1][vectors - 1];
 }
 
-// n rows in tiles of up to COLUMNS, as even as they come: how many, and the width of each.
-typedef struct {
-    int32_t count, width, wider;  // `wider` of them have one more
-} split;
-INLINE split even(int64_t n)
+// How many of n rows the next tile takes: of the numbers that tiles have (1, 2, 3, 4, 6, 8), one
+// that leaves no row or two to a tile of their own.
+INLINE int rows_of(int vectors, int64_t n)
 {
-    uint32_t rows = (uint32_t)n, count = (rows + COLUMNS - 1) / COLUMNS, width = count ? rows
-        / count : 0;
-    return (split){(int32_t)count, (int32_t)width, (int32_t)(rows - count * width)};
+    static const signed char eight[] = {0, 1, 2, 3, 4, 3, 6, 4, 8, 6, 6, 8};
+    static const signed char six[] = {0, 1, 2, 3, 4, 3, 6, 4, 4, 6, 6, 6};
+    static const signed char four[] = {0, 1, 2, 3, 4, 3, 3, 4, 4, 4, 4, 4};
+    const int64_t k = least(n, 11);
+    if (TILE_ROWS == 1)
+        return 1;
+    return TILE_ROWS == 4 ? four[k] : vectors == 4 ? six[k] : eight[k];
+}
+
+// n vectors in panels of 3; where 1 would be left, one of 4, or else two of 2.  The first `wider`
+// panels have one more than `width`.
+typedef struct {
+    int32_t count, width, wider;
+} split;
+INLINE split panels_of(int64_t vectors)
+{
+    const int32_t n = (int32_t)vectors, count = n < 3 ? n > 0 : (n + 5 - WIDTH) / 3;
+    const int32_t width = count ? n / count : 0;
+    return (split){count, width, n - count * width};
 }
 INLINE int width_of(split e, int32_t k) { return e.width + (k < e.wider); }
 
@@ -645,7 +643,7 @@ HELPER void product_as_it_lies(int64_t rows, const segment *s, int segments, rea
                     sum[l] = total;
                 for (int g = 0; g < segments; g++) {
                     const block *b = s[g].blocks + c;
-                    const real *x = s[g].x + r * s[g].x_row, *p[LANES];
+                    const real *x = s[g].x + r * s[g].row, *p[LANES];
                     p[0] = b->w + u * b->stride;
                     for (int l = 1; l < LANES; l++)  // behind the last, that one again
                         p[l] = p[l - 1] + (u + l < size ? b->stride : 0);
@@ -660,16 +658,20 @@ HELPER void product_as_it_lies(int64_t rows, const segment *s, int segments, rea
 }
 
 // One panel times all rows; x of the segments ends behind the last.
-INLINE void panel_times(int width, split e, int far, segment *s, int segments, real *out,
-                        int64_t row, int add)
+INLINE void panel_times(int width, int64_t rows, int far, int64_t terms, segment *s, int segments,
+                        real *out, int64_t row, int add)
 {
-    fetch f = {0, far ? (width * LANES + e.count - 1) / e.count : 0};
-    for (int32_t j = 0; j < e.count; j++, f.done += f.share) {
-        const int w = width_of(e, j);
-        tile_for(width, w, far)(s, segments, out, row, add, f);
+    fetch f = {terms, 0, 0};
+    for (int64_t r = 0; r < rows;) {
+        const int n = rows_of(width, rows - r);
+        if (far)
+            f.share = (int32_t)((width * LANES * n + rows - 1) / rows);
+        tile_for(width, n, far)(s, segments, out, row, add, f);
         for (int g = 0; g < segments; g++)
-            s[g].x += w * s[g].x_row;
-        out += w * row;
+            s[g].x += n * s[g].row;
+        out += n * row;
+        r += n;
+        f.done += f.share;
     }
 }
 
@@ -687,37 +689,46 @@ HELPER void product(int64_t vectors, int64_t rows, const segment *s, int segment
     for (int g = 0; g < segments; g++)
         terms += s[g].k;
     const int far = terms * vectors * (int64_t)sizeof(vec) > FAR;
-    const split e = even(rows);
-    for (int64_t v = 0; v < vectors; v += 4) {
-        const int width = (int)least(4, vectors - v);
-        real *o = out + v * LANES;
-        for (int g = 0; g < segments; g++) {
-            part[g] = s[g];
-            part[g].panel += v * LANES * s[g].k;
-        }
-        if (terms <= TERMS) {
-            panel_times(width, e, far, part, segments, o, row, add);
-            continue;
-        }
-        int later = add;
-        for (int g = 0; g < segments; g++)
-            for (int64_t k = 0; k < s[g].k; k += TERMS, later = 1) {
-                segment one = part[g];
-                one.panel += k * width * LANES;
-                one.k = least(TERMS, s[g].k - k);
-                one.x += k * one.x_step;
-                panel_times(width, e, far, &one, 1, o, row, later);
+    const split panels = panels_of(vectors);
+    const int parts = terms <= TERMS ? segments : 1;  // that are taken at a time
+    for (int g = 0; g < segments; g += parts)
+        for (int64_t k = 0; k < s[g].k; k += TERMS, add = 1) {
+            int64_t first = 0;
+            for (int32_t j = 0; j < panels.count; j++) {
+                const int width = width_of(panels, j);
+                for (int i = 0; i < parts; i++) {
+                    part[i] = s[g + i];
+                    part[i].panel += first * LANES * s[g + i].k;
+                }
+                if (parts == 1) {
+                    part->panel += k * width * LANES;
+                    part->k = least(TERMS, s[g].k - k);
+                    part->x += k;
+                }
+                panel_times(width, rows, far, parts == 1 ? s[g].k : 0, part, parts,
+                            out + first * LANES, row, add);
+                first += width;
             }
-    }
+        }
+}
+
+// Where vector v of `vectors` is in panels of k terms; `step` is from term to term.
+INLINE real *packed(real *panels, int64_t vectors, int64_t v, int64_t k, int64_t *step)
+{
+    const split e = panels_of(vectors);
+    const int64_t wide = e.wider * (e.width + 1), from = v < wide ? 0 : wide;
+    const int64_t width = e.width + (v < wide), lead = from + (v - from) / width * width;
+    *step = width * LANES;
+    return panels + (lead * k + v - lead) * LANES;
 }
 
 // A block, k terms wide, as vectors `first` and on of a matrix that has `vectors` of them.
 HELPER void pack_block(real *panels, int64_t vectors, int64_t first, const block *b, int64_t k)
 {
-    for (int64_t u = 0; u < b->size; u += LANES) {
-        const int64_t v = first + u / LANES, lead = v / 4 * 4, width = least(4, vectors - lead);
-        const int64_t n = least(LANES, b->size - u), step = width * LANES;
-        real *p = panels + lead * LANES * k + (v - lead) * LANES;
+    for (int64_t u = 0; u < b->size; u += LANES, first++) {
+        const int64_t n = least(LANES, b->size - u);
+        int64_t step;
+        real *p = packed(panels, vectors, first, k, &step);
         if (b->transposed) {
             for (int64_t i = 0; i < k; i++)
                 store(p + i * step, load_some(b->w + i * b->stride + u, n) * splat(b->sign));
@@ -758,77 +769,69 @@ HELPER void pack(real *panels, const block *blocks, int count, int64_t k)
 
 /* ---- Outer products ------------------------------------------------------------------------
 
-The gradient of a weight is a sum over all rows of adjoint[row][unit] * x[row][k].  It is the same
-tile: the adjoints of a chunk of rows are its panel and x, in strips as wide as a tile, what is
-broadcast.  The sums of a chunk are added to panels of the gradient,
-    which are unpacked at the end. */
+The gradient of a weight is a sum over all rows of adjoint[row][unit]
+    * x[row][k].  That is the same
+product again: the adjoints of a chunk of rows are its panels, and a row of its is a k of x, over
+whose rows it adds.  The sums of a chunk are added to panels of the gradient, which are unpacked at
+the end. */
 
-// Some vectors of `rows` rows as vectors `first` and on of a panel for `vectors` vectors.
+// Some vectors of `rows` rows as vectors `first` and on of panels for `vectors` vectors.
 HELPER void pack_rows(real *panels, int64_t vectors, int64_t first, const real *a, int64_t size,
                       int64_t rows)
 {
-    for (int64_t u = 0; u < size; u += LANES) {
-        const int64_t v = first + u / LANES, lead = v / 4 * 4, width = least(4, vectors - lead);
-        real *p = panels + lead * LANES * rows + (v - lead) * LANES;
+    for (int64_t u = 0; u < size; u += LANES, first++) {
+        int64_t step;
+        real *p = packed(panels, vectors, first, rows, &step);
         for (int64_t r = 0; r < rows; r++)
-            store(p + r * width * LANES, load(a + r * size + u));
+            store(p + r * step, load(a + r * size + u));
     }
 }
 
-INLINE void strip(real *s, const real *x, int64_t stride, const int width, int64_t rows)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int c = 0; c < width; c++)
-            s[r * width + c] = x[r * stride + c];
-}
+// Numbers from a row of a turned array to the next, such that rows do not share places of a cache.
+INLINE int64_t turned_row(int64_t rows) { return up(least(rows, INT64_MAX / 2)) + LANES; }
 
-HELPER void strips(real *s, const real *x, int64_t stride, int64_t k, int64_t rows)
+// Columns of `rows` rows that lie `row` numbers apart, as rows.
+HELPER void turn(real *to, const real *from, int64_t row, int64_t columns, int64_t rows)
 {
-    const split e = even(k);
-    for (int32_t j = 0; j < e.count; j++) {
-        const int w = width_of(e, j);
-        switch (w) {  // copies of a known length are quick
-        case COLUMNS: strip(s, x, stride, COLUMNS, rows); break;
-        case COLUMNS - 1: strip(s, x, stride, COLUMNS - 1, rows); break;
-        default: strip(s, x, stride, w, rows);
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int64_t k = 0; k < columns; k += LANES) {
+            vec square[LANES];
+            UNROLL for (int l = 0; l < LANES; l++)  // behind the last row, that one again
+                square[l] = load(from + least(r + l, rows - 1) * row + k);
+            transpose(square);
+            UNROLL for (int l = 0; l < LANES; l++)
+                store(to + (k + l) * turned_row(rows) + r, square[l]);
         }
-        s += rows * w;
-        x += w;
-    }
 }
 
-// total[k][unit], in panels, += the sum over rows.
-HELPER void outer(real *total, const real *panels, int64_t vectors, const real *s, int64_t k,
+// total += the sum over rows of adjoints, packed, and x, turned, whose rows are k's.  The total is
+// in panels too.
+HELPER void outer(real *total, const real *panels, int64_t vectors, const real *x, int64_t k,
                   int64_t rows)
 {
-    const split e = even(k);
-    for (int64_t v = 0; v < vectors; v += 4) {
-        const int64_t width = least(4, vectors - v);
+    const split parts = panels_of(vectors);
+    for (int32_t j = 0; j < parts.count; j++) {
+        const int width = width_of(parts, j);
         for (int64_t r = 0; r < rows; r += TERMS) {
-            const int64_t n = least(TERMS, rows - r);
-            real *o = total + v * LANES * k;
-            const real *x = s;
-            for (int32_t j = 0; j < e.count; j++) {
-                const int w = width_of(e, j);
-                const segment one = {
-                    panels + v * LANES * rows + r * width * LANES, x + r * w, n, w, 1, NULL, 0,
-                };
-                tile_for((int)width, w, 0)(&one, 1, o, width * LANES, 1, (fetch){0, 0});
-                x += rows * w;
-                o += w * width * LANES;
-            }
+            segment one = {
+                panels + r * width * LANES, x + r, least(TERMS, rows - r),
+                turned_row(rows), NULL, 0,
+            };
+            panel_times(width, k, 0, 0, &one, 1, total, width * LANES, 1);
         }
+        panels += width * rows * LANES;
+        total += width * k * LANES;
     }
 }
 
 // Adds vectors `first` and on of the panels to a block of a gradient, as `pack` takes it.
-HELPER void unpack(const real *panels, int64_t vectors, int64_t first, real *w, int64_t stride,
+HELPER void unpack(real *panels, int64_t vectors, int64_t first, real *w, int64_t stride,
                    int64_t units, int64_t k, int transposed, real sign)
 {
-    for (int64_t u = 0; u < units; u += LANES) {
-        const int64_t v = first + u / LANES, lead = v / 4 * 4, width = least(4, vectors - lead);
-        const int64_t n = least(LANES, units - u), step = width * LANES;
-        const real *p = panels + lead * LANES * k + (v - lead) * LANES;
+    for (int64_t u = 0; u < units; u += LANES, first++) {
+        const int64_t n = least(LANES, units - u);
+        int64_t step;
+        const real *p = packed(panels, vectors, first, k, &step);
         (void)transposed;
         for (int64_t j = 0; j < k; j += LANES) {
             vec square[LANES];
@@ -1076,7 +1079,7 @@ typedef struct {
     real *panels3_back_x;
     block blocks_panels3_back_x[1];
     // Gradients of parameters.
-    real *adjoint_panels, *operand_strips;
+    real *adjoint_panels, *operand_turned;
     real *d_panels_h;
     real *d_panels_x;
     real *total_b_r, *chunk_total_b_r;
@@ -1172,9 +1175,9 @@ static void take_backward(memory *m, area *work)
     widest = most(widest, 3 * padded_H);
     m->adjoint_panels = take(work, m->rows, widest);
     widest = 0;
-    widest = most(widest, H);
-    widest = most(widest, D);
-    m->operand_strips = take(work, m->rows, widest);
+    widest = most(widest, padded_H);
+    widest = most(widest, padded_D);
+    m->operand_turned = take(work, turned_row(m->rows), widest);
     m->d_panels_h = take(work, H, 3 * padded_H);
     m->d_panels_x = take(work, D, 3 * padded_H);
     m->total_b_r = take(work, 1, padded_H);
@@ -1266,7 +1269,7 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
     const int64_t n = k->n, steps = k->steps, rows __attribute__((unused)) = steps * n;
     {  // (1a) (2a) (3b)
         const segment parts[] = {
-            {m->panels_x, m->x_, D, 1, padded_D, m->blocks_panels_x, 3},
+            {m->panels_x, m->x_, D, padded_D, m->blocks_panels_x, 3},
         };
         product((3 * padded_H) / LANES, rows, parts, 1, m->sums_chunk, 3 * padded_H, 0);
     }
@@ -1278,23 +1281,22 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
         }
         {  // (1a)
             const segment parts[] = {
-                {m->panels_h, m->h_before + t * n * padded_H, H, 1, padded_H, m->blocks_panels_h,
-                    1},
+                {m->panels_h, m->h_before + t * n * padded_H, H, padded_H, m->blocks_panels_h, 1},
             };
             product(padded_H / LANES, n, parts, 1, m->sums_chunk + t * n * (3 * padded_H), 3
                 * padded_H, 1);
         }
         {  // (3a)
             const segment parts[] = {
-                {m->panels2_h, m->h_before + t * n * padded_H, H, 1, padded_H,
-                    m->blocks_panels2_h, 1},
+                {m->panels2_h, m->h_before + t * n * padded_H, H, padded_H, m->blocks_panels2_h,
+                    1},
             };
             product(padded_H / LANES, n, parts, 1, m->sums_step, padded_H, 0);
         }
         {  // (2a)
             const segment parts[] = {
-                {m->panels3_h, m->h_before + t * n * padded_H, H, 1, padded_H,
-                    m->blocks_panels3_h, 1},
+                {m->panels3_h, m->h_before + t * n * padded_H, H, padded_H, m->blocks_panels3_h,
+                    1},
             };
             product(padded_H / LANES, n, parts, 1, m->sums_chunk + t * n * (3 * padded_H)
                 + padded_H, 3 * padded_H, 1);
@@ -1388,11 +1390,11 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
         }
         {  // (δ1)
             const segment parts[] = {
-                {m->panels_back_h, m->d_a_r + t * n * padded_H, H, 1, padded_H,
+                {m->panels_back_h, m->d_a_r + t * n * padded_H, H, padded_H,
                     m->blocks_panels_back_h, 1},
-                {m->panels2_back_h, m->d_a_z + t * n * padded_H, H, 1, padded_H,
+                {m->panels2_back_h, m->d_a_z + t * n * padded_H, H, padded_H,
                     m->blocks_panels2_back_h, 1},
-                {m->panels3_back_h, m->d_a_n + t * n * padded_H, H, 1, padded_H,
+                {m->panels3_back_h, m->d_a_n + t * n * padded_H, H, padded_H,
                     m->blocks_panels3_back_h, 1},
             };
             product(padded_H / LANES, n, parts, 3, m->back_h, padded_H, 0);
@@ -1405,9 +1407,9 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
     }
     {  // (δ17)
         const segment parts[] = {
-            {m->panels_back_x, m->d_a_r, H, 1, padded_H, m->blocks_panels_back_x, 1},
-            {m->panels2_back_x, m->d_a_z, H, 1, padded_H, m->blocks_panels2_back_x, 1},
-            {m->panels3_back_x, m->d_a2_n, H, 1, padded_H, m->blocks_panels3_back_x, 1},
+            {m->panels_back_x, m->d_a_r, H, padded_H, m->blocks_panels_back_x, 1},
+            {m->panels2_back_x, m->d_a_z, H, padded_H, m->blocks_panels2_back_x, 1},
+            {m->panels3_back_x, m->d_a2_n, H, padded_H, m->blocks_panels3_back_x, 1},
         };
         product(padded_D / LANES, rows, parts, 3, m->back_x, padded_D, 0);
     }
@@ -1427,16 +1429,16 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
         rows);
     pack_rows(m->adjoint_panels, (3 * padded_H) / LANES, (2 * padded_H) / LANES, m->d_a_n,
         padded_H, rows);
-    strips(m->operand_strips, m->h_before, padded_H, H, rows);
-    outer(m->d_panels_h, m->adjoint_panels, (3 * padded_H) / LANES, m->operand_strips, H, rows);
+    turn(m->operand_turned, m->h_before, padded_H, H, rows);
+    outer(m->d_panels_h, m->adjoint_panels, (3 * padded_H) / LANES, m->operand_turned, H, rows);
     // (δ9) (δ11) (δ13)
     pack_rows(m->adjoint_panels, (3 * padded_H) / LANES, 0, m->d_a_r, padded_H, rows);
     pack_rows(m->adjoint_panels, (3 * padded_H) / LANES, (padded_H) / LANES, m->d_a_z, padded_H,
         rows);
     pack_rows(m->adjoint_panels, (3 * padded_H) / LANES, (2 * padded_H) / LANES, m->d_a2_n,
         padded_H, rows);
-    strips(m->operand_strips, m->x_, padded_D, D, rows);
-    outer(m->d_panels_x, m->adjoint_panels, (3 * padded_H) / LANES, m->operand_strips, D, rows);
+    turn(m->operand_turned, m->x_, padded_D, D, rows);
+    outer(m->d_panels_x, m->adjoint_panels, (3 * padded_H) / LANES, m->operand_turned, D, rows);
     zero(m->chunk_total_b_r, padded_H);
     zero(m->chunk_total_b_z, padded_H);
     zero(m->chunk_total_b_n, padded_H);
@@ -1691,9 +1693,9 @@ typedef struct {
     const void *const *names;  // of parameters, inputs and states
     noted *notes;              // of these
     void *work;
-    const void *dict;  // the type; and Python's PyDict_GetItem and PyDict_Size
+    const void *dict;  // the type; and Python's PyDict_GetItem and PyDict_Next
     const void *(*item)(const void *, const void *);
-    intptr_t (*count)(const void *);
+    int (*next)(const void *, intptr_t *, const void **, const void **);
     int64_t head, tuple_head;  // bytes in front of what an object, or a tuple, holds
     int64_t first;             // whether arrays are to be noted
 } known;
@@ -1725,17 +1727,21 @@ static real *as_noted(const known *k, const char *object, noted *was)
     return same ? a->data : NULL;
 }
 
-// Of a dict with `count` names and no more, the data of arrays that are as they were noted.
+// Of a dict with `count` names and no more, the data of arrays that are as they were noted.  A name
+// is looked up unless it comes in its turn.
 static int all_as_noted(const known *k, const char *dict, int at, int count, const real **data)
 {
-    if (type_of(k, dict) != k->dict || k->count(dict) != count)
+    if (type_of(k, dict) != k->dict)
         return 0;
+    intptr_t place = 0;
+    const void *name, *array;
     for (int j = 0; j < count; j++) {
-        const void *array = k->item(dict, k->names[at + j]);
-        if (!array || !(data[j] = as_noted(k, array, k->notes + at + j)))
+        if (!k->next(dict, &place, &name, &array) ||
+            (name != k->names[at + j] && !(array = k->item(dict, k->names[at + j]))) ||
+            !(data[j] = as_noted(k, array, k->notes + at + j)))
             return 0;
     }
-    return 1;
+    return !k->next(dict, &place, &name, &array);
 }
 
 // `step` with a tuple of the arguments of the Python function and a dict of new states.  The first
@@ -1752,9 +1758,11 @@ int NAME(step_again)(const known *k, const char *tuple)
         return 0;
     if (k->first)
         return 1;
+    intptr_t place = 0;
     for (int j = 0; j < STATES; j++) {
-        const char *array = k->item(items[3], k->names[PARAMETERS + INPUTS + j]);
-        made[j] = ((const numpy_array *)(const void *)(array + k->head))->data;
+        const void *name, *array;
+        k->next(items[3], &place, &name, &array);
+        made[j] = ((const numpy_array *)(const void *)((const char *)array + k->head))->data;
     }
     // The structs of the arguments are pointers, one behind the other.
     NAME(step)(k->sizes, (const void *)p, (const void *)x, (const void *)before,

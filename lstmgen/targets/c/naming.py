@@ -32,7 +32,7 @@ _PREFIXES = ("blocks_", "last_", "tape_", "room_", "chunk_", "padded_")
 # What the functions around the statements use.
 _LOCAL = """
 m s p x t n k rows steps row unit parts order batch restart lengths first state y dy tape work
-last dstate dparams dx dstate0 again all T B chunks in_order adjoint_panels operand_strips
+last dstate dparams dx dstate0 again all T B chunks in_order adjoint_panels operand_turned
 begins count made kept room packed
 """.split()
 

@@ -77,7 +77,7 @@ class PassWriter:
             row = padded_sum(place.array.sizes, inside=True)
             terms = self._naming.size(matrix.terms)
             blocks = f"m->blocks_{panels}, {len(matrix.factors)}"
-            yield f"        {{m->{panels}, {x}, {terms}, 1, {row}, {blocks}}},"
+            yield f"        {{m->{panels}, {x}, {terms}, {row}, {blocks}}},"
         yield "    };"
         count, add = str(len(product.terms)), str(int(product.add))
         if product.ahead:  # there already where rows are few

@@ -200,11 +200,11 @@ class CSource:
                     )
             operand = self.program.places[o.operand.name].array
             yield (
-                f"strips(m->operand_strips, {self._backward.at(o.operand, False)}, "
+                f"turn(m->operand_turned, {self._backward.at(o.operand, False)}, "
                 f"{self.row(operand)}, {self.size(o.terms)}, rows);"
             )
             yield (
-                f"outer(m->{self.member(o)}, m->adjoint_panels, {vectors}, m->operand_strips, "
+                f"outer(m->{self.member(o)}, m->adjoint_panels, {vectors}, m->operand_turned, "
                 f"{self.size(o.terms)}, rows);"
             )
         for totals in self.program.totals:
@@ -233,8 +233,8 @@ class CSource:
             for t in totals.totals
         ]
 
-    def strip_sizes(self) -> list[str]:
-        return list(dict.fromkeys(self.size(o.terms) for o in self.program.outers))
+    def operand_sizes(self) -> list[str]:
+        return list(dict.fromkeys(padded(o.terms) for o in self.program.outers))
 
     def adjoint_sizes(self) -> list[str]:
         return list(dict.fromkeys(padded_sum(o.sizes, inside=True) for o in self.program.outers))

@@ -21,12 +21,12 @@ from types import ModuleType
 
 from lstmgen import Cell
 
-LEAN = ("-O0", "-DCOLUMNS=1", "-DVECTOR_BYTES=32")
+LEAN = ("-O0", "-DTILE_ROWS=1", "-DVECTOR_BYTES=32")
 """Compiles in a fifth of the time; tiles have one row."""
 WAYS = (
     LEAN,
-    ("-O0", "-DCOLUMNS=3", "-DVECTOR_BYTES=16", "-DPACKED=1000000", "-DFAR=0"),
-    ("-O0", "-DCOLUMNS=1", "-DVECTOR_BYTES=64", "-DTOGETHER=1", "-Wno-psabi"),
+    ("-O0", "-DTILE_ROWS=4", "-DVECTOR_BYTES=16", "-DFAR=0", "-DTERMS=8"),
+    ("-O0", "-DTILE_ROWS=1", "-DVECTOR_BYTES=64", "-DTOGETHER=1", "-DPACKED=1000000", "-Wno-psabi"),
 )
 """Other vectors; weights used as they lie; inputs added in the same sum as the state."""
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")

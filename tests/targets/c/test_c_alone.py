@@ -82,7 +82,7 @@ def test_only_leaves_the_rest_out(tmp_path: Path, only: str, functions: set[str]
     command = compiler.command()
     assert command is not None
     assert main(["build", "gru", "--target", "c", "--only", only, "-o", str(tmp_path)]) == 0
-    flags = ["-std=c11", "-O0", "-DCOLUMNS=1", "-Wall", "-Wextra", "-Werror", "-c", "gru_c.c"]
+    flags = ["-std=c11", "-O0", "-DTILE_ROWS=1", "-Wall", "-Wextra", "-Werror", "-c", "gru_c.c"]
     subprocess.run([*command, *flags], cwd=tmp_path, check=True)
     found = subprocess.run(
         ["nm", "-g", "gru_c.o"], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -36,7 +36,8 @@ def test_random_cells(k: int) -> None:
 def test_tiles_of_every_shape_chunks_and_long_sums() -> None:
     """More terms than a sum has at a time, more rows than a chunk, units that fill no vector."""
     fast, slow = module_of("lstm"), lstmgen.compile("lstm", "numpy")
-    for T, B, D, H in ((9, 3, 5, 37), (3, 67, 530, 19), (40, 7, 3, 150)):
+    tiles = [(2, B, 9, H) for B, H in ((5, 8), (8, 16), (10, 24), (11, 32), (13, 40), (23, 56))]
+    for T, B, D, H in ((9, 3, 5, 37), (3, 67, 530, 19), (40, 7, 3, 150), *tiles):
         params = fast.init_params(D, H, seed=1, dtype="float64")
         rng = np.random.default_rng(0)
         x = rng.standard_normal((T, B, D))
