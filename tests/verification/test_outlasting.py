@@ -1,4 +1,4 @@
-"""A module that ends its process, or hangs it, is verified all the same: the report says what did."""
+"""A module that ends its process, or hangs it, is verified all the same: the report says which."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
