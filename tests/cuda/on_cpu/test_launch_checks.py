@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+import warnings
+
 import numpy as np
 import pytest
 
@@ -53,6 +58,31 @@ def test_a_right_launch_runs(cupy, module):
     module.get_function("copy")((2,), (128,), (x, y, np.int32(200)))
     assert np.array_equal(y.get(), x.get())
     assert cupy.counters.launches == 1
+
+
+def test_a_forked_process_launches_too(cupy, module):
+    """Though the thread that watches launches slept when it forked: once it woke nobody.
+
+    A launch wakes that thread, which sleeps again a tenth of a second later.  In a copy of what it
+    slept on, the third launch waited for ever.
+    """
+    x, y = arrays(cupy)
+    copy = module.get_function("copy")
+    copy((2,), (128,), (x, y, np.int32(200)))
+    time.sleep(0.3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other tests have threads
+        child = os.fork()
+    if not child:
+        signal.alarm(20)
+        right = True
+        for _ in range(4):
+            y.fill(0)
+            copy((2,), (128,), (x, y, np.int32(200)))
+            right = right and np.array_equal(y.get(), x.get())
+            time.sleep(0.3)
+        os._exit(0 if right else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_scalars_of_every_kind_arrive(cupy, module):

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -144,10 +143,8 @@ class Monitor {
  public:
   void add(Launch& launch) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (process_ != getpid()) {  // first use, or a forked child, where the thread is missing
-      process_ = getpid();
-      parked_ = false;
-      watched_.clear();
+    if (!started_) {
+      started_ = true;
       std::thread([this] { run(); }).detach();
     }
     watched_.push_back(Watched{&launch});
@@ -206,13 +203,19 @@ class Monitor {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Watched> watched_;
-  pid_t process_ = 0;
-  bool parked_ = false;
+  bool started_ = false, parked_ = false;
 };
 
-// Never destroyed: its thread lives as long as the process.
+// Never destroyed: its thread lives as long as the process.  A forked child gets a new one, since of
+// the parent's the thread is missing, and its lock and condition are as that thread left them.
+Monitor* only = nullptr;
+
 Monitor& monitor() {
-  static Monitor* const only = new Monitor;
+  static const bool made = [] {
+    only = new Monitor;
+    return pthread_atfork(nullptr, nullptr, [] { only = new Monitor; }) == 0;
+  }();
+  static_cast<void>(made);
   return *only;
 }
 
