@@ -26,6 +26,8 @@ def text(document: Mapping[str, Any]) -> str:
         parts.append(f"Two threads, forward and backward, float32\n{_threads(document['threads'])}")
     if document.get("activations"):
         parts.append(f"Activations\n{_activations(document['activations'])}")
+    if document.get("compiling"):
+        parts.append(f"Compiling a module, one dtype\n{_compiling(document['compiling'])}")
     parts.append(_summary(document))
     return "\n\n".join(parts) + "\n"
 
@@ -70,7 +72,13 @@ def missed(document: Mapping[str, Any]) -> list[str]:
         f"{r['cell']} {r['size']} against {r['contender']} ({r['dtype']}): "
         f"{r['ratio']['median']:.2f}, wanted {r['target']:g}"
         for r in document["training"]
-        if r.get("reached") is False
+        if r.get("reached") is False and "target" in r
+    ]
+    lines += [
+        f"{r['cell']} {r['size']}: {r['share_of_peak']:.0%} of the peak, "
+        f"wanted {r['target_share']:.0%}"
+        for r in document["training"]
+        if r.get("reached") is False and "target_share" in r
     ]
     lines += [
         f"{r['cell']} {r['size']} forward alone against {r['contender']}: "
@@ -90,11 +98,22 @@ def missed(document: Mapping[str, Any]) -> list[str]:
         for r in document["step"]
         if r.get("reached") is False
     ]
+    lines += [
+        f"{r['function']} in {r['dtype']}: {1e9 * r['seconds']['median']:.2f} ns, "
+        f"wanted {1e9 * r['target_seconds']:g} ns"
+        for r in document.get("activations", [])
+        if r.get("reached") is False
+    ]
+    lines += [
+        f"{r['cell']} compiled: {r['seconds']['median']:.2f} s, wanted {r['target_seconds']:g} s"
+        for r in document.get("compiling", [])
+        if r.get("reached") is False
+    ]
     return lines
 
 
 def _summary(document: Mapping[str, Any]) -> str:
-    kinds = ("training", "forward", "step", "threads")
+    kinds = ("training", "forward", "step", "threads", "activations", "compiling")
     records = [record for kind in kinds for record in document.get(kind, [])]
     wanted = sum("reached" in record for record in records)
     lines = missed(document)
@@ -121,13 +140,20 @@ def _times(document: Mapping[str, Any], records: Sequence[Record]) -> str:
                 f"{low:.4g}..{high:.4g}",
                 f"{ratio['median']:.2f}" if ratio else "",
                 f"{ratio['quartile_1']:.2f}..{ratio['quartile_3']:.2f}" if ratio else "",
-                f"{r['target']:g}" if "target" in r else "",
+                _wanted(r),
                 {True: "reached", False: "missed", None: ""}[r.get("reached")],
                 f"{r['share_of_floor']:.0%}",
                 f"{r['share_of_peak']:.0%}",
             )
         )
     return columns(rows)
+
+
+def _wanted(r: Record) -> str:
+    """A ratio, or a share of the peak."""
+    if "target_share" in r:
+        return f"{r['target_share']:.0%}"
+    return f"{r['target']:g}" if "target" in r else ""
 
 
 def _steps(records: Sequence[Record]) -> str:
@@ -205,6 +231,12 @@ def _threads(records: Sequence[Record]) -> str:
 def _activations(records: Sequence[Record]) -> str:
     rows = [("function", "dtype", "ns a number")]
     rows += [(r["function"], r["dtype"], f"{1e9 * r['seconds']['median']:.2f}") for r in records]
+    return columns(rows)
+
+
+def _compiling(records: Sequence[Record]) -> str:
+    rows = [("cell", "seconds of the processor")]
+    rows += [(r["cell"], f"{r['seconds']['median']:.2f}") for r in records]
     return columns(rows)
 
 

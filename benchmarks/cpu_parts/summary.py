@@ -11,19 +11,23 @@ from .machine import file_name
 __all__ = ["markdown", "page", "short", "wrapped"]
 
 _SPEC = "{name} {T}, {B}, {D}, {H}"
+_RIVALS = ("torch", "torch-loop-fused", "ours-numpy")
 
 
 def short(document: Mapping[str, Any]) -> str:
-    """What the README says of a run: training in float32 against PyTorch, a row for each cell."""
+    """What the README says of a run: training in float32 of the cells that PyTorch computes too."""
     machine = document["machine"]
     measured = (
-        "What a training step takes, forward and backward with all gradients: PyTorch's time over "
-        f"that of the {document['contenders']['ours']}, above 1 the module is faster. float32, one "
+        "What a training step takes, forward and backward with all gradients: the time of PyTorch, "
+        f"or of the module for NumPy, over that of the {document['contenders']['ours']}, above 1 "
+        "the latter is faster. float32, one "
         f"core of {machine['processor']} ({machine['vectors']}), {document['date']}; by T, B, D, H."
     )
     rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for record in document["training"]:
-        if record["dtype"] == "float32" and record["contender"] in ("torch", "torch-loop-fused"):
+    records = [r for r in document["training"] if r["dtype"] == "float32"]
+    cells = {r["cell"] for r in records if r["contender"] in _RIVALS[:2]}
+    for record in records:
+        if record["cell"] in cells and record["contender"] in _RIVALS:
             key = record["cell"], document["contenders"][record["contender"]]
             rows.setdefault(key, {})[record["size"]] = f"{record['ratio']['median']:.2f}"
     heads = {n: _SPEC.format(name="", **size).strip() for n, size in document["sizes"].items()}
@@ -128,6 +132,9 @@ def _others(document: Mapping[str, Any]) -> Iterator[str]:
     ]
     if said:
         yield f"An activation takes a number: {', '.join(said)}."
+    said = [f"{r['cell']} {r['seconds']['median']:.1f} s" for r in document.get("compiling", [])]
+    if said:
+        yield f"Compiling a module, one dtype, takes the processor: {', '.join(said)}."
     kept = {
         r["cell"]: f"{r['kept_floats']:.1f} (at most {r['peak_floats']:.1f} in training)"
         for r in document["memory"]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["FLOATS_KEPT", "STEP_MICROSECONDS", "TWO_THREADS", "target"]
+__all__ = [
+    "ACTIVATION_NANOSECONDS",
+    "COMPILE_SECONDS",
+    "FLOATS_KEPT",
+    "STEP_MICROSECONDS",
+    "TWO_THREADS",
+    "share_of_peak",
+    "target",
+]
 
 STEP_MICROSECONDS = 5.0
 """A step of the LSTM at B = 1, H = 32 may take so long."""
@@ -12,6 +20,10 @@ TWO_THREADS = 1.75
 """So many times as fast as one thread."""
 FLOATS_KEPT = 6.0
 """Of the LSTM, a step, unit and row."""
+ACTIVATION_NANOSECONDS = 1.0
+"""Of a number, in both dtypes."""
+COMPILE_SECONDS = 2.0
+"""Of a processor, for a module in one dtype."""
 
 
 def _sizes(*ratios: float) -> dict[str, float]:
@@ -34,3 +46,10 @@ def target(
     if not training:
         return 1.0 if contender == "torch" and dtype == "float32" else None
     return _RATIOS.get((cell, contender, dtype), {}).get(size)
+
+
+def share_of_peak(cell: str, dtype: str, size: str) -> float | None:
+    """Of what the multiply-add units can do, in training; None where none is set."""
+    if dtype != "float32" or size not in "bcdefg":
+        return None
+    return {"lstm": 0.8, "peephole": 0.8, "gru": 0.75, "gru_reset_after": 0.75}.get(cell)

@@ -275,6 +275,9 @@ def test_targets_belong_to_contenders_that_are_timed() -> None:
     assert targets.target("lstm", "torch", "float32", "g") == 1.35
     assert targets.target("peephole", "torch-loop", "float32", "e") is None
     assert targets.target("lstm", "torch", "float32", "g", training=False) == 1
+    assert targets.share_of_peak("lstm", "float32", "b") == 0.8
+    assert targets.share_of_peak("lstm", "float32", "a") is None
+    assert targets.share_of_peak("sru", "float32", "b") is None
     for (cell, contender, dtype), of_size in targets._RATIOS.items():
         for size in of_size:
             assert KINDS[contender].computes(cell)
@@ -451,6 +454,9 @@ def test_a_run_gives_every_measurement_beside_target_and_floor(
     assert ours["flops"] == 24 * T * B * H * (H + D)
     assert ours["share_of_floor"] == pytest.approx(ours["flops"] / 1e8 / ours["seconds"]["median"])
     assert ours["share_of_peak"] == pytest.approx(ours["flops"] / 2e9 / ours["seconds"]["median"])
+    (compiled,) = document["compiling"]
+    assert 0.02 < compiled["seconds"]["median"] < 100
+    assert compiled["reached"] == (compiled["seconds"]["median"] <= 2)
     step = next(r for r in document["step"] if r["contender"] == "ours")
     assert step["reached"] == (step["seconds"]["median"] <= 5e-6)
     paths = cpu.write(document, tmp_path)
@@ -511,6 +517,19 @@ def invented() -> dict[str, Any]:
             }
         ],
         "memory": [],
+        "activations": [
+            {
+                "function": "sigma",
+                "dtype": "float64",
+                "seconds": {"median": 1.5e-9},
+                "target_seconds": 1e-9,
+                "reached": False,
+            }
+        ],
+        "compiling": [
+            {"cell": "lstm", "seconds": {"median": 1.9}, "target_seconds": 2, "reached": True},
+            {"cell": "rnn", "seconds": {"median": 2.25}, "target_seconds": 2, "reached": False},
+        ],
     }
 
 
@@ -519,12 +538,16 @@ def test_the_table_shows_ratios_targets_and_what_was_missed() -> None:
     assert report.missed(document) == [
         "lstm b against torch (float32): 0.50, wanted 1",
         "lstm step: 30.0 us, wanted 25 us",
+        "sigma in float64: 1.50 ns, wanted 1 ns",
+        "rnn compiled: 2.25 s, wanted 2 s",
     ]
     text = report.text(document)
+    document["training"][2] |= {"target_share": 0.8, "reached": False}
+    assert "lstm b: 25% of the peak, wanted 80%" in report.missed(document)
     (line,) = (x for x in text.splitlines() if "b (100,32,64,64)" in x and "torch" in x)
     assert line.split()[5:] == "250 250..500 0.50 0.45..0.55 1 missed 50% 25%".split()
     for part in (
-        "1 of 3 targets reached; not reached:",
+        "2 of 6 targets reached; not reached:",
         "50.0 GFLOP/s float32",
         "jax is left out",
         "the same in float64, to 2e-12",
@@ -590,6 +613,12 @@ def test_the_readme_gets_all_figures_of_a_run(
     ):
         assert part in said.replace("\n", " ")
     assert "| lstm | torch.nn layer | 4.00 | 0.50 |" in short(document)
+    document["contenders"]["ours-numpy"] = "generated NumPy module"
+    for cell in ("lstm", "sru"):  # which PyTorch does not compute
+        record = document["training"][1] | {"cell": cell, "contender": "ours-numpy"}
+        document["training"].append(record)
+    assert "| lstm | generated NumPy module | 4.00 |  |" in short(document)
+    assert "sru" not in short(document)
     (tmp_path / "docs").mkdir()
     for name in readme.PLACES:
         (tmp_path / name).write_text(
