@@ -2,10 +2,10 @@
 
 C11 with the vector types of GCC and Clang; it needs libc and libm, allocates nothing and has no
 global state.  Compiled as it is it computes in float, with -DLSTMGEN_DOUBLE in double; the names
-of its functions begin with coupled_f32_ or coupled_f64_.
-With LSTMGEN_DECLARATIONS defined this file has its declarations only,
-    to be included.  It is fastest with -O2 -march=native
--ffp-contract=fast.
+of its functions begin with coupled_f32_ or coupled_f64_.  With LSTMGEN_DECLARATIONS
+defined it has its declarations only, to be included.
+
+It is fastest with -O2 -march=native -ffp-contract=fast.
 
 Equations (hash 51c4112f0f75e06f):
 
@@ -59,9 +59,14 @@ Numbers in parentheses beside the code are the equations it computes. */
 #define NAME(name) coupled_f32_##name
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // All sizes are at least 1 and below 2^31, T and B may be 0.  Arrays are dense, the last index
 // runs fastest; at each step x, y, dx, dy and restart have `batch` rows, of which B are computed:
-// batch is B unless parts of a batch are computed apart.
+// batch is B unless parts of a batch are computed apart.  What is written to overlaps nothing else
+// but where it is said.  Nothing is checked.
 typedef struct {
     int64_t T, B, batch, H, D;
 } NAME(sizes);
@@ -134,6 +139,10 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
 void NAME(step)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inputs) *x,
                 const NAME(state) *before, const NAME(new_state) *after, void *work);
 
+#ifdef __cplusplus
+}
+#endif
+
 #ifdef LSTMGEN_DECLARATIONS
 #undef real
 #undef NAME
@@ -143,10 +152,10 @@ void NAME(step)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inputs) 
 #include <tgmath.h>
 #undef I
 
-#define MOST_SEGMENTS 3
+#define MOST_SEGMENTS 3  // of a sum: so many matrices
 /* ---- Vectors -------------------------------------------------------------------------------
 
-What follows is the same for all cells.
+What follows is the same for all cells, but that what no matrix of a cell asks for is left out.
 
 Everything is computed in vectors of LANES numbers that lie along the units.  Inside, an array has
 its rows (a row of the batch at one step) one behind the other, each padded to whole vectors: `up`.
@@ -211,10 +220,7 @@ INLINE void store_some(real *p, vec a, int64_t n)
 INLINE vec blend(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }
 
 // The first halves of two vectors, lane by lane in turn, and the second halves.
-#ifndef __has_builtin
-#define __has_builtin(name) 0
-#endif
-#if __has_builtin(__builtin_shufflevector)
+#if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
 #define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
@@ -324,14 +330,23 @@ INLINE vec expm1_small(vec r)
 #else
 #define WIDE(name) "v" name "ps "
 #endif
-#define TWO(name, a, b)                                                                       \
-    vec r;                                                                                    \
-    __asm__(WIDE(name) "%2, %1, %0" : "=v"(r) : "v"(a), "v"(b));                              \
-    return r
+#define TWO(name, to, a, b) __asm__(WIDE(name) "%2, %1, %0" : "=v"(to) : "v"(a), "v"(b))
 // Of min and max, NaN is the second operand's matter.
-INLINE vec at_most(vec a, real limit) { TWO("min", splat(limit), a); }
-INLINE vec at_least(vec a, real limit) { TWO("max", splat(limit), a); }
-INLINE vec scaled(vec a, vec n) { TWO("scalef", a, n); }
+INLINE vec at_most(vec a, real limit)
+{
+    TWO("min", a, splat(limit), a);
+    return a;
+}
+INLINE vec at_least(vec a, real limit)
+{
+    TWO("max", a, splat(limit), a);
+    return a;
+}
+INLINE vec scaled(vec a, vec n)
+{
+    TWO("scalef", a, a, n);
+    return a;
+}
 INLINE vec power_of_two(vec n) { return scaled(splat(1), n); }
 #else
 // Comparisons with NaN are false, so that a NaN comes through both.
@@ -432,7 +447,9 @@ enum { WIDTH = TILE_ROWS == 8 ? 4 : 3 };  // vectors of a panel, at most
 #define TERMS 512  // of a sum at a time: a panel's part stays in the cache while all rows pass
 #endif
 #ifndef FAR
-#define FAR (1 << 19)  // from so many bytes of weights on they are fetched from the third cache
+// From so many bytes of weights on they are fetched from the third cache: half of a second cache of
+// 1 MiB, which they share with what they are multiplied by.
+#define FAR (1 << 19)
 #endif
 
 // GCC would load a vector of the panel again for every product: this keeps it in a register.
@@ -505,7 +522,10 @@ INLINE void tile(const int vectors, const int rows, const int far, const segment
                 __builtin_prefetch(out + r * out_row + v * LANES, 1, 3);
     for (; segments > 0; segments--, s++) {
         const int64_t row = s->row;
-        const real *panel = s->panel, *x[3] = {s->x, s->x + 3 * row, s->x + 6 * row};
+        const real *panel = s->panel;
+        const real *x[3] = {s->x};
+        UNROLL for (int j = 1; j < (rows + 2) / 3; j++)
+            x[j] = s->x + 3 * j * row;
         const real *next = panel + (f.terms ? f.terms : s->k) * vectors * LANES + s->k * f.done;
         int64_t k = s->k;
         for (; k >= ways; k -= ways) {
@@ -629,8 +649,7 @@ INLINE void rows_times(vec *sum, const real *const *rows, const real *x, int64_t
 
 // `product` with blocks as they lie: for few rows packing them would cost more than it saves.
 HELPER void product_as_it_lies(int64_t rows, const segment *s, int segments, real *out,
-    int64_t row,
-                               int add)
+                               int64_t row, int add)
 {
     for (int c = 0; c < s->count; c++) {
         const int64_t size = s->blocks[c].size;
@@ -867,6 +886,8 @@ INLINE area area_of(void *memory)
     return (area){base ? base + (64 - (uintptr_t)base % 64) % 64 : NULL, 0};
 }
 
+// At a multiple of 64; 64 bytes stay free behind it, so that arrays of 2^n bytes do not begin at
+// the same place of a cache.
 HELPER void *take_bytes(area *a, int64_t count, int64_t size)
 {
     int64_t bytes;
@@ -901,11 +922,20 @@ typedef struct {
     int64_t mark;             // where its n rows begin among those of all chunks
 } chunk;
 
+// The steps that all rows take, or -1 where `lengths` is NULL: T each.
+HELPER int64_t steps_of(const int64_t *lengths, int64_t B)
+{
+    int64_t steps = lengths ? 0 : -1;
+    for (int64_t b = 0; lengths && b < B; b++)
+        steps += lengths[b];
+    return steps;
+}
+
 HELPER int64_t chunks_of(int64_t T, int64_t B, const int64_t *lengths, int64_t rows,
                          int64_t *order, chunk *chunks)
 {
     int64_t n = 0, count = 0, row = 0, state = 0, mark = 0;
-    if (lengths) {
+    if (lengths) {  // T times B comparisons, little beside as many rows of products
         for (int64_t length = T; length >= 0; length--)
             for (int64_t b = 0; b < B; b++)
                 if (lengths[b] == length)
@@ -1100,8 +1130,8 @@ static memory memory_of(const NAME(sizes) *s, int backward)
 static void take_tape(memory *m, area *tape, int64_t steps, int restarts)
 {
     // Each span has a state more; there are no more spans than rows, or steps.
-    const int64_t spans = steps < 0 ? 1 : least(m->T, m->B), rows = steps < 0 ? multiplied(m->T,
-        m->B) : steps;
+    const int64_t spans = steps < 0 ? 1 : least(m->T, m->B);
+    const int64_t rows = steps < 0 ? multiplied(m->T, m->B) : steps;
     const int64_t states = rows + multiplied(spans, m->B);
     SIZES(m)
     m->tape_C = take(tape, states, padded_H);
@@ -1159,13 +1189,8 @@ static void take_backward(memory *m, area *work)
     m->panels_back_x = take(work, H, padded_D);
     m->panels2_back_x = take(work, H, padded_D);
     m->panels3_back_x = take(work, H, padded_D);
-    int64_t widest = 0;
-    widest = most(widest, 3 * padded_H);
-    m->adjoint_panels = take(work, m->rows, widest);
-    widest = 0;
-    widest = most(widest, padded_H);
-    widest = most(widest, padded_D);
-    m->operand_turned = take(work, turned_row(m->rows), widest);
+    m->adjoint_panels = take(work, m->rows, 3 * padded_H);
+    m->operand_turned = take(work, turned_row(m->rows), most(padded_H, padded_D));
     m->d_panels_h = take(work, H, 3 * padded_H);
     m->d_panels_x = take(work, D, 3 * padded_H);
     m->total_b_f = take(work, 1, padded_H);
@@ -1193,31 +1218,33 @@ static void pack_forward(memory *m, const NAME(params) *p)
 {
     SIZES(m)
     (void)p;
-    m->blocks_ahead_x[0] = (block){p->W_f + H, H + D, H, 0, 1};
-    m->blocks_ahead_x[1] = (block){p->W_C + H, H + D, H, 0, 1};
-    m->blocks_ahead_x[2] = (block){p->W_o + H, H + D, H, 0, 1};
-    if (m->packed) pack(m->ahead_x, m->blocks_ahead_x, 3, D);
-    m->blocks_panels_h[0] = (block){p->W_f, H + D, H, 0, 1};
-    m->blocks_panels_h[1] = (block){p->W_C, H + D, H, 0, 1};
-    m->blocks_panels_h[2] = (block){p->W_o, H + D, H, 0, 1};
-    if (m->packed) pack(m->panels_h, m->blocks_panels_h, 3, H);
+    m->blocks_ahead_x[0] = (block){p->W_f + H, H + D, H, .transposed = 0, .sign = 1};
+    m->blocks_ahead_x[1] = (block){p->W_C + H, H + D, H, .transposed = 0, .sign = 1};
+    m->blocks_ahead_x[2] = (block){p->W_o + H, H + D, H, .transposed = 0, .sign = 1};
+    if (m->packed)
+        pack(m->ahead_x, m->blocks_ahead_x, 3, D);
+    m->blocks_panels_h[0] = (block){p->W_f, H + D, H, .transposed = 0, .sign = 1};
+    m->blocks_panels_h[1] = (block){p->W_C, H + D, H, .transposed = 0, .sign = 1};
+    m->blocks_panels_h[2] = (block){p->W_o, H + D, H, .transposed = 0, .sign = 1};
+    if (m->packed)
+        pack(m->panels_h, m->blocks_panels_h, 3, H);
 }
 
 static void pack_backward(memory *m, const NAME(params) *p)
 {
     SIZES(m)
     (void)p;
-    m->blocks_panels_back_h[0] = (block){p->W_f, H + D, H, 1, 1};
+    m->blocks_panels_back_h[0] = (block){p->W_f, H + D, H, .transposed = 1, .sign = 1};
     pack(m->panels_back_h, m->blocks_panels_back_h, 1, H);
-    m->blocks_panels2_back_h[0] = (block){p->W_C, H + D, H, 1, 1};
+    m->blocks_panels2_back_h[0] = (block){p->W_C, H + D, H, .transposed = 1, .sign = 1};
     pack(m->panels2_back_h, m->blocks_panels2_back_h, 1, H);
-    m->blocks_panels3_back_h[0] = (block){p->W_o, H + D, H, 1, 1};
+    m->blocks_panels3_back_h[0] = (block){p->W_o, H + D, H, .transposed = 1, .sign = 1};
     pack(m->panels3_back_h, m->blocks_panels3_back_h, 1, H);
-    m->blocks_panels_back_x[0] = (block){p->W_f + H, H + D, D, 1, 1};
+    m->blocks_panels_back_x[0] = (block){p->W_f + H, H + D, D, .transposed = 1, .sign = 1};
     pack(m->panels_back_x, m->blocks_panels_back_x, 1, H);
-    m->blocks_panels2_back_x[0] = (block){p->W_C + H, H + D, D, 1, 1};
+    m->blocks_panels2_back_x[0] = (block){p->W_C + H, H + D, D, .transposed = 1, .sign = 1};
     pack(m->panels2_back_x, m->blocks_panels2_back_x, 1, H);
-    m->blocks_panels3_back_x[0] = (block){p->W_o + H, H + D, D, 1, 1};
+    m->blocks_panels3_back_x[0] = (block){p->W_o + H, H + D, D, .transposed = 1, .sign = 1};
     pack(m->panels3_back_x, m->blocks_panels3_back_x, 1, H);
 }
 
@@ -1254,7 +1281,7 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
         const segment parts[] = {
             {m->ahead_x, m->x_, D, padded_D, m->blocks_ahead_x, 3},
         };
-        product((3 * padded_H) / LANES, rows, parts, 1, m->sums_chunk, 3 * padded_H, 0);
+        product(3 * padded_H / LANES, rows, parts, 1, m->sums_chunk, 3 * padded_H, 0);
     }
     for (int64_t t = 0; t < steps; t++) {
         if (restart) {
@@ -1269,7 +1296,7 @@ static void forward_chunk(memory *m, const chunk *k, const unsigned char *restar
                 {m->panels_h, m->h_before + t * n * padded_H, H, padded_H, m->blocks_panels_h, 3},
                 {m->ahead_x, m->x_ + t * n * padded_D, D, padded_D, m->blocks_ahead_x, 3},
             };
-            product((3 * padded_H) / LANES, n, parts, m->packed && n < TOGETHER ? 1 : 2,
+            product(3 * padded_H / LANES, n, parts, m->packed && n < TOGETHER ? 1 : 2,
                 m->sums_chunk + t * n * (3 * padded_H), 3 * padded_H, m->packed && n < TOGETHER);
         }
         {
@@ -1393,16 +1420,16 @@ static void backward_chunk(memory *m, const chunk *k, const unsigned char *resta
             }
     }
     // (δ9) (δ11) (δ13)
-    pack_rows(m->adjoint_panels, (3 * padded_H) / LANES, 0, m->d_a_f, padded_H, rows);
-    pack_rows(m->adjoint_panels, (3 * padded_H) / LANES, (padded_H) / LANES, m->d_a_C_tilde,
-        padded_H, rows);
-    pack_rows(m->adjoint_panels, (3 * padded_H) / LANES, (2 * padded_H) / LANES, m->d_a_o,
-        padded_H, rows);
+    pack_rows(m->adjoint_panels, 3 * padded_H / LANES, 0, m->d_a_f, padded_H, rows);
+    pack_rows(m->adjoint_panels, 3 * padded_H / LANES, padded_H / LANES, m->d_a_C_tilde, padded_H,
+        rows);
+    pack_rows(m->adjoint_panels, 3 * padded_H / LANES, 2 * padded_H / LANES, m->d_a_o, padded_H,
+        rows);
     turn(m->operand_turned, m->h_before, padded_H, H, rows);
-    outer(m->d_panels_h, m->adjoint_panels, (3 * padded_H) / LANES, m->operand_turned, H, rows);
+    outer(m->d_panels_h, m->adjoint_panels, 3 * padded_H / LANES, m->operand_turned, H, rows);
     // (δ9) (δ11) (δ13)
     turn(m->operand_turned, m->x_, padded_D, D, rows);
-    outer(m->d_panels_x, m->adjoint_panels, (3 * padded_H) / LANES, m->operand_turned, D, rows);
+    outer(m->d_panels_x, m->adjoint_panels, 3 * padded_H / LANES, m->operand_turned, D, rows);
     zero(m->chunk_total_b_f, padded_H);
     zero(m->chunk_total_b_C, padded_H);
     zero(m->chunk_total_b_o, padded_H);
@@ -1432,10 +1459,7 @@ int64_t NAME(tape_bytes)(const NAME(sizes) *s, const int64_t *lengths, int resta
 {
     memory m = memory_of(s, 0);
     area tape = area_of(NULL);
-    int64_t steps = lengths ? 0 : -1;
-    for (int64_t b = 0; lengths && b < s->B; b++)
-        steps += lengths[b];
-    take_tape(&m, &tape, steps, restarts);
+    take_tape(&m, &tape, steps_of(lengths, s->B), restarts);
     return size_of(tape);
 }
 
@@ -1469,31 +1493,25 @@ void NAME(forward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(input
                    const NAME(state) *first, const int64_t *lengths, const unsigned char *restart,
                    real *y, const NAME(new_state) *last, void *tape, void *work)
 {
-    memory memory_, *m = &memory_;
-    memory_ = memory_of(s, 0);
+    memory all = memory_of(s, 0), *const m = &all;
     area room = area_of(work);
     take_common(m, &room);
     take_forward(m, &room, restart != NULL);
     SIZES(m)
     area kept = area_of(tape);
-    if (tape) {
-        int64_t steps = lengths ? 0 : -1;
-        for (int64_t b = 0; lengths && b < m->B; b++)
-            steps += lengths[b];
-        take_tape(m, &kept, steps, restart != NULL);
-    }
+    if (tape)
+        take_tape(m, &kept, steps_of(lengths, m->B), restart != NULL);
     m->in_order = !lengths && m->batch == m->B;
     pack_vectors(m, p);
     pack_forward(m, p);
     const int64_t count = chunks_of(m->T, m->B, lengths, m->rows, m->order, m->chunks);
-    if (first)
+    if (first) {
         gather_rows(m->last_C, first->C, m->order, m->B, H);
-    else
-        zero(m->last_C, m->B * padded_H);
-    if (first)
         gather_rows(m->last_h, first->h, m->order, m->B, H);
-    else
+    } else {
+        zero(m->last_C, m->B * padded_H);
         zero(m->last_h, m->B * padded_H);
+    }
     if (lengths && y)
         for (int64_t t = 0; t < m->T; t++)
             zero(y + t * m->batch * H, m->B * H);
@@ -1521,9 +1539,10 @@ void NAME(forward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(input
             const real *made = m->h + n * padded_H;
             if (m->in_order && H == padded_H)
                 copy(y + k->start * n * padded_H, made, k->steps * n * padded_H);
-            else for (int64_t t = 0; t < k->steps; t++)
-                scatter_rows(y + (k->start + t) * m->batch * H, made + t * n * padded_H, m->order,
-                    n, H);
+            else
+                for (int64_t t = 0; t < k->steps; t++)
+                    scatter_rows(y + (k->start + t) * m->batch * H, made + t * n * padded_H,
+                        m->order, n, H);
         }
     }
     if (last) {
@@ -1546,28 +1565,23 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
                     const real *dy, const NAME(state) *dstate, const NAME(dparams) *dparams,
                     const NAME(dinputs) *dx, const NAME(new_state) *dstate0, void *work)
 {
-    memory memory_, *m = &memory_;
-    memory_ = memory_of(s, 1);
-    area room = area_of(work), kept = area_of((void *)(uintptr_t)tape);
+    memory all = memory_of(s, 1), *const m = &all;
+    area room = area_of(work);
+    area kept = area_of((void *)(uintptr_t)tape);  // which is only read
     take_common(m, &room);
     take_backward(m, &room);
-    int64_t length = lengths ? 0 : -1;
-    for (int64_t b = 0; lengths && b < m->B; b++)
-        length += lengths[b];
-    take_tape(m, &kept, length, restart != NULL);
+    take_tape(m, &kept, steps_of(lengths, m->B), restart != NULL);
     SIZES(m)
     m->in_order = !lengths && m->batch == m->B;
     pack_vectors(m, p);
     pack_backward(m, p);
     const int64_t count = chunks_of(m->T, m->B, lengths, m->rows, m->order, m->chunks);
-    if (dstate)
+    zero(m->back_h, m->B * padded_H);
+    zero(m->carry_C, m->B * padded_H);
+    if (dstate) {
         gather_rows(m->back_h, dstate->h, m->order, m->B, H);
-    else
-        zero(m->back_h, m->B * padded_H);
-    if (dstate)
         gather_rows(m->carry_C, dstate->C, m->order, m->B, H);
-    else
-        zero(m->carry_C, m->B * padded_H);
+    }
     zero(dparams->W_f, H * (H + D));
     zero(dparams->b_f, H);
     zero(dparams->W_C, H * (H + D));
@@ -1579,10 +1593,9 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
     zero(m->total_b_f, padded_H);
     zero(m->total_b_C, padded_H);
     zero(m->total_b_o, padded_H);
-    if (lengths)
-        for (int64_t t = 0; t < m->T; t++) {
-            zero(dx->x + t * m->batch * D, m->B * D);
-        }
+    for (int64_t t = 0; lengths && t < m->T; t++) {
+        zero(dx->x + t * m->batch * D, m->B * D);
+    }
     for (int64_t j = count - 1; j >= 0; j--) {
         const chunk *k = m->chunks + j;
         const int64_t n = k->n;
@@ -1600,26 +1613,24 @@ void NAME(backward)(const NAME(sizes) *s, const NAME(params) *p, const NAME(inpu
         backward_chunk(m, k, restart);
         if (m->in_order && D == padded_D)
             copy(dx->x + k->start * n * padded_D, m->d_x, k->steps * n * padded_D);
-        for (int64_t t = 0; t < k->steps; t++) {
-            if (!m->in_order || D != padded_D)
-            scatter_rows(dx->x + (k->start + t) * m->batch * D, m->d_x + t * n * padded_D,
-                m->order, n, D);
-        }
+        else
+            for (int64_t t = 0; t < k->steps; t++)
+                scatter_rows(dx->x + (k->start + t) * m->batch * D, m->d_x + t * n * padded_D,
+                    m->order, n, D);
     }
-    unpack(m->d_panels_h, (3 * padded_H) / LANES, 0, dparams->W_f, H + D, H, H, 0, 1);  // (δ9)
+    unpack(m->d_panels_h, 3 * padded_H / LANES, 0, dparams->W_f, H + D, H, H, 0, 1);  // (δ9)
     // (δ11)
-    unpack(m->d_panels_h, (3 * padded_H) / LANES, (padded_H) / LANES, dparams->W_C, H + D, H, H,
+    unpack(m->d_panels_h, 3 * padded_H / LANES, padded_H / LANES, dparams->W_C, H + D, H, H, 0, 1);
+    // (δ13)
+    unpack(m->d_panels_h, 3 * padded_H / LANES, 2 * padded_H / LANES, dparams->W_o, H + D, H, H,
+        0, 1);
+    unpack(m->d_panels_x, 3 * padded_H / LANES, 0, dparams->W_f + H, H + D, H, D, 0, 1);  // (δ9)
+    // (δ11)
+    unpack(m->d_panels_x, 3 * padded_H / LANES, padded_H / LANES, dparams->W_C + H, H + D, H, D,
         0, 1);
     // (δ13)
-    unpack(m->d_panels_h, (3 * padded_H) / LANES, (2 * padded_H) / LANES, dparams->W_o, H + D, H,
-        H, 0, 1);
-    unpack(m->d_panels_x, (3 * padded_H) / LANES, 0, dparams->W_f + H, H + D, H, D, 0, 1);  // (δ9)
-    // (δ11)
-    unpack(m->d_panels_x, (3 * padded_H) / LANES, (padded_H) / LANES, dparams->W_C + H, H + D, H,
+    unpack(m->d_panels_x, 3 * padded_H / LANES, 2 * padded_H / LANES, dparams->W_o + H, H + D, H,
         D, 0, 1);
-    // (δ13)
-    unpack(m->d_panels_x, (3 * padded_H) / LANES, (2 * padded_H) / LANES, dparams->W_o + H, H + D,
-        H, D, 0, 1);
     for (int64_t unit = 0; unit < H; unit++)  // (δ10)
         dparams->b_f[unit] += m->total_b_f[unit];
     for (int64_t unit = 0; unit < H; unit++)  // (δ12)

@@ -116,19 +116,21 @@ def _loaded() -> tuple[Target, ...]:
 def _options(loaded: Sequence[Target]) -> list[click.Parameter]:
     """The targets' options; where two have one of the same name, it takes what either takes."""
     values: dict[str, dict[str, None]] = {}
-    helps: dict[str, list[str]] = {}
+    helps: dict[str, dict[tuple[str, str], list[str]]] = {}  # by text and default, whose they are
     for target in loaded:
         for option in target.options:
             values.setdefault(option.name, {}).update(dict.fromkeys(option.values))
-            helps.setdefault(option.name, []).append(
-                f"{option.help}  For {target.name}.  [default: {option.default}; with --check what "
-                "the file says]"
-            )
+            texts = helps.setdefault(option.name, {})
+            texts.setdefault((option.help, option.default), []).append(target.name)
     return [
         click.Option(
             [f"--{name.replace('_', '-')}", f"target_option_{name}"],
             type=click.Choice(tuple(choices)),
-            help="  ".join(helps[name]),
+            help="  ".join(
+                f"{text}  For {' and '.join(names)}.  [default: {default}; with --check what the "
+                "file says]"
+                for (text, default), names in helps[name].items()
+            ),
         )
         for name, choices in values.items()
     ]

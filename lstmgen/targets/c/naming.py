@@ -10,7 +10,7 @@ from lstmgen.form.normal_form import NormalForm
 from lstmgen.targets.common.interface import Identifiers
 from lstmgen.templates_folder import template_folder
 
-__all__ = ["Naming", "padded", "padded_sum", "reserved"]
+__all__ = ["Naming", "padded", "padded_sum", "reserved", "vectors_in"]
 
 _KEYWORDS = """
 auto break case char const continue default do double else enum extern float for goto if inline int
@@ -68,6 +68,12 @@ def padded_sum(sizes: Sequence[str], *, inside: bool = False) -> str:
     terms = [padded(s) if n == 1 else f"{n} * {padded(s)}" for s, n in counts.items()]
     text = " + ".join(terms)
     return text if inside or re.fullmatch(r"\w+", text) else f"({text})"
+
+
+def vectors_in(sizes: Sequence[str]) -> str:
+    """How many vectors padded sizes are together."""
+    several = len(set(sizes)) > 1
+    return f"{padded_sum(sizes, inside=not several)} / LANES" if sizes else "0"
 
 
 class Naming:

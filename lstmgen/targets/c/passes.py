@@ -16,7 +16,7 @@ from lstmgen.algebra.expression import (
 )
 from lstmgen.form.normal_form import Definition
 from lstmgen.targets.c.expressions import Vectors
-from lstmgen.targets.c.naming import Naming, padded, padded_sum
+from lstmgen.targets.c.naming import Naming, padded, padded_sum, vectors_in
 from lstmgen.targets.c.program import Keep, Pass, Place, Product, Program, Statement, Totals
 from lstmgen.targets.common.interface import Identifiers
 from lstmgen.targets.common.lines import Line
@@ -84,7 +84,7 @@ class PassWriter:
             add = "m->packed && n < TOGETHER"
             count = f"{add} ? {count} : {len(product.terms) + len(product.ahead)}"
         yield (
-            f"    product({padded_sum(sizes)} / LANES, {rows}, parts, {count}, "
+            f"    product({vectors_in(sizes)}, {rows}, parts, {count}, "
             f"{out}, {padded_sum(product.out.sizes, inside=True)}, {add});"
         )
         yield "}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 from lstmgen.algebra.expression import Call, Expression, Value, walk
 from lstmgen.stages import Stages
 from lstmgen.targets.c.expressions import definitions
-from lstmgen.targets.c.naming import Naming, padded, padded_sum
+from lstmgen.targets.c.naming import Naming, padded, padded_sum, vectors_in
 from lstmgen.targets.c.passes import PassWriter
 from lstmgen.targets.c.planning import plan
 from lstmgen.targets.c.program import (
@@ -129,13 +130,18 @@ class CSource:
                 weight, place = self.block(factor.weight, factor.slot)
                 yield (
                     f"m->blocks_{member}[{k}] = (block){{p->{place}, {weight}, {self.size(size)}, "
-                    f"{int(factor.transposed)}, {-1 if factor.negative else 1}}};"
+                    f".transposed = {int(factor.transposed)}, "
+                    f".sign = {-1 if factor.negative else 1}}};"
                 )
-            test = "if (m->packed) " if which == "forward" else ""
-            yield (
-                f"{test}pack(m->{member}, m->blocks_{member}, {len(matrix.factors)}, "
+            pack = (
+                f"pack(m->{member}, m->blocks_{member}, {len(matrix.factors)}, "
                 f"{self.size(matrix.terms)});"
             )
+            if which == "forward":
+                yield "if (m->packed)"
+                yield f"    {pack}"
+            else:
+                yield pack
 
     def block(self, weight: str, slot: int) -> tuple[str, str]:
         """The columns of a weight, and where a block of them begins."""
@@ -162,10 +168,10 @@ class CSource:
 
     def unpacking(self) -> Iterator[str]:
         for o in self.program.outers:
-            vectors = f"({padded_sum(o.sizes, inside=True)}) / LANES"
+            vectors = vectors_in(o.sizes)
             for outer in o.blocks:
                 k = o.adjoints.index(outer.adjoint)
-                first = f"({padded_sum(o.sizes[:k], inside=True)}) / LANES" if k else "0"
+                first = vectors_in(o.sizes[:k])
                 weight, place = self.block(outer.weight, outer.slot)
                 yield (
                     f"unpack(m->{self.member(o)}, {vectors}, {first}, dparams->{place}, {weight}, "
@@ -187,13 +193,13 @@ class CSource:
         yield from self._backward.statements(self.program.again, stepwise=False)
         packed: tuple[str, ...] | None = None
         for o in self.program.outers:
-            vectors = f"({padded_sum(o.sizes, inside=True)}) / LANES"
+            vectors = vectors_in(o.sizes)
             labels = Line("", tuple(dict.fromkeys(b.label for b in o.blocks))).comment
             yield f"// {labels}"
             if o.adjoints != packed:
                 packed = o.adjoints
                 for k, (name, size) in enumerate(zip(o.adjoints, o.sizes, strict=True)):
-                    first = f"({padded_sum(o.sizes[:k], inside=True)}) / LANES" if k else "0"
+                    first = vectors_in(o.sizes[:k])
                     yield (
                         f"pack_rows(m->adjoint_panels, {vectors}, {first}, "
                         f"{self._backward.at(Value(name), False)}, {padded(size)}, rows);"
@@ -238,6 +244,10 @@ class CSource:
 
     def adjoint_sizes(self) -> list[str]:
         return list(dict.fromkeys(padded_sum(o.sizes, inside=True) for o in self.program.outers))
+
+    def largest(self, sizes: Sequence[str]) -> str:
+        """The largest of some sizes, 0 of none."""
+        return reduce(lambda a, b: f"most({a}, {b})", sizes) if sizes else "0"
 
     # Ends
 

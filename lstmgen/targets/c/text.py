@@ -32,7 +32,6 @@ def _broken(line: str) -> Iterator[str]:
     margin = line[: len(line) - len(line.lstrip())]
     if comment:
         yield f"{margin}// {comment}"
-    first = True
     while len(code) > WIDTH:
         places = [m.end() for m in re.finditer(r", | (?=[-+*/] )", code[:WIDTH])]
         places = [p for p in places if p > len(margin) + 12]
@@ -40,6 +39,4 @@ def _broken(line: str) -> Iterator[str]:
             break
         yield code[: places[-1]].rstrip()
         code = f"{margin}    {code[places[-1] :]}"
-        if first:
-            margin, first = margin, False
     yield code

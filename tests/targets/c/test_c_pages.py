@@ -15,8 +15,8 @@ from lstmgen.verification.ledger import Ledger
 from lstmgen.verification.report import Check
 from lstmgen.verification.session import Session
 
-FORWARD = "    memory_ = memory_of(s, 0);\n"
-BACKWARD = "    memory_ = memory_of(s, 1);\n"
+FORWARD = "    memory all = memory_of(s, 0), *const m = &all;\n"
+BACKWARD = "    memory all = memory_of(s, 1), *const m = &all;\n"
 STRAY = {
     "a parameter's end": (FORWARD, "p->b[s->H]"),
     "a parameter's start": (FORWARD, "p->b[-1]"),
