@@ -601,10 +601,8 @@ INLINE int rows_of(int vectors, int64_t n)
     static const signed char eight[] = {0, 1, 2, 3, 4, 3, 6, 4, 8, 6, 6, 8};
     static const signed char six[] = {0, 1, 2, 3, 4, 3, 6, 4, 4, 6, 6, 6};
     static const signed char four[] = {0, 1, 2, 3, 4, 3, 3, 4, 4, 4, 4, 4};
-    const int64_t k = least(n, 11);
-    if (TILE_ROWS == 1)
-        return 1;
-    return TILE_ROWS == 4 ? four[k] : vectors == 4 ? six[k] : eight[k];
+    const signed char *const most = TILE_ROWS == 4 ? four : vectors == 4 ? six : eight;
+    return TILE_ROWS == 1 ? 1 : most[least(n, 11)];
 }
 
 // n vectors in panels of 3; where 1 would be left, one of 4, or else two of 2.  The first `wider`
