@@ -26,9 +26,17 @@ from lstmgen.verification.arithmetic import (
     at_digits,
 )
 from lstmgen.verification.equations import NormalFormEvaluator
-from lstmgen.verification.points import RANGES, Point, Range, Shape, find_point, shape_for
+from lstmgen.verification.points import (
+    RANGES,
+    Point,
+    Range,
+    Shape,
+    doubled,
+    find_point,
+    shape_for,
+)
 from lstmgen.verification.reference import Reference
-from lstmgen.verification.rounding import Rounded, Rounding, by_group, moves
+from lstmgen.verification.rounding import Measure, Rounded, Rounding, by_group, moves
 from lstmgen.verification.trees import as_array, by_name, times, vector_of, zeros_like
 from lstmgen.verification.unrolling import Trajectory
 
@@ -285,7 +293,7 @@ class Cases:
                 raise
             except PointError:
                 continue
-            whole = Rounding.joined(case.rounding for case in cases)
+            whole = Rounding.joined([case.rounding for case in cases])
             return [replace(case, rounding=whole) for case in cases]
         return None
 
@@ -349,6 +357,10 @@ class Cases:
             raise PointError("an infinite gradient")
         if found:
             found.append(found[0] + found[1])
+
+        def measure(outcome: Callable[..., dict[tuple[str, str], list[Array]]]) -> Measure:
+            return moves(partial(outcome, point, bool(found)), self.arithmetic, dtype)
+
         return Case(
             shape,
             dtype,
@@ -361,9 +373,7 @@ class Cases:
             states=by_name(true[1:], form.states),
             last=by_name(true[-1], form.states),
             gradients=dict(zip(SEEDS, found, strict=False)),
-            rounding=Rounding(
-                moves(partial(self._outcome, point, bool(found)), self.arithmetic, dtype)
-            ),
+            rounding=Rounding(measure(self._outcome), of_copies=[measure(self._outcome_of_copies)]),
         )
 
     def _outcome(
@@ -387,6 +397,12 @@ class Cases:
                 for key, array in by_group(gradient).items():
                     found.setdefault(key, []).append(array)
         return found
+
+    @at_digits
+    def _outcome_of_copies(
+        self, point: Point, gradients: bool, rounded: Rounded | None
+    ) -> dict[tuple[str, str], list[Array]]:
+        return self._outcome(doubled(self._form, point), gradients, rounded)
 
     def _gradient(self, solved: Backward, equations: GradientEquations) -> Gradient:
         gradients = equations.gradients

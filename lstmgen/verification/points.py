@@ -6,7 +6,7 @@ import itertools
 import random
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from lstmgen.errors import VerificationError
@@ -64,6 +64,42 @@ class Point:
     initial: list[dict[str, Vector]]
     dy: list[list[Vector]]
     dstate: list[dict[str, Vector]]
+
+
+def doubled(form: NormalForm, point: Point) -> Point:
+    """The point with each unit twice, and half the weights: all values stay what they are."""
+    shape = point.shape
+
+    def vector(values: Vector, symbol: str) -> Vector:
+        return [value for value in values for _ in range(1 if symbol == "1" else 2)]
+
+    def vectors(rows: list[dict[str, Vector]]) -> list[dict[str, Any]]:
+        return [
+            {n: v if n in form.scalar_inputs else vector(v, form.sizes[n]) for n, v in row.items()}
+            for row in rows
+        ]
+
+    def parameter(name: str, value: Any) -> Any:
+        if name in form.vectors:
+            return vector(value, form.vectors[name])
+        if name not in form.weights:
+            return value
+        weight, rows = form.weights[name], []
+        for row in vector(value, weight.rows):
+            rest = iter(row)
+            blocks = [(c, [next(rest) for _ in range(shape.size(c))]) for c in weight.columns]
+            rows.append([v / (2 if c != "1" else 1) for c, b in blocks for v in vector(b, c)])
+        return rows
+
+    others = tuple((symbol, 2 * size) for symbol, size in shape.others)
+    return Point(
+        replace(shape, H=2 * shape.H, others=others),
+        {name: parameter(name, value) for name, value in point.parameters.items()},
+        [vectors(at_t) for at_t in point.inputs],
+        vectors(point.initial),
+        [[vector(dy, form.sizes[form.output]) for dy in at_t] for at_t in point.dy],
+        vectors(point.dstate),
+    )
 
 
 @dataclass

@@ -31,6 +31,7 @@ _VALUES = ("y", "states")
 Moves = dict[tuple[str, str], tuple[float, ...]]
 """By what is returned (y, states, or a part of the gradient) and name, relative to the array: a
 number for each of the gradients of a case, and one for values."""
+Measure = Callable[[float], Moves]
 
 
 class Rounding:
@@ -39,16 +40,25 @@ class Rounding:
     Args:
         measures: give the moves, for sums whose rounding errors are so many times as large; the
             case is put together of what they stand for.
+        of_copies: the same where each unit is there more than once.  A right module may round each
+            copy in another way, in tiles of other widths say, and the difference between copies may
+            grow while what they have in common, which is all that `measures` know, vanishes.
     """
 
-    def __init__(self, *measures: Callable[[float], Moves]) -> None:
-        self._measures = measures
+    def __init__(self, *measures: Measure, of_copies: Sequence[Measure] = ()) -> None:
+        self._measures, self._of_copies = measures, tuple(of_copies)
         self._found: dict[float, Moves] = {}
 
     @classmethod
-    def joined(cls, parts: Iterable[Rounding]) -> Rounding:
+    def joined(cls, parts: Sequence[Rounding]) -> Rounding:
         """Of a case that is put together of several."""
-        return cls(*(measure for part in parts for measure in part._measures))
+        measures = (measure for part in parts for measure in part._measures)
+        return cls(*measures, of_copies=[m for part in parts for m in part._of_copies])
+
+    @property
+    def of_copies(self) -> Rounding:
+        """Of the case with several copies of each unit."""
+        return Rounding(*self._of_copies, of_copies=self._of_copies)
 
     def of(self, group: str, name: str, sums: float = 1.0, which: int | None = None) -> float:
         """What an array may be off by, relative to its largest value.
@@ -73,7 +83,7 @@ class Rounding:
         return self._found[sums]
 
 
-def moves(evaluate: Callable[[Rounded | None], Any], exact: Arithmetic, dtype: str) -> Any:
+def moves(evaluate: Callable[[Rounded | None], Any], exact: Arithmetic, dtype: str) -> Measure:
     """The measure of a `Rounding`.
 
     Args:

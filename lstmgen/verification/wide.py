@@ -113,5 +113,6 @@ def enlarged(case: Case, form: NormalForm, times: int) -> Case:
             )
             for seed, gradient in case.gradients.items()
         },
+        rounding=case.rounding.of_copies,
         sums=case.sums * times**0.5,
     )
