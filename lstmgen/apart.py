@@ -10,11 +10,12 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-__all__ = ["EndedError", "apart", "is_available"]
+__all__ = ["EndedError", "apart", "is_available", "is_whole"]
 
 Say = Callable[[Any], None]
 """Tells the parent something that can be pickled."""
@@ -50,13 +51,19 @@ def is_available() -> bool:
     return sys.platform.startswith("linux")
 
 
-def apart(work: Callable[[Say], None], heard: Say, patience: float) -> None:
+def is_whole() -> bool:
+    """Whether a copy has all that this process has: of its threads it gets one."""
+    return is_available() and len(os.listdir("/proc/self/task")) == 1
+
+
+def apart(work: Callable[[Say], None], heard: Say, patience: Callable[[], float]) -> None:
     """Do the work in a copy of this process; nothing of it is left but what it says.
 
     Args:
         work: gets a function that tells this process something.
         heard: called with what was told, in order.
-        patience: seconds without a word after which the process is ended.
+        patience: asked before each word for the seconds after which, without one, the process is
+            ended, with all that it has started.
 
     Raises:
         EndedError: what ended it, in words.
@@ -74,9 +81,10 @@ def apart(work: Callable[[Say], None], heard: Say, patience: float) -> None:
     status, grace = None, _GRACE
     try:
         while True:
-            if not here.poll(patience):
+            seconds = patience()
+            if not here.poll(seconds):
                 grace = 0.0
-                raise EndedError(f"did not answer within {patience:g} seconds", hung=True)
+                raise EndedError(f"did not answer within {seconds:g} seconds", hung=True)
             try:
                 kind, told = here.recv()
             except Exception:  # it ended, or what it says is no message
@@ -96,6 +104,8 @@ def apart(work: Callable[[Say], None], heard: Say, patience: float) -> None:
         here.close()
         if status is None:
             _ended(child, grace)
+        with suppress(ProcessLookupError):  # what it has started and left
+            os.killpg(child, signal.SIGKILL)
 
 
 def _do(work: Callable[[Say], None], there: Connection, parent: int) -> NoReturn:
@@ -103,7 +113,9 @@ def _do(work: Callable[[Say], None], there: Connection, parent: int) -> NoReturn
     import resource  # which not every system has
 
     try:
-        # No child outlives its parent, and none leaves a file of its memory.
+        # No child outlives its parent, and none leaves a file of its memory.  It has a group of its
+        # own, with all that it starts.
+        os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -187,7 +187,7 @@ class Target(ABC):
             of them is executed is another matter on every machine, and verification does not ask
             that all of it is.
         native: devices on which its modules run compiled text of their own in this process, which a
-            fault in it may end: they are verified in a process apart.
+            fault in it may end: they are verified in a process apart, whatever threads there are.
         imports: packages that its modules import and no other target's do.
         tensors: the kind of device, in torch's words, whose tensors are arrays of its modules
             without a copy: these can compute layers of PyTorch.

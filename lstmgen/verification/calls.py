@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lstmgen.verification.cases import Case
+from lstmgen.verification.ledger import NotCalledError
 from lstmgen.verification.session import Session
 
 
@@ -50,6 +51,8 @@ def refused(call: Callable[[], Any], names: tuple[str, ...]) -> str:
         if any(name in text for name in names):
             return ""
         return f"the error does not name {' or '.join(names)}: {text or 'it has no message'}"
+    except NotCalledError as error:
+        return str(error)
     except Exception as error:
         return f"{type(error).__name__} is no clear error: {error}"
     return "it was accepted"

@@ -58,14 +58,15 @@ class Ledger:
 
     Attributes:
         stop: as above.
-        watch: told of every call of the module before it is made; None where nobody listens.
+        watch: told of every call of the module before it is made, and None when it has answered;
+            it is None where nobody listens.
         ended: by check and function, how a call of it ended; the check is empty for all of them.
     """
 
     def __init__(self, to_host: Callable[[Any], npt.NDArray[Any]], stop: bool = False) -> None:
         self._to_host = to_host
         self.stop = stop
-        self.watch: Callable[[Place], None] | None = None
+        self.watch: Callable[[Place | None], None] | None = None
         self.ended: dict[tuple[str, str], str] = {}
         self._check, self._where = "", ""
         self._lines: dict[str, dict[str, _Line]] = {}
@@ -81,13 +82,24 @@ class Ledger:
         """What another ledger found takes the place of what this one did."""
         self._lines, self._merged, self._left, self._notes = state
 
-    def calling(self, function: str) -> None:
-        """A function of the module is about to be called."""
+    @contextmanager
+    def calling(self, function: str) -> Iterator[None]:
+        """Within it a function of the module is called."""
         for check in (self._check, ""):
             if (check, function) in self.ended:
                 raise NotCalledError(f"{function} {self.ended[check, function]}")
         if self.watch:
             self.watch(Place(self._check, self._where, function))
+        try:
+            yield
+        finally:
+            if self.watch:
+                self.watch(None)
+
+    def never_called(self, *functions: str) -> str:
+        """How a call of one of them ended, after which no check calls it; empty if none did."""
+        known = (f"{name} {self.ended['', name]}" for name in functions if ("", name) in self.ended)
+        return next(known, "")
 
     def note(self, text: str) -> None:
         """What is left out."""
@@ -156,10 +168,9 @@ class Ledger:
         except Stopped:
             raise
         except NotCalledError as error:
-            self.fault(check, label, bound, f"{where}: {error}")
+            self.fault(check, label, bound, _joined(where, error))
         except (Exception, SystemExit) as error:
-            text = f"{where}: {type(error).__name__}: {error}"
-            self.fault(check, label, bound, text)
+            self.fault(check, label, bound, _joined(where, f"{type(error).__name__}: {error}"))
         finally:
             self._check, self._where = before
 
@@ -194,9 +205,10 @@ class Ledger:
 
         yield from self._never_compared()
 
-    def passed_any(self) -> bool:
-        """Whether a check has passed so far."""
-        return any(line.passed for lines in self._lines.values() for line in lines.values())
+    def compared_any(self) -> bool:
+        """Whether the module has given a number so far, right or wrong."""
+        every = (line.error for lines in self._lines.values() for line in lines.values())
+        return any(error is not None and error < inf for error in every)
 
     def left_out(self) -> Iterator[str]:
         """What was not looked at; not compared, say, as rounding would hide what is wrong."""
@@ -248,6 +260,10 @@ class Ledger:
                 line.bound = bound
         if self.stop and not passed:
             raise Stopped
+
+
+def _joined(where: str, what: object) -> str:
+    return f"{where}: {what}" if where else str(what)
 
 
 def _unknown(labels: str, left: _Left) -> str:

@@ -51,7 +51,8 @@ class NeverRunCheck:
                 names = ", ".join(apart)
                 ledger.note(f"all of {names}: what of it runs is another matter on every machine")
             _say(ledger, "", coverage.never())
-            self._compiled()
+            with ledger.guard("never run", Label("", "compiled text"), None, ""):
+                self._compiled()
 
     def _compiled(self) -> None:
         """All that is computed, by a module whose compiled text counts what runs, until all has."""

@@ -22,8 +22,14 @@ from lstmgen.verification.ledger import Ledger, Place, Stopped
 
 __all__ = ["PATIENCE", "Stage", "checksum", "outlast"]
 
-PATIENCE = 300.0
-"""Seconds that a call may take, with all that is computed before the next."""
+PATIENCE = 60.0
+"""Seconds that a call may take.  The longest is the first, in which a module may compile itself:
+2 to 10 of a processor's own, and on one that others use too as many times as there are others."""
+
+PATIENCE_AFTER = 20.0
+"""The same when one has not answered: what the other functions take is not worth as long a wait."""
+
+_BETWEEN = 900.0  # seconds between calls, in which all work is the verification's own
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,13 @@ def outlast(stages: Sequence[Stage], ledger: Ledger, began: Callable[[Stage], No
 
     `began` is called with each of them.  Raises `Stopped` if they do.
     """
-    first = 0
+    first, hung = 0, False
     while first < len(stages):
-        run = _Run(stages, ledger, began, first)
+        run = _Run(stages, ledger, began, first, hung)
         try:
-            apart(run.work, run.heard, PATIENCE)
+            apart(run.work, run.heard, run.patience)
         except EndedError as end:
+            hung = hung or end.hung
             first = _after(end, run, ledger)
             if ledger.stop:
                 raise Stopped from end
@@ -68,10 +75,11 @@ class _Run:
         ledger: Ledger,
         began: Callable[[Stage], None],
         first: int,
+        hung: bool,
     ) -> None:
         self._stages, self._ledger, self._began = stages, ledger, began
-        self._first = first
-        self.stage, self.place = first, Place()
+        self._first, self._hung = first, hung
+        self.stage, self.place, self._called = first, Place(), False
 
     def work(self, say: Callable[[Any], None]) -> None:
         """In that process."""
@@ -85,14 +93,21 @@ class _Run:
                     say(self._ledger.state())
 
     def heard(self, told: Any) -> None:
-        """In this one: a stage begins, a call is made, or a stage is done."""
+        """In this one: a stage begins, a call is made or has answered, or a stage is done."""
+        self._called = isinstance(told, Place)
         if isinstance(told, int):
             self.stage = told
             self._began(self._stages[told])
         elif isinstance(told, Place):
             self.place = told
-        else:
+        elif told is not None:
             self._ledger.restore(told)
+
+    def patience(self) -> float:
+        """Seconds until the next word."""
+        if not self._called:
+            return _BETWEEN
+        return PATIENCE_AFTER if self._hung else PATIENCE
 
 
 def checksum(cases: Iterable[Case]) -> int:

@@ -44,7 +44,7 @@ class Session:
         self.labels = labels
         self.runner = runner
         module = Recorded(runner.module, coverage) if coverage else runner.module
-        self.module = Told(module, ledger) if runner.native else module
+        self.module = Told(module, ledger)
         self._coverage = coverage
         self.ledger = ledger
         self.output = labels.values[form.output]
@@ -160,8 +160,8 @@ class Told:
             return value
 
         def call(*arguments: Any, **options: Any) -> Any:
-            self._ledger.calling(name)
-            return value(*arguments, **options)
+            with self._ledger.calling(name):
+                return value(*arguments, **options)
 
         return call
 

@@ -39,9 +39,11 @@ def check_pages(session: Session, cases: Sequence[Case]) -> None:
         return
     for edge in EDGES:
         label = Label("", f"at the {edge} of each array")
-        last, problem = ["the start"], ""
+        last = ["the start"]
+        problem = session.ledger.never_called("forward", "backward", "step")
         try:
-            apart(partial(_run, session, cases, edge), last.append, _LONGEST)
+            if not problem:
+                apart(partial(_run, session, cases, edge), last.append, lambda: _LONGEST)
         except EndedError as end:
             problem = f"{last[-1]}: memory beside an array is touched, or the module {end}"
         session.ledger.verdict(_CHECK, label, not problem, problem)
