@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -112,6 +113,13 @@ def _do(work: Callable[[Say], None], there: Connection, parent: int) -> NoReturn
     """In the child: the work, and how it ended."""
     import resource  # which not every system has
 
+    this = os.getpid()
+
+    def tell(kind: str, told: Any) -> None:
+        if os.getpid() != this:  # a copy that the work has made of itself
+            os._exit(1)
+        there.send((kind, told))
+
     try:
         # No child outlives its parent, and none leaves a file of its memory.  It has a group of its
         # own, with all that it starts.
@@ -122,11 +130,11 @@ def _do(work: Callable[[Say], None], there: Connection, parent: int) -> NoReturn
         for name in _FAULTS:
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         if os.getppid() == parent:
-            work(lambda told: there.send(("told", told)))
-            there.send(("done", None))
+            work(partial(tell, "told"))
+            tell("done", None)
     except BaseException as error:
         error.add_note("".join(traceback.format_exception(error)))
-        there.send(("raised", error))
+        tell("raised", error)
     finally:
         os._exit(1)
 

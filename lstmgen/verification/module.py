@@ -179,7 +179,7 @@ class ModuleCheck:
             with self._ledger.guard(check, s.output, case.bound, self._where(what)):
                 found = step(params, s.inputs(given), before)
                 wanted = {n: a[half] if fewer else a for n, a in expected.items()}
-                s.states(check, found, wanted, case, self._where(what))
+                s.states(check, found, wanted, case, self._where(what), whole=expected)
         wrong: dict[str, tuple[str, Any]] = {
             "x that is a list": ("x", lambda: step(params, [1.0], state)),
             "state None": ("state", lambda: step(params, s.inputs(x), None)),

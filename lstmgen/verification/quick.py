@@ -11,6 +11,7 @@ from __future__ import annotations
 import linecache
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,16 @@ def check_module(cell: Stages, runner: Runner, *, sequences: bool | None = None)
     `sequences`: whether it takes lengths and restart; by default as its target says.
     """
     labels, equations = Labels(cell, cell.gradients), Equations(cell)
+
+    def compare(case: QuickCase, sequences: bool = False) -> list[str]:
+        """What is wrong, at this point or at the next one that rounding does not move."""
+        problems = list(_Comparison(cell.normal_form, labels, runner, case).problems())
+        if problems:
+            with suppress(PointError):
+                case = equations.case(case.shape, sequences, steady=True)
+                problems = list(_Comparison(cell.normal_form, labels, runner, case).problems())
+        return problems
+
     first = _SIZES_OF_MANY if len(cell.equations) > _MANY else _SIZES
     compared, reason = False, ""
     for sizes in (*first, *_LAST_SIZES):
@@ -59,7 +70,7 @@ def check_module(cell: Stages, runner: Runner, *, sequences: bool | None = None)
             reason = str(error)
             continue
         compared = True
-        problems = list(_Comparison(cell.normal_form, labels, runner, case).problems())
+        problems = compare(case)
         if problems:
             return _shown(problems)
     if compared:
@@ -69,7 +80,7 @@ def check_module(cell: Stages, runner: Runner, *, sequences: bool | None = None)
             case = equations.case(shape_for(cell.normal_form, *_SEQUENCES), sequences=True)
         except PointError:  # a state of zeros may be where an equation has no value
             return ()
-        return _shown(list(_Comparison(cell.normal_form, labels, runner, case).problems()))
+        return _shown(compare(case, sequences=True))
     return (
         f"{labels.all_values}: they could not be evaluated at any random point, so nothing was "
         f"compared: {reason}",

@@ -5,6 +5,7 @@ The equations are evaluated as they are; gradients are central differences along
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +27,23 @@ Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 
 _DIRECTIONS = 24  # at most; more arrays share them
-_STEP = 2.0**-15  # of the differences: their error is that to the fourth, and 1e-16 over it
+_STEPS = (2.0**-15, 2.0**-24, 2.0**-33)
+"""Of the differences, later ones where a function is steep: their error is that to the fourth, and
+1e-16 over it."""
 _WEIGHTS = {2: -1 / 12, 1: 2 / 3, -1: -2 / 3, -2: 1 / 12}  # central, of the fourth order
 _MARGIN = 4e-3  # from kinks and poles, so that no difference is taken across one
 _SMOOTH = 1e-4  # what differences over one step and over two may differ by where there was none
 _ATTEMPTS = 12  # of each range
+_UNIT = 2.0**-53
+_ROUNDINGS = (1, 2)  # seeds of rounding errors
+_TIMES = 8  # what one of them moves may be wrong
+_MOVED = 1e-8  # by which they may move values, relative to the largest of an array
+_MOVED_SLOPE = 1e-3  # the same of slopes, eight times and relative to the largest of all
 _AGAIN = 0.4  # the part of the steps at which a row starts again
+
+
+class _SteepError(PointError):
+    """The equations bend within one step of the differences."""
 
 
 class _Vectors(Arithmetic):
@@ -39,6 +51,12 @@ class _Vectors(Arithmetic):
 
     def __init__(self) -> None:
         super().__init__(15, mpmath.fp)
+        self.random: np.random.Generator | None = None  # of further rounding errors, where wanted
+
+    def _rounded(self, value: Any) -> Any:
+        if self.random is None:
+            return value
+        return value * (1 + _UNIT * self.random.choice((-1.0, 1.0), np.shape(value)))
 
     def each(self, function: Callable[..., Any], *operands: Any) -> Any:
         """The function, entry by entry."""
@@ -46,23 +64,26 @@ class _Vectors(Arithmetic):
             found = np.frompyfunc(function, len(operands), 1)(*operands)
         except (OverflowError, ValueError, ZeroDivisionError) as error:
             raise PointError(str(error)) from None
-        return np.asarray(found, dtype=np.float64)
+        return self._rounded(np.asarray(found, dtype=np.float64))
 
     def total(self, terms: Any) -> Any:
         """The sum of the terms."""
-        return sum(terms[1:], terms[0])
+        result = terms[0]
+        for term in terms[1:]:
+            result = self._rounded(result + term)
+        return result
 
     def product(self, factors: Any) -> Any:
         """The element-wise product of the factors."""
         result = factors[0]
         for factor in factors[1:]:
-            result = result * factor
+            result = self._rounded(result * factor)
         return result
 
     def apply(self, matrix: Any, vector: Any) -> Any:
         """A matrix, (rows, columns, samples), times a vector."""
         stacked = np.stack(np.broadcast_arrays(*vector))
-        return np.einsum("ijs,jsb->isb", np.asarray(matrix), stacked)
+        return self._rounded(np.einsum("ijs,jsb->isb", np.asarray(matrix), stacked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +135,41 @@ class Equations:
 
     def __init__(self, cell: Stages) -> None:
         self._form = cell.normal_form
+        self._steps: tuple[float, ...] = _STEPS
         self._arithmetic = _Vectors()
         self._equations = Reference(cell, self._arithmetic).equations
 
-    def case(self, shape: Shape, sequences: bool = False) -> QuickCase:
+    def case(self, shape: Shape, sequences: bool = False, steady: bool = False) -> QuickCase:
         """The first point, of some seeds, at which the equations can be evaluated.
 
-        With `sequences`, rows have lengths, 0 and T among them, and states start again.
+        With `sequences`, rows have lengths, 0 and T among them, and states start again; with
+        `steady`, it is the first at which rounding alone does not move what comes out.
         """
         problem = PointError("there is none")
-        for number, span in enumerate(RANGES):
-            for attempt in range(_ATTEMPTS):
+        for step in self._steps:
+            steep = 0
+            for (number, span), attempt in itertools.product(enumerate(RANGES), range(_ATTEMPTS)):
                 random = np.random.default_rng((number, attempt, shape.T, shape.B))
                 try:
-                    return self._case(shape, span, random, sequences)
+                    found = self._case(shape, span, random, sequences, step, steady)
                 except PointError as error:
                     problem = error
+                    steep += isinstance(error, _SteepError)
+                    if steep == _ATTEMPTS:  # so it is everywhere
+                        break
+                else:
+                    self._steps = _STEPS[_STEPS.index(step) :]  # and at other sizes
+                    return found
         raise problem
 
     def _case(
-        self, shape: Shape, span: Range, random: np.random.Generator, sequences: bool
+        self,
+        shape: Shape,
+        span: Range,
+        random: np.random.Generator,
+        sequences: bool,
+        step: float,
+        steady: bool,
     ) -> QuickCase:
         form = self._form
 
@@ -163,7 +199,7 @@ class Equations:
             options = {"lengths": random.permutation(lengths), "restart": restart}
         self._arithmetic.watch()
         once = {g: {n: a[..., None] for n, a in arrays.items()} for g, arrays in given.items()}
-        y, states = self._run(shape, once, 1, options)
+        self._run(shape, once, 1, options)
         if min(self._arithmetic.kink, self._arithmetic.edge) < _MARGIN:
             raise PointError("an argument at a kink, at a pole or at the border of a domain")
         directions = {
@@ -174,16 +210,31 @@ class Equations:
         together = [tuple(named[k::_DIRECTIONS]) for k in range(min(_DIRECTIONS, len(named)))]
         moved: dict[str, Arrays] = {group: {} for group in given}
         for group, name in named:
-            by = [_STEP * k * ((group, name) in those) for those in together for k in _WEIGHTS]
+            by = [step * k * ((group, name) in those) for those in together for k in _WEIGHTS]
             array, direction = given[group][name], directions[group][name]
             moved[group][name] = array[..., None] + direction[..., None] * np.array(by)
         samples = len(together) * len(_WEIGHTS)
-        found, after = self._run(shape, moved, samples, options)
-        losses = np.zeros((2, samples))
-        losses[0] = np.einsum("tbhs,tbh->s", found, dy)
-        for name in form.states:
-            losses[1] += np.einsum("bhs,bh->s", after[name][-1], dstate[name])
-        by_y, by_state = map(_differences, losses.reshape(2, len(together), len(_WEIGHTS)))
+
+        def evaluated() -> tuple[Array, Arrays, list[Slope]]:
+            """The values at the point, and the slopes for dy and then for dstate."""
+            y, states = self._run(shape, once, 1, options)
+            found, after = self._run(shape, moved, samples, options)
+            losses = np.zeros((2, samples))
+            losses[0] = np.einsum("tbhs,tbh->s", found, dy)
+            for name in form.states:
+                losses[1] += np.einsum("bhs,bh->s", after[name][-1], dstate[name])
+            kinds = losses.reshape(2, len(together), len(_WEIGHTS))
+            return y, states, [s for kind in kinds for s in _differences(kind, step)]
+
+        y, states, slopes = evaluated()
+        if steady or step < _STEPS[0]:
+            for seed in _ROUNDINGS:
+                self._arithmetic.random = np.random.default_rng(seed)
+                try:
+                    slopes = _uncertain((y, states, slopes), evaluated())
+                finally:
+                    self._arithmetic.random = None
+        by_y, by_state = slopes[: len(together)], slopes[len(together) :]
         return QuickCase(
             shape,
             given,
@@ -235,15 +286,33 @@ class Equations:
         return rows_first(outputs), states
 
 
-def _differences(losses: Array) -> list[Slope]:
+def _uncertain(
+    true: tuple[Array, Arrays, list[Slope]], moved: tuple[Array, Arrays, list[Slope]]
+) -> list[Slope]:
+    """The slopes, and how far they and the values are moved by rounding errors: not far."""
+    pairs = [(true[0], moved[0]), *((array, moved[1][name]) for name, array in true[1].items())]
+    for array, other in pairs:
+        if np.max(np.abs(array - other)) > _MOVED * np.max(np.abs(array)):
+            raise PointError("rounding alone moves what comes out")
+    largest = max(abs(slope.value) for slope in true[2])
+    found = []
+    for slope, other_slope in zip(true[2], moved[2], strict=True):
+        by = _TIMES * abs(slope.value - other_slope.value)
+        if by > _MOVED_SLOPE * largest:
+            raise PointError("rounding alone moves a gradient")
+        found.append(Slope(slope.value, max(slope.uncertainty, by)))
+    return found
+
+
+def _differences(losses: Array, step: float) -> list[Slope]:
     """The derivatives of losses, one a row, at the steps that `_WEIGHTS` names."""
     two, one, minus_one, minus_two = losses.T
-    short, long = (one - minus_one) / (2 * _STEP), (two - minus_two) / (4 * _STEP)
+    short, long = (one - minus_one) / (2 * step), (two - minus_two) / (4 * step)
     if np.any(np.abs(short - long) > _SMOOTH * (np.max(np.abs(short), initial=0.0) + 1e-6)):
-        raise PointError("a kink near the point")
-    slopes = losses @ (np.array([*_WEIGHTS.values()]) / _STEP)
+        raise _SteepError("a kink near the point")
+    slopes = losses @ (np.array([*_WEIGHTS.values()]) / step)
     # What is left of the curvature, and of the rounding of the losses.
-    uncertain = 0.05 * np.abs(short - long) + 1e-14 * np.max(np.abs(losses), axis=1) / _STEP
+    uncertain = 0.05 * np.abs(short - long) + 1e-14 * np.max(np.abs(losses), axis=1) / step
     return [Slope(*pair) for pair in zip(slopes.tolist(), uncertain.tolist(), strict=True)]
 
 

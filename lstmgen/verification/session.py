@@ -92,8 +92,13 @@ class Session:
         where: str,
         prefix: str = "",
         floor: float = 0.0,
+        whole: Arrays | None = None,
     ) -> None:
-        """A dict of states against the expected ones; `prefix` says which in the report."""
+        """A dict of states against the expected ones; `prefix` says which in the report.
+
+        `whole` has all rows of the case, where some are compared: what rounding moves is known of
+        these, relative to the largest value among them.
+        """
         with self.ledger.guard(check, self.output, case.bound, where):
             states = _same_names(_dict(found, "state"), expected, "state")
             least = max(floor, least_scale(case, expected.values()))
@@ -101,7 +106,8 @@ class Session:
                 label = self.labels.values[name]
                 if prefix:
                     label = Label(label.label, f"{prefix}{name}: {label.text}")
-                moved = partial(case.moved, "states", name)
+                times = _size((whole or expected)[name]) / (_size(array) or 1.0)
+                moved = partial(_moved, times, case, name)
                 self._compare(check, label, states[name], array, case, where, least, moved)
 
     def gradients(
@@ -166,6 +172,14 @@ class Told:
         return call
 
 
+def _moved(times: float, case: Case, state: str) -> float:
+    return times * case.moved("states", state)
+
+
+def _size(array: Array) -> float:
+    return float(np.max(np.abs(array), initial=0.0))
+
+
 def _least(case: Case) -> float:
     """The least scale of arrays: what is less has no digits, or is none at all."""
     limits = np.finfo(case.dtype)
@@ -177,7 +191,7 @@ def least_scale(case: Case, arrays: Iterable[Array]) -> float:
     least = _least(case)
     if case.dtype != "float32":
         return least
-    largest = max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
+    largest = max(map(_size, arrays), default=0.0)
     return max(least, _SHARE * largest)
 
 

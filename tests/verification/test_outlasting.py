@@ -242,6 +242,19 @@ def test_what_the_work_has_started_ends_with_it() -> None:
     assert time.monotonic() < deadline
 
 
+def test_a_copy_that_the_work_makes_of_itself_says_nothing() -> None:
+    def work(say: Any) -> None:
+        say(os.getpid())
+        if not os.fork():
+            say("the copy")
+        os.wait()
+        say("the work")
+
+    heard: list[Any] = []
+    apart(work, heard.append, lambda: 60)
+    assert heard[1:] == ["the work"]
+
+
 def test_what_is_no_message_is_an_end() -> None:
     def work(say: Any) -> None:
         os.closerange(3, 1000)

@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import handwritten_lstm
 import pytest
 import verification_cells
 
 import lstmgen
-from lstmgen import Cell, targets
+from lstmgen import Cell, Eq, sin, sqrt, symbols, t, tanh, targets
 from lstmgen.cli.root import main
 from lstmgen.errors import VerificationError
 from lstmgen.library.loading import load, names
@@ -42,6 +43,39 @@ def test_right_modules_pass(name: str) -> None:
 @pytest.mark.parametrize("name", [*names(), *ODD])
 def test_the_statements_of_right_kernels_pass(name: str) -> None:
     assert problems("cupy", ODD[name] if name in ODD else load(name)) == ()
+
+
+h, y, x, W, b = symbols("h y x W b")
+CORNERS = {
+    "1 - y^2 where y is near 1": (
+        Eq(y[t], tanh(W @ [x[t]] + 20 * b)),
+        Eq(h[t], 1e6 * (1 - y[t] ** 2) + h[t - 1] / 2),
+    ),
+    "a steep function": (Eq(h[t], sin(1e5 * (W @ [h[t - 1], x[t]]))),),
+    "1 - y^2 under a root": (Eq(h[t], sqrt(1 - tanh(W @ [h[t - 1], x[t]]) ** 2)),),
+}
+
+
+@pytest.mark.parametrize("what", CORNERS)
+def test_what_rounding_moves_is_looked_at_elsewhere(what: str) -> None:
+    """At another point, or by smaller differences; and there a wrong module is as wrong as ever."""
+    cell = Cell("corner", *CORNERS[what])
+    assert problems("numpy", cell) == ()
+    module = lstmgen.compile(cell, "numpy")
+    true_forward, true_backward = module.forward, module.backward
+
+    def forward(*given: Any, **options: Any) -> Any:
+        found, last, tape = true_forward(*given, **options)
+        return found * (1 + 1e-6), last, tape
+
+    def backward(*given: Any, **options: Any) -> Any:
+        dparams, dx, dstate0 = true_backward(*given, **options)
+        return {**dparams, "W": dparams["W"] * 1.01}, dx, dstate0
+
+    vars(module)["forward"] = forward
+    assert "y[" in check_module(cell, make_runner(module))[0]
+    vars(module).update(forward=true_forward, backward=backward)
+    assert "params['W']" in check_module(cell, make_runner(module))[0]
 
 
 @pytest.mark.parametrize("target", ["numpy", "cupy", "c"])

@@ -13,9 +13,12 @@ import lstmgen
 from lstmgen import Cell, Eq, cos, erfc, exp, sigma, sqrt, symbols, t, tanh
 from lstmgen.gradients.equations import VectorGradient
 from lstmgen.verification import Report, Verifier, make_runner
+from lstmgen.verification.cases import Cases
 from lstmgen.verification.derivation import check_derivation
 from lstmgen.verification.labels import Label
 from lstmgen.verification.ledger import Ledger
+from lstmgen.verification.points import Range, shape_for
+from lstmgen.verification.wide import enlarged
 
 h, x, W, b = symbols("h x W b")
 a = W @ [h[t - 1], x[t]]
@@ -82,6 +85,53 @@ def test_a_cell_that_nothing_can_be_known_of_fails() -> None:
     report = checked(cos(1e5 * a))
     assert not report.ok
     assert "rounding alone" in report.verdict()
+
+
+y = symbols("y")
+
+
+def near_one() -> Cell:
+    """1 - y^2 has few digits, and in some rows less than in others."""
+    slow = 1e6 * (1 - y[t] ** 2) + h[t - 1] * 0.01
+    return Cell("near_one", Eq(y[t], tanh(7 * (W @ [x[t]]) + 7 * b)), Eq(h[t], slow))
+
+
+def test_some_rows_are_compared_as_well_as_they_can_be_known() -> None:
+    module = lstmgen.compile(near_one(), "numpy")
+    report = Verifier(near_one(), quick=True).check(make_runner(module))
+    assert report.ok, report.verdict()
+    true = module.step
+
+    def step(params: Any, x: Any, state: Any) -> Any:  # half a percent off, where rows are few
+        few = len(state["h"]) == 1
+        return {n: a * (1.005 if few else 1) for n, a in true(params, x, state).items()}
+
+    vars(module)["step"] = step
+    report = Verifier(near_one(), quick=True).check(make_runner(module))
+    assert "step again float64" in {check.check for check in report.failures}
+
+
+def test_copies_of_units_may_differ_by_what_rounding_makes_of_them() -> None:
+    """What copies have in common is forgotten here, where their difference is not."""
+    forgetful = Cell("forgetful", Eq(h[t], 0.9 * h[t - 1] - 0.85 * (W @ [h[t - 1]]) + 0.1 * x[t]))
+    shape = shape_for(forgetful.normal_form, 60, 1, 1, 1)
+    case = Cases(forgetful).make(shape, "float64", (Range("positive", "both"),))
+    copied = replace(case, rounding=case.rounding.of_copies)
+    alone, copies = (
+        kind.moved("initial", "h", kind.gradients["dstate"]) for kind in (case, copied)
+    )
+    assert copies > 1e3 * alone
+    wide = enlarged(case, forgetful.normal_form, 4)
+    W_, dh = wide.parameters["W"], wide.dstate["h"]
+    # A right backward, one of whose copies is rounded otherwise in the first step.
+    dh = dh.copy()
+    for step in range(60):
+        dh = 0.9 * dh - 0.85 * dh @ W_
+        if not step:
+            dh[:, 0] *= 1 + 2.0**-52
+    expected = wide.gradients["dstate"].initial["h"]
+    error = np.max(np.abs(dh - expected)) / np.max(np.abs(expected))
+    assert 1e-12 < error < wide.moved("initial", "h", wide.gradients["dstate"])
 
 
 TINY = {
