@@ -22,7 +22,7 @@ from lstmgen.verification.ledger import Ledger, Place, Stopped
 
 __all__ = ["PATIENCE", "Stage", "checksum", "outlast"]
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a call may take.  The longest is the first, in which a module may compile itself:
 2 to 10 of a processor's own, and on one that others use too as many times as there are others."""
 

@@ -129,7 +129,7 @@ def test_patience_is_for_calls_and_not_for_what_is_computed_between() -> None:
     run = outlasting._Run([], Ledger(np.asarray), print, 0, hung=False)
     assert run.patience() > 600
     run.heard(Place("forward", "T=1", "forward"))
-    assert run.patience() == outlasting.PATIENCE == 60
+    assert run.patience() == outlasting.PATIENCE == 120
     run.heard(None)
     assert run.patience() > 600
     again = outlasting._Run([], Ledger(np.asarray), print, 0, hung=True)

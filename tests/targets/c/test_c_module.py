@@ -33,6 +33,13 @@ def test_random_cells(k: int) -> None:
     assert check(cell, get("c").runner(module), seed, dtypes=dtypes).comparisons > 0
 
 
+def test_a_module_passes_the_whole_verification() -> None:
+    """That all its statements run included: of the common text a cell has nothing that none uses."""
+    report = lstmgen.verify("rnn", target="c")
+    assert report.ok, str(report)
+    assert "never run" in {check.check for check in report.checks}
+
+
 def test_tiles_of_every_shape_chunks_and_long_sums() -> None:
     """More terms than a sum has at a time, more rows than a chunk, units that fill no vector."""
     fast, slow = module_of("lstm"), lstmgen.compile("lstm", "numpy")
