@@ -34,7 +34,7 @@ def test_random_cells(k: int) -> None:
 
 
 def test_a_module_passes_the_whole_verification() -> None:
-    """That all its statements run included: of the common text a cell has nothing that none uses."""
+    """That all of its statements run included."""
     report = lstmgen.verify("rnn", target="c")
     assert report.ok, str(report)
     assert "never run" in {check.check for check in report.checks}
