@@ -25,8 +25,11 @@ nextafter nexttoward pow remainder remquo rint round scalbln scalbn signbit sign
 sqrt tan tanh tgamma trunc y0 y1 yn abs abort exit free malloc NULL NAN INFINITY softplus
 """.split()
 _MACROS = """
-NULL NAN INFINITY HUGE_VAL HUGE_VALF HUGE_VALL MATH_ERRNO MATH_ERREXCEPT NAME SIZES LSTMGEN_DOUBLE
-EOF offsetof INT_MAX LONG_MAX SIZE_MAX BUFSIZ WCHAR_MAX WCHAR_MIN
+NULL NAN INFINITY HUGE HUGE_VAL HUGE_VALF HUGE_VALL MATH_ERRNO MATH_ERREXCEPT MAXFLOAT M_E M_LOG2E
+M_LOG10E M_LN2 M_LN10 M_PI M_PI_2 M_PI_4 M_1_PI M_2_PI M_2_SQRTPI M_SQRT2 M_SQRT1_2 LSTMGEN_DOUBLE
+LSTMGEN_NUMPY LSTMGEN_DECLARATIONS EOF offsetof INT_MAX LONG_MAX SIZE_MAX BUFSIZ WCHAR_MAX WCHAR_MIN
+INT8_MAX INT16_MAX INT32_MAX INT64_MAX UINT8_MAX UINT16_MAX UINT32_MAX UINT64_MAX INTMAX_MAX
+INTPTR_MAX UINTPTR_MAX PTRDIFF_MAX INT8_MIN INT16_MIN INT32_MIN INT64_MIN INTMAX_MIN INTPTR_MIN
 """.split()
 _PREFIXES = ("blocks_", "last_", "tape_", "room_", "chunk_", "padded_")
 # What the functions around the statements use.
@@ -41,18 +44,21 @@ begins count made kept room packed
 def reserved() -> frozenset[str]:
     """Names that a variable of the generated text must not have."""
     text = (template_folder() / "c_common.h.j2").read_text(encoding="utf-8")
-    found = set(re.findall(r"#define (\w+)", text))
+    found: set[str] = set()
     for line in text.splitlines():
         if line.startswith(("INLINE", "HELPER", "static", "typedef", "}", "enum")):
             found.update(re.findall(r"(\w+)(?= *(?:\(|;|\[|__attribute__| =))", line))
-    return frozenset({*found, *_KEYWORDS, *_MACROS, *_LIBRARY, *_LOCAL})
+    return _macros() | {*found, *_LIBRARY, *_LOCAL}
 
 
 @cache
 def _macros() -> frozenset[str]:
     """Names that no member of a struct can have."""
-    text = (template_folder() / "c_common.h.j2").read_text(encoding="utf-8")
-    return frozenset({*re.findall(r"#define (\w+)", text), *_KEYWORDS, *_MACROS})
+    found = {*_KEYWORDS, *_MACROS}
+    for name in ("c.c.j2", "c_common.h.j2"):
+        text = (template_folder() / name).read_text(encoding="utf-8")
+        found.update(re.findall(r"#define (\w+)", text))
+    return frozenset(found)
 
 
 def padded(size: str) -> str:
@@ -105,4 +111,4 @@ class Naming:
 
     def before(self, name: str) -> str:
         """The member for a state as steps start from it."""
-        return self._members(f"{name}_before", "before")
+        return self.member(f"{name}_before", "before")

@@ -136,3 +136,19 @@ def test_what_is_planned_is_explained(name: str) -> None:
     for value in cell.schedule.kept:
         assert f"  {value} (" in kept
     assert "+=" in text and not any("<" in line for line in text.splitlines())
+
+
+def test_names_that_the_text_or_c_has() -> None:
+    """Macros would be replaced wherever they stand; the tape has a member `tape_h_before`."""
+    W, U, b, d, r, tape_h, h, x = symbols("PACKED M_E TOGETHER INT64_MAX BACKWARD_ROWS tape_h h x")
+    cell = Cell(
+        "names",
+        Eq(r[t], U @ (d * h[t - 1])),
+        Eq(tape_h[t], tape_h[t - 1] + r[t]),
+        Eq(h[t], lstmgen.tanh(W @ [tape_h[t], x[t]] + b)),
+        sizes={"BACKWARD_ROWS": "MOST_SEGMENTS", "tape_h": "MOST_SEGMENTS"},
+    )
+    fast, slow = module_of(cell, *LEAN, "-DM_E=2.718"), lstmgen.compile(cell, "numpy")
+    params = fast.init_params(3, 5, MOST_SEGMENTS=2, seed=0, dtype="float64")
+    x = np.random.default_rng(0).standard_normal((4, 2, 3))
+    np.testing.assert_allclose(fast.forward(params, x)[0], slow.forward(params, x)[0], rtol=1e-12)
