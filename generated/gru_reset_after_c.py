@@ -255,7 +255,7 @@ def backward(params, tape, dy=None, dstate=None):
     library = _library(dtype.char)
     x, lengths, restart = tape.x, tape.lengths, tape.restart
     params = _dense(params)
-    dy = None if dy is None else np.ascontiguousarray(dy)
+    dy = None if dy is None else np.require(dy, requirements="CA")
     dstate = None if dstate is None else _dense(dstate)
     dx = {name: np.empty_like(value) for name, value in x.items()}
     dstate0 = {"h": np.empty((B, H), dtype)}

@@ -254,3 +254,28 @@ def test_another_model_at_the_same_place_is_seen(lstm: ModuleType, exact: Module
     found, wanted = (streamed(m, given, given["x"][0]) for m in (lstm, exact))
     for name, array in wanted.items():
         np.testing.assert_allclose(found[name], array, rtol=1e-12)
+
+
+def test_arrays_between_two_numbers_are_copied(
+    lstm: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C may expect its numbers at multiples of their size, which a view of bytes need not have."""
+
+    def shifted(array: Any) -> Any:
+        found = np.empty(array.nbytes + 1, np.uint8)[1:].view(array.dtype).reshape(array.shape)
+        found[...] = array
+        return found
+
+    given = arguments("lstm")
+    moved = {
+        name: {key: shifted(a) for key, a in value.items()}
+        if isinstance(value, dict)
+        else shifted(value)
+        for name, value in given.items()
+        if name in ("params", "x", "state", "dy", "dstate")
+    }
+    found, data = [], vars(lstm)["_data"]
+    monkeypatch.setattr(lstm, "_data", lambda a: found.append(data(a) % 4) or data(a))
+    tape = lstm.forward(**only_forward({**given, **moved}))[2]
+    lstm.backward(moved["params"], tape, moved["dy"], moved["dstate"])
+    assert len(found) > 10 and not any(found)
