@@ -16,7 +16,7 @@ from lstmgen.targets import get
 from lstmgen.targets.c import compiler
 from tests.random_cells.checking import check
 from tests.random_cells.making import random_cell
-from tests.targets.c.many import LEAN, WAYS, module_of
+from tests.targets.c.many import LEAN, module_of, way
 
 pytestmark = pytest.mark.skipif(
     compiler.command() is None, reason="no C compiler; " + compiler.CURE
@@ -28,9 +28,9 @@ def test_random_cells(k: int) -> None:
     """With lengths and restart, kept and recomputed; `python -m tests.targets.c.many` runs more."""
     seed = 3_000_000 + k
     cell = random_cell(random.Random(seed)).cell()
-    module = module_of(cell, *WAYS[k % 3], recompute=("none", "all")[k % 2])
-    dtypes = ("float32", "float64")[k // 2 % 2 :][:1]
-    assert check(cell, get("c").runner(module), seed, dtypes=dtypes).comparisons > 0
+    how = way(k)
+    module = module_of(cell, *how.flags, recompute=how.recompute)
+    assert check(cell, get("c").runner(module), seed, dtypes=(how.dtype,)).comparisons > 0
 
 
 def test_tiles_of_every_shape_chunks_and_long_sums() -> None:
