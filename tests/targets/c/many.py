@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from lstmgen import Cell
@@ -33,6 +34,23 @@ WAYS = (
 """Other vectors; weights used as they lie; inputs added in the same sum as the state; the tiles of
 this processor, with AVX-512 of eight rows, which a call of a few steps has."""
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
+
+
+INSTRUCTIONS = {
+    "sse2": "-march=x86-64",
+    "avx2": "-march=x86-64-v3",
+    "avx512f": "-march=x86-64-v4",
+}
+"""What the text has a width of vectors for, as /proc/cpuinfo names it, and the flag for it."""
+
+
+def runs(name: str) -> bool:
+    """Whether this machine has the instructions."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return name in text
 
 
 @dataclass(frozen=True)
