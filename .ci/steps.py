@@ -4,10 +4,11 @@
     bash .ci/run
 
 In a temporary folder: the README's set-up commands, read out of README.md, the first of them also
-with the lowest versions that pyproject.toml admits; the pages of docs/, and the tests that were
-skipped for want of PyTorch and onnxruntime again, where these are; then ruff, mypy --strict and
-`lstmgen build --check` over generated/.  It stops at the first failure and says which step it was.
-pytest's summary stands at the end once more.
+with the lowest versions that pyproject.toml admits; C modules of all built-in cells and of random
+ones under AddressSanitizer and UndefinedBehaviorSanitizer; the pages of docs/, and the tests that
+were skipped for want of PyTorch and onnxruntime again, where these are; then ruff, mypy --strict
+and `lstmgen build --check` over generated/.  It stops at the first failure and says which step it
+was.  pytest's summary stands at the end once more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from xml.etree import ElementTree
 
 TORCH = "torch==2.13.0"
 """What lstmgen.torch is tested with; a newer one may be a build for CUDA, of gigabytes."""
+
+RANDOM_CELLS = "10"
+"""How many random cells run under the sanitizers, beside all built-in ones."""
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -67,6 +71,7 @@ def steps(folder: Path) -> str:
     lines = step("env", f"PYTEST_ADDOPTS={junit(report)}", "sh", "-c", test, cwd=tests)
     summary = pytest_summary(lines)
     unchanged(tests)
+    sanitized(tests)
     more = with_references(references, skipped_files(report))
     inside = f"{tests}/.venv/bin"
     step(f"{inside}/python", "-m", "pip", "install", "--quiet", ".[lint]", cwd=tests)
@@ -75,6 +80,15 @@ def steps(folder: Path) -> str:
     step(f"{inside}/mypy", "--strict", "lstmgen/", cwd=tests)
     step(f"{inside}/lstmgen", "build", "--check", "-o", "generated", cwd=tests)
     return f"{summary}; with PyTorch and onnxruntime: {more}"
+
+
+def sanitized(clone: Path) -> None:
+    """C modules of all built-in cells and of random ones, compiled for sanitizers and run."""
+    cache = clone.parent / "cache"
+    cells = ["--library", "all", "--cells", RANDOM_CELLS]
+    command = [".venv/bin/python", "-m", "tests.targets.c.many", "--sanitize", *cells]
+    step("env", f"XDG_CACHE_HOME={cache}", *command, cwd=clone)
+    unchanged(clone)
 
 
 def with_references(clone: Path, files: list[str]) -> str:

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from lstmgen.verification import Verifier, make_runner
 
 from .tokens import TokenMutant, c_mutants, python_mutants
 
-_LIMIT = 300  # seconds, or so many times what the module as it is takes:
+_LIMIT = 300  # seconds
+_LIMITS = {True: 60, False: _LIMIT}  # of a quick verification; or what the true module takes times
 _TIMES = 10
 _SIZES = ((3, 2, 4, 3), (1, 1, 1, 1), (6, 5, 3, 2), (40, 20, 33, 17), (3, 700, 2, 3))
 
@@ -37,43 +38,65 @@ class Outcome:
 
 def outcomes(name: str, target: str, count: int, seed: int) -> Iterator[Outcome]:
     """The mutants of a cell's module for a target, one after the other."""
-    cell, found = lstmgen.load(name), targets.get(target)
-    texts = dict(files(cell, found))
-    python = next(iter(texts))
-    others = [file for file in texts if file != python]
-    verifier = Verifier(cell, target)
-    start = time.monotonic()
-    true = _in_process(lambda: verifier.check(_runner(found, texts)).ok, limit=3600)
-    limit = max(_LIMIT, _TIMES * (time.monotonic() - start))
-    if true is not True:
-        raise AssertionError(f"{name} for {target}: the module as it is does not pass: {true}")
-    made: list[tuple[str, TokenMutant]] = []
-    share = count if not others else count // 3
-    made += [(python, m) for m in python_mutants(texts[python], share, seed, found.machine)]
-    for file in others:
-        made += [(file, m) for m in c_mutants(texts[file], count - share, seed, _used(texts[file]))]
-    expected = _in_process(lambda: _bits(cell, _runner(found, texts)))
-    # What the cases are made of is kept for all mutants.
-    list(verifier.cases()), verifier._sequences, verifier._wide, verifier._large
-    for file, mutant in made:
-        changed = {**texts, file: mutant.text}
-        passed = _in_process(partial(_passes, verifier, found, changed), limit)
-        if passed is not True:
-            yield Outcome(mutant, "caught")
-            continue
-        bits = _in_process(partial(_bits_of, cell, found, changed), limit)
-        yield Outcome(mutant, "equivalent" if bits == expected else "survived")
+    trial = Trial(name, target)
+    for file, mutant in trial.mutants(count, seed):
+        yield Outcome(mutant, trial.verdict(file, mutant))
 
 
-def _passes(verifier: Verifier, target: Any, texts: dict[str, str]) -> bool:
-    return verifier.check(_runner(target, texts), stop=True).ok
+class Trial:
+    """What mutants of a cell's module for a target are held against, made once for all of them."""
+
+    def __init__(self, name: str, target: str) -> None:
+        self._cell, self._target = lstmgen.load(name), targets.get(target)
+        self.texts = dict(files(self._cell, self._target))
+
+    def mutants(self, count: int, seed: int) -> list[tuple[str, TokenMutant]]:
+        """Mutants, each with the file that it is of."""
+        python, *others = self.texts
+        share = count if not others else count // 3
+        texts, machine = self.texts, self._target.machine
+        made = [(python, m) for m in python_mutants(texts[python], share, seed, machine)]
+        for file in others:
+            used = used_functions(texts[file])
+            made += [(file, m) for m in c_mutants(texts[file], count - share, seed, used)]
+        return made
+
+    def verdict(self, file: str, mutant: TokenMutant) -> str:
+        """What becomes of a mutant: at few sizes, which catch nearly all, then at all."""
+        changed = {**self.texts, file: mutant.text}
+        for quick in (True, False):
+            verifier, limit = self._verifier(quick)
+            if _in_process(partial(self._passes, verifier, changed), limit) is not True:
+                return "caught"
+        bits = _in_process(partial(self._bits, changed))
+        return "equivalent" if bits == self._expected else "survived"
+
+    def _passes(self, verifier: Verifier, texts: dict[str, str]) -> bool:
+        return verifier.check(_runner(self._target, texts), stop=True).ok
+
+    def _bits(self, texts: dict[str, str]) -> list[bytes]:
+        return _bits(self._cell, _runner(self._target, texts))
+
+    @cache  # noqa: B019 (it ends with the process)
+    def _verifier(self, quick: bool) -> tuple[Verifier, float]:
+        """A verification that the module as it is passes, and how long a mutant may take in it."""
+        verifier = Verifier(self._cell, self._target.name, quick=quick)
+        # What the cases are made of is kept for all mutants.
+        list(verifier.cases()), verifier._sequences, quick or (verifier._wide, verifier._large)
+        start = time.monotonic()
+        true = _in_process(lambda: verifier.check(_runner(self._target, self.texts)).ok, limit=3600)
+        if true is not True:
+            name = f"{self._cell.name} for {self._target.name}"
+            raise AssertionError(f"{name}: the module as it is does not pass: {true}")
+        return verifier, max(_LIMITS[quick], _TIMES * (time.monotonic() - start))
+
+    @cached_property
+    def _expected(self) -> Any:
+        return _in_process(partial(self._bits, self.texts))
 
 
-def _bits_of(cell: Any, target: Any, texts: dict[str, str]) -> list[bytes]:
-    return _bits(cell, _runner(target, texts))
-
-
-def _used(text: str) -> list[tuple[int, int]]:
+def used_functions(text: str) -> list[tuple[int, int]]:
+    """Where the bodies of those functions of C text lie that something uses."""
     counting = _Counting(text)
     functions = [*counting.functions()]
     used = counting.used(functions)

@@ -1,4 +1,4 @@
-"""One token of a module's text changed, at random: in Python, C or CUDA."""
+"""One token of a module's Python, C or CUDA text changed, at random; or a statement dropped."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ _C_QUIET = re.compile(
     r"//[^\n]*|/\*(?:.|\n)*?\*/|\"[^\"\n]*\"|^[ \t]*#(?:[^\n]*\\\n)*[^\n]*|typedef[^;]*;",
     re.MULTILINE,
 )
+_CONTROL = re.compile(
+    r"(?:if|for|while|switch|SIZES)\b|(?:else|do|UNROLL)\b|case\b[^:;]*:|default\s*:"
+)
+_DROPPED = re.compile(  # assignments and calls: without a declaration nothing would compile
+    r"(?!(?:return|NAME|KEEP|__builtin_prefetch)\b)"  # the last two are for speed alone
+    r"[*(]*\w+(?:\[[^;]*?\]|\.\w+|->\w+|\))*\s*(?:[-+*/%|&^<>]{0,2}=(?!=)|\+\+|--|\()"
+)
 _NOT_IN_C = frozenset("if while return and or not in is True False None continue break".split())
 
 
@@ -56,8 +63,54 @@ def python_mutants(text: str, count: int, seed: int, apart: frozenset[str]) -> l
 def c_mutants(
     text: str, count: int, seed: int, used: Sequence[tuple[int, int]]
 ) -> list[TokenMutant]:
-    """Of C text, in the spans of the functions that are used."""
-    return _chosen(text, [*_places(text, _C_QUIET, used, _NOT_IN_C)], count, seed)
+    """Of C text, in the spans of the functions that are used; a quarter are dropped statements."""
+    dropped = dropped_statements(text, count - 3 * count // 4, seed, used)
+    places = [*_places(text, _C_QUIET, used, _NOT_IN_C)]
+    return [*_chosen(text, places, count - len(dropped), seed), *dropped]
+
+
+def dropped_statements(
+    text: str, count: int, seed: int, used: Sequence[tuple[int, int]]
+) -> list[TokenMutant]:
+    """The text without one assignment or call, some of those in the spans."""
+    spans = [span for span in _statements(text, used) if _DROPPED.match(text, span[0])]
+    chosen = random.Random(seed).sample(spans, min(count, len(spans)))
+    found = []
+    for start, end in chosen:
+        line = text.count("\n", 0, start) + 1
+        statement = " ".join(text[start:end].split())
+        made = text[:start] + ";" + text[end:]
+        found.append(TokenMutant(f"line {line}: dropped: {statement}", made))
+    return found
+
+
+def _statements(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Where the statements lie that end with a semicolon, those after `if (...)` among them."""
+    text = _C_QUIET.sub(lambda match: " " * len(match[0]), text)
+    for at, end in spans:
+        while at < end:
+            if text[at].isspace() or text[at] in "{};":
+                at += 1
+            elif control := _CONTROL.match(text, at):
+                at = control.end()
+                if control[0] in ("if", "for", "while", "switch", "SIZES"):
+                    at = _behind(text, text.index("(", at))
+            else:
+                start = at
+                while text[at] != ";":
+                    at = _behind(text, at) if text[at] in "({[" else at + 1
+                at += 1
+                yield start, at
+
+
+def _behind(text: str, at: int) -> int:
+    """Behind the bracket that closes the one at a place."""
+    depth = 0
+    while True:
+        depth += (text[at] in "({[") - (text[at] in ")}]")
+        at += 1
+        if not depth:
+            return at
 
 
 def _functions(text: str, apart: frozenset[str]) -> list[tuple[int, int]]:

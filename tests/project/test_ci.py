@@ -118,6 +118,24 @@ def test_what_was_skipped_for_want_of_a_package_runs_where_it_is(
         assert ran[2][0].endswith("sphinx-build") and ran[3][-1] == "tests/c.py"
 
 
+def test_all_built_in_cells_run_under_the_sanitizers(
+    ci: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is one that `many` takes, and what it leaves behind is not in the clone."""
+    from tests.targets.c.many import parsed
+
+    ran = []
+    monkeypatch.setattr(ci, "unchanged", lambda clone: None)
+    monkeypatch.setattr(ci, "step", lambda *command, cwd: ran.append((command, cwd)))
+    ci.sanitized(tmp_path / "clone")
+    ((command, cwd),) = ran
+    assert command[:2] == ("env", f"XDG_CACHE_HOME={tmp_path / 'cache'}")
+    assert command[2:5] == (".venv/bin/python", "-m", "tests.targets.c.many")
+    options = parsed(list(command[5:]))
+    assert options.sanitize and options.library == ["all"] and options.cells >= 10
+    assert cwd == tmp_path / "clone"
+
+
 def test_a_changed_clone_is_a_failure(ci: ModuleType, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     ci.unchanged(tmp_path)

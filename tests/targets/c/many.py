@@ -1,10 +1,10 @@
 """`python -m tests.targets.c.many --cells 200 --seed 5`: random cells, kept and recomputed in turn.
 
-Each is compiled in one of several ways: other vectors, tiles of one row, weights used as they lie,
-weights fetched ahead, inputs added where they would not be.  `--library` takes the built-in cells
-instead.  `--sanitize` compiles for AddressSanitizer, which knows where NumPy's arrays end and so
-finds what reads or writes behind them, and for UndefinedBehaviorSanitizer; both end the process
-where they find something.
+Each is compiled in one of several ways: as it is for this processor, other vectors, tiles of one
+row, weights used as they lie, weights fetched ahead, inputs added where they would not be.
+`--library` takes the built-in cells too.  `--sanitize` compiles for AddressSanitizer, which knows
+where NumPy's arrays end and so finds what reads or writes behind them, and for
+UndefinedBehaviorSanitizer; both end the process where they find something.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from lstmgen import Cell
@@ -27,9 +29,43 @@ WAYS = (
     LEAN,
     ("-O0", "-DTILE_ROWS=4", "-DVECTOR_BYTES=16", "-DFAR=0", "-DTERMS=8"),
     ("-O0", "-DTILE_ROWS=1", "-DVECTOR_BYTES=64", "-DTOGETHER=1", "-DPACKED=1000000", "-Wno-psabi"),
+    ("-O0",),
 )
-"""Other vectors; weights used as they lie; inputs added in the same sum as the state."""
+"""Other vectors; weights used as they lie; inputs added in the same sum as the state; the tiles of
+this processor, with AVX-512 of eight rows, which a call of a few steps has."""
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
+
+
+INSTRUCTIONS = {
+    "sse2": "-march=x86-64",
+    "avx2": "-march=x86-64-v3",
+    "avx512f": "-march=x86-64-v4",
+}
+"""What the text has a width of vectors for, as /proc/cpuinfo names it, and the flag for it."""
+
+
+def runs(name: str) -> bool:
+    """Whether this machine has the instructions."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return name in text
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a cell is built and checked."""
+
+    flags: tuple[str, ...]
+    recompute: str
+    dtype: str
+
+
+def way(k: int) -> Way:
+    """That of the k-th cell: sixteen of them have every way, kept and recomputed, in each dtype."""
+    n = len(WAYS)
+    return Way(WAYS[k % n], ("none", "all")[k // n % 2], ("float32", "float64")[k // n // 2 % 2])
 
 
 def module_of(cell: Cell | str, *flags: str, **options: str) -> ModuleType:
@@ -78,8 +114,8 @@ def _cells(options: argparse.Namespace) -> Iterator[tuple[str, Cell, int]]:
         yield f"seed {seed}\n{declaration}", declaration.cell(), seed
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """0 if all are right."""
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(prog="python -m tests.targets.c.many", description=__doc__)
     parser.add_argument("--cells", type=int, default=0, help="how many random cells")
     parser.add_argument("--seed", type=int, default=1)
@@ -88,8 +124,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--plant", nargs=2, metavar=("OLD", "NEW"), help="a fault, to see that it is found"
     )
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser.parse_args(given)
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """0 if all are right."""
+    given = sys.argv[1:]
+    options = parsed(given)
     if options.sanitize and "LSTMGEN_SANITIZED" not in os.environ:
         return sanitized(given)
 
@@ -99,23 +140,22 @@ def main(arguments: list[str] | None = None) -> int:
 
     started, wrong, count, comparisons = time.monotonic(), 0, 0, 0
     for k, (name, cell, seed) in enumerate(_cells(options)):
-        recompute = ("none", "all")[k % 2]
-        flags = WAYS[k % len(WAYS)] + (SANITIZE if options.sanitize else ())
-        dtypes = ("float32", "float64")[k // 2 % 2 :][:1] if options.sanitize else None
+        how = way(k)
+        flags = how.flags + (SANITIZE if options.sanitize else ())
         try:
-            module = module_of(cell, *flags, recompute=recompute)
+            module = module_of(cell, *flags, recompute=how.recompute)
             if options.plant:
                 assert options.plant[0] in module._text
                 vars(module)["_text"] = module._text.replace(*options.plant)
             runner = get("c").runner(module)
-            more = {} if dtypes is None else {"dtypes": dtypes}
+            more = {"dtypes": (how.dtype,)} if options.sanitize else {}
             comparisons += check(cell, runner, seed, **more).comparisons
             count += 1
         except EquationError:
             continue
         except Exception as error:
             wrong += 1
-            print(f"{name}\n  recompute {recompute}, {' '.join(flags)}: {error}", flush=True)
+            print(f"{name}\n  recompute {how.recompute}, {' '.join(flags)}: {error}", flush=True)
         if (k + 1) % 25 == 0:
             print(f"{k + 1}, {wrong} wrong", file=sys.stderr, flush=True)
     print(

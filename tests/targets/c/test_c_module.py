@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import lstmgen
-from lstmgen import Cell, Eq, symbols, t
+from lstmgen import Cell, Eq, exp, sigma, symbols, t, tanh
 from lstmgen.targets import get
 from lstmgen.targets.c import compiler
 from tests.random_cells.checking import check
 from tests.random_cells.making import random_cell
-from tests.targets.c.many import LEAN, WAYS, module_of
+from tests.targets.c.many import INSTRUCTIONS, LEAN, module_of, runs, way
 
 pytestmark = pytest.mark.skipif(
     compiler.command() is None, reason="no C compiler; " + compiler.CURE
@@ -28,9 +28,9 @@ def test_random_cells(k: int) -> None:
     """With lengths and restart, kept and recomputed; `python -m tests.targets.c.many` runs more."""
     seed = 3_000_000 + k
     cell = random_cell(random.Random(seed)).cell()
-    module = module_of(cell, *WAYS[k % 3], recompute=("none", "all")[k % 2])
-    dtypes = ("float32", "float64")[k // 2 % 2 :][:1]
-    assert check(cell, get("c").runner(module), seed, dtypes=dtypes).comparisons > 0
+    how = way(k)
+    module = module_of(cell, *how.flags, recompute=how.recompute)
+    assert check(cell, get("c").runner(module), seed, dtypes=(how.dtype,)).comparisons > 0
 
 
 def test_a_module_passes_the_whole_verification() -> None:
@@ -94,34 +94,58 @@ def ulps(found: np.ndarray[Any, Any], exact: np.ndarray[Any, Any]) -> float:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_activations_are_right_to_three_units_in_the_last_place(dtype: str) -> None:
-    """By a cell that is the function; the reference has more digits."""
-    from lstmgen import exp, sigma, tanh
+@pytest.mark.parametrize("instructions", INSTRUCTIONS)
+def test_activations_are_right_to_three_units_in_the_last_place(
+    instructions: str, dtype: str
+) -> None:
+    """By a cell of the functions, at every width of vectors; the reference has more digits."""
+    if not runs(instructions):
+        pytest.skip(f"this processor has no {instructions}")
+    a, b, c, x = symbols("a b c x")
+    cell = Cell(
+        "functions",
+        Eq(a[t], sigma(x[t]) + a[t - 1]),
+        Eq(b[t], tanh(x[t]) + b[t - 1]),
+        Eq(c[t], exp(x[t]) + c[t - 1]),
+        output="c",
+    )
+    module = module_of(cell, "-O1", "-DTILE_ROWS=1", INSTRUCTIONS[instructions])
 
-    h, x = symbols("h x")
+    def computed(points: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], ...]:
+        zeros = {name: np.zeros((1, points.size), dtype) for name in "abc"}
+        last = module.forward({}, points[None, None], zeros)[1]
+        return tuple(last[name][0] for name in "abc")
+
     rng = np.random.default_rng(1)
-    largest = 85.0 if dtype == "float32" else 700.0
+    # exp's results are denormal from the first to the second; the last is where they overflow.
+    least, denormal, largest = {
+        "float32": (-103.9, -87.4, 88.7),
+        "float64": (-745.1, -708.4, 709.7),
+    }[dtype]
+    tiny = np.log10(float(np.finfo(dtype).smallest_subnormal))
     points = np.concatenate(
         [
-            rng.uniform(-largest, largest, 4000),
+            rng.uniform(denormal, largest, 4000),
+            rng.uniform(least, denormal, 2000),
             rng.standard_normal(4000),
-            10 ** rng.uniform(-30, 0, 4000),
+            10 ** rng.uniform(-30, 0, 4000) * rng.choice((-1, 1), 4000),
+            10 ** rng.uniform(tiny, -30, 1001) * rng.choice((-1, 1), 1001),
         ]
     ).astype(dtype)
     wide = points.astype(np.longdouble)
-    for function, exact in (
-        (sigma, np.where(wide < 0, np.exp(wide), 1) / (1 + np.exp(-np.abs(wide)))),
-        (tanh, np.tanh(wide)),
-        (exp, np.exp(wide)),
-    ):
-        module = module_of(Cell("one", Eq(h[t], function(x[t]) + h[t - 1])), "-O1")
-        found = module.forward({}, points[None, None], {"h": np.zeros((1, points.size), dtype)})[0]
-        assert ulps(found[0, 0], exact) < 3, function
-        edges = np.array([np.inf, -np.inf, np.nan, 0.0], dtype)
-        found = module.forward({}, edges[None, None], {"h": np.zeros((1, 4), dtype)})[0][0, 0]
-        assert np.isnan(found[2])
-        limits = {sigma: (1, 0, 0.5), tanh: (1, -1, 0), exp: (np.inf, 0, 1)}[function]
-        np.testing.assert_array_equal(found[[0, 1, 3]], limits)
+    exact = (
+        np.where(wide < 0, np.exp(wide), 1) / (1 + np.exp(-np.abs(wide))),
+        np.tanh(wide),
+        np.exp(wide),
+    )
+    for name, found, true in zip(("sigma", "tanh", "exp"), computed(points), exact, strict=True):
+        assert ulps(found, true) < 3, name
+    small = np.finfo(dtype).smallest_normal
+    assert np.count_nonzero((exact[2] > 0) & (exact[2] < small)) >= 2000
+    edges = np.array([np.inf, -np.inf, 0.0, 2 * least, -2 * least, np.nan], dtype)
+    limits = ((1, 0, 0.5, 0, 1), (1, -1, 0, -1, 1), (np.inf, 0, 1, 0, np.inf))
+    for found, limit in zip(computed(edges), limits, strict=True):
+        np.testing.assert_array_equal(found, [*limit, np.nan])
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "sru"])

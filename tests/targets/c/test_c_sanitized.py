@@ -1,6 +1,6 @@
 """AddressSanitizer and UndefinedBehaviorSanitizer find nothing, and find what is planted.
 
-All built-in cells: `python -m tests.targets.c.many --sanitize --library all`.
+All built-in cells: `python -m tests.targets.c.many --sanitize --library all`, a step of .ci/run.
 """
 
 from __future__ import annotations
