@@ -439,13 +439,24 @@ def _cache():
     return folder
 
 
+def _flags(command, letter):
+    """What a compiler is given for a dtype."""
+    flags = [*_FLAGS, *(["-DLSTMGEN_DOUBLE"] if letter == "d" else [])]
+    if any(Path(word).stem in ("zig", "ziglang") for word in command):
+        # It writes processors with underscores, and takes this one where none is named.
+        flags = [f.replace("-", "_").replace("_", "-", 1) if "=x86-" in f else f for f in flags]
+        if not any(f.startswith("-march=") for f in flags):
+            flags.append("-march=baseline")
+    return flags
+
+
 def _compiled(letter):
     """The path of the library for a dtype."""
     source = _text
     if source is None:
         source = Path(__file__).with_suffix(".c").read_text(encoding="utf-8")
     command = _compiler()
-    flags = [*_FLAGS, *(["-DLSTMGEN_DOUBLE"] if letter == "d" else [])]
+    flags = _flags(command, letter)
     path = shutil.which(command[0])
     known = [source, *command, *flags, str(os.stat(path)[6:9:2]), _processor(), platform.machine()]
     if "ziglang" in command:

@@ -21,7 +21,7 @@ def counters(target: Target, runner: Runner) -> Counters | None:
     """The module again, with counters; None where its text is not known."""
     python = module_text(runner.module)
     text = getattr(runner.module, "_text", None)
-    if not python or not hasattr(runner.module, "_FLAGS"):
+    if not python or not hasattr(runner.module, "_flags"):
         return None
     file = str(runner.module.__file__)
     if text is None:
@@ -49,9 +49,9 @@ def counters(target: Target, runner: Runner) -> Counters | None:
 
 def _preprocessed(module: Any, source: str, letter: str) -> str:
     """The text that is compiled for a dtype, without what it includes."""
-    flags = [flag for flag in module._FLAGS if flag != "-shared"]
-    flags += ["-DLSTMGEN_DOUBLE"] * (letter == "d")
-    command = [*module._compiler(), *flags, "-E", "-x", "c", "-"]
+    command = module._compiler()
+    flags = [flag for flag in module._flags(command, letter) if flag != "-shared"]
+    command = [*command, *flags, "-E", "-x", "c", "-"]
     done = subprocess.run(command, input=source, capture_output=True, text=True, check=True)
     lines, own = [], True
     for line in done.stdout.splitlines():

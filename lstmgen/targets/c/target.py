@@ -56,7 +56,7 @@ class CTarget(Target):
     )
     # More rows than a chunk; units that fill vectors; more terms than a sum has at a time.
     machine = frozenset(
-        "_library _Library _compiler _processor _cache _compiled _unlock".split()
+        "_library _Library _compiler _flags _processor _cache _compiled _unlock".split()
         + "_as_known _data _bytes".split()
     )
     # Of rows of a weight as they lie, whole vectors and what is left over.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import shlex
 import shutil
 import subprocess
@@ -94,6 +95,33 @@ def test_every_width_of_vectors_is_right(name: str, dtype: str) -> None:
     cell = lstmgen.load("rnn")
     runner = get("c").runner(module_of(cell, "-O1", INSTRUCTIONS[name]))
     assert check(cell, runner, 3, dtypes=(dtype,)).comparisons > 0
+
+
+WIDTHS = {"portable": "", "avx2": "__AVX2__", "avx512": "__AVX512F__"}
+
+
+@pytest.mark.parametrize("instructions", WIDTHS)
+@pytest.mark.parametrize("name", ["gcc", "clang", "zig"])
+def test_instructions_are_those_asked_for(name: str, instructions: str) -> None:
+    """And no more; zig, which has its own names of processors, takes this machine's unasked."""
+    if platform.machine() != "x86_64":
+        pytest.skip("the instructions are x86-64's")
+    module = lstmgen.compile("rnn", "c", instructions=instructions)
+    command = command_of(name)
+    flags = [*module._flags(command, "f"), "-dM", "-E", "-x", "c", "/dev/null"]
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, check=True)
+    found = {line.split()[1] for line in done.stdout.splitlines()}
+    wanted = list(WIDTHS)[: list(WIDTHS).index(instructions) + 1]
+    assert found & {"__AVX2__", "__AVX512F__"} == {WIDTHS[i] for i in wanted if WIDTHS[i]}
+    assert ("__AVX__" in found) == (instructions != "portable")
+
+
+def test_zig_names_no_processor_for_another_machine() -> None:
+    module = lstmgen.compile("rnn", "c", instructions="portable")
+    zig = [*command_of("zig"), "-target", "aarch64-linux-musl"]
+    flags = [*module._flags(zig, "d"), "-dM", "-E", "-x", "c", "/dev/null"]
+    done = subprocess.run([*zig, *flags], capture_output=True, text=True, check=True)
+    assert "__aarch64__" in done.stdout and "LSTMGEN_DOUBLE" in done.stdout
 
 
 @pytest.mark.parametrize("target", ["aarch64-linux-musl"])
