@@ -65,10 +65,12 @@ def in_turn(calls: Mapping[str, Call], effort: Effort) -> Samples:
 
 
 def ratio(theirs: list[float], ours: list[float]) -> dict[str, float | int]:
-    """Theirs over ours: of the medians, and the spread of the rounds' ratios."""
-    rounds = spread([a / b for a, b in zip(theirs, ours, strict=True)])
-    medians = float(spread(theirs)["median"]) / float(spread(ours)["median"])
-    return {**rounds, "median": medians}
+    """The spread of theirs over ours, round by round.
+
+    The two follow one another in each round, so that it matters little when the machine becomes
+    slower or faster in between: the ratio of the medians of all rounds would be anything then.
+    """
+    return spread([a / b for a, b in zip(theirs, ours, strict=True)])
 
 
 def _seconds(call: Call, repeats: int) -> float:

@@ -53,7 +53,7 @@ def headline(document: Mapping[str, Any]) -> str:
             f"all contenders compute the same in float64, to {worst:.1g} of the largest value"
         )
     lines.append(
-        "ratio: time over ours, of the medians (quartiles of the rounds); above 1, ours is\n"
+        "ratio: time over ours, median and quartiles of the rounds' ratios; above 1, ours is\n"
         "faster.  floor: share of the time that the matrix products alone take at np.dot's rate\n"
         "for their shapes; peak: the same at the best rate, of np.dot or of the multiply-add units."
     )

@@ -221,10 +221,12 @@ def test_long_calls_get_fewer_rounds_but_three(monkeypatch: pytest.MonkeyPatch) 
     assert clock.in_turn({}, effort) == {}
 
 
-def test_a_ratio_is_of_the_medians_with_the_spread_of_the_rounds() -> None:
-    found = clock.ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0])
-    assert found["median"] == 2.0
-    assert (found["smallest"], found["largest"]) == (2.0, 3.0)
+def test_a_ratio_is_of_rounds_whatever_the_machine_does_between_them() -> None:
+    found = clock.ratio([1.5, 1.5, 3.3], [1.0, 1.0, 2.0])
+    assert found["median"] == 1.5
+    assert (found["smallest"], found["largest"]) == (1.5, 1.65)
+    slower = clock.ratio([1.5, 3.0, 3.0], [1.0, 2.0, 2.0])  # from the second round on
+    assert slower["median"] == slower["largest"] == 1.5
 
 
 # -- the floor -------------------------------------------------------------------------------
@@ -445,8 +447,9 @@ def test_a_run_gives_every_measurement_beside_target_and_floor(
     by_name = {r["contender"]: r for r in document["training"] if r["dtype"] == "float32"}
     ours, other = by_name["ours"], by_name["ours-numpy"]
     assert ours["ratio"] is None and "target" not in ours
-    expected = other["seconds"]["median"] / ours["seconds"]["median"]
-    assert other["ratio"]["median"] == pytest.approx(expected)
+    extremes = [ours["seconds"]["largest"], ours["seconds"]["smallest"]]
+    least, most = (other["seconds"]["median"] / seconds for seconds in extremes)
+    assert least <= other["ratio"]["largest"] and other["ratio"]["smallest"] <= most
     if (layer := by_name.get("torch")) is not None:
         assert layer["target"] == 4
         assert layer["reached"] == (layer["ratio"]["median"] >= 4)
