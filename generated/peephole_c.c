@@ -615,8 +615,8 @@ INLINE int rows_of(int vectors, int64_t n)
     static const signed char eight[] = {0, 1, 2, 3, 4, 3, 6, 4, 8, 6, 6, 8};
     static const signed char six[] = {0, 1, 2, 3, 4, 3, 6, 4, 4, 6, 6, 6};
     static const signed char four[] = {0, 1, 2, 3, 4, 3, 3, 4, 4, 4, 4, 4};
-    const signed char *const most = TILE_ROWS == 4 ? four : vectors == 4 ? six : eight;
-    return TILE_ROWS == 1 ? 1 : most[least(n, 11)];
+    const signed char *const taken = TILE_ROWS == 4 ? four : vectors == 4 ? six : eight;
+    return TILE_ROWS == 1 ? 1 : taken[least(n, 11)];
 }
 
 // n vectors in panels of 3; where 1 would be left, one of 4, or else two of 2.  The first `wider`

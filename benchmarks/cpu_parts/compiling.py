@@ -21,7 +21,9 @@ def measure(cell: str, rounds: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "cell.c"
         text.write_text(module._text, encoding="utf-8")
-        command = [*module._compiler(), *module._FLAGS, "-o", f"{folder}/cell.so", str(text), "-lm"]
+        compiler = module._compiler()
+        flags = module._flags(compiler, "f")
+        command = [*compiler, *flags, "-o", f"{folder}/cell.so", str(text), "-lm"]
         for _ in range(min(rounds, MOST_ROUNDS)):
             before = getrusage(RUSAGE_CHILDREN)
             subprocess.run(command, check=True)

@@ -71,6 +71,9 @@ def test_the_text_has_no_warnings(name: str, flags: list[str], warned: Path) -> 
     subprocess.run([*command, *strict, *flags, "warned_c.c"], cwd=warned, check=True)
     declared = ["-DLSTMGEN_DECLARATIONS", "warned_c.c"]
     subprocess.run([*command, *strict, *declared], cwd=warned, check=True)
+    if name == "gcc":  # C++ reads the declarations too
+        read = ["g++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", *declared[:1], "-x", "c++"]
+        subprocess.run([*read, "warned_c.c"], cwd=warned, check=True)
 
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])
